@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def lazy_exports(
@@ -74,6 +74,8 @@ __all__ = [
     "InvalidFilterError",
     "Job",
     "JobLockedError",
+    "JobNotFoundError",
+    "JobPurgedError",
     "JobReport",
     "JobStatus",
     "JournalError",
@@ -166,6 +168,8 @@ if TYPE_CHECKING:
         InvalidCursorError,
         InvalidFilterError,
         JobLockedError,
+        JobNotFoundError,
+        JobPurgedError,
         JournalError,
         JournalLockedError,
         ListNotFoundError,

@@ -14,9 +14,9 @@ def main() -> None:
     if handled:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if find_spec("typer") is None or find_spec("rich") is None:
-        sys.exit(
-            "error: the command line needs two more packages: pip install 'cleanlist-async[cli,sandbox]'"
-        )
+        from cleanlist_async.checks import with_extras  # noqa: PLC0415 - not for those who have them
+
+        sys.exit(f"error: the command line needs two more packages: {with_extras('cli', 'sandbox')}.")
     from cleanlist_async.cli.main import run_guarded  # noqa: PLC0415 - they need the packages
 
     if handled:

@@ -34,7 +34,7 @@ def a_type(value: object) -> str:
     name = type(value).__name__
     if name == "bytes":  # a plural
         return name
-    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"  # a UUID, a UserDict
 
 
 def shown(value: object) -> str:
@@ -53,6 +53,16 @@ def shown(value: object) -> str:
 def wrong(name: str, expected: str, value: object, *, fix: str | None = None) -> ConfigurationError:
     """Return the error for an invalid argument."""
     return ConfigurationError(f"{name} must be {expected}, not {shown(value)}.", fix=fix)
+
+
+def with_extras(*extras: str) -> str:
+    """Return how to install what is missing, wherever this package itself was installed from."""
+    return f"install cleanlist-async with the extra{'s' * (len(extras) > 1)} [{','.join(extras)}]"
+
+
+def extra_missing(problem: str, extra: str, instead: str = "") -> ConfigurationError:
+    """Return the error for a package that *extra* installs; *instead* is what helps as well."""
+    return ConfigurationError(problem, fix=f"For that, {with_extras(extra)}{instead}.")
 
 
 def is_any(value: object, *kinds: type) -> bool:
@@ -119,6 +129,11 @@ def check_credits(name: str, value: object) -> None:
     check_number(name, value, "a number of credits", at_least=0)
 
 
+def covers(limit: float, credits_: float) -> bool:
+    """Whether a limit covers so many credits, whatever their sum lost to rounding. It never covers NaN."""
+    return credits_ <= limit + facts.ROUNDING_CREDITS
+
+
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Check one of several words."""
     if not isinstance(value, str) or value not in choices:
@@ -138,6 +153,13 @@ def check_text(name: str, value: object) -> None:
         raise wrong(name, "text", value)
     if not value.strip() or "\0" in value or not is_encodable(value):
         raise ConfigurationError(f"{name} must be text that is not blank and can be encoded.")
+
+
+def check_actor(actor: object) -> None:
+    """Check who decides, for the audit trail; blank for nobody in particular."""
+    check_instance("actor", actor, str)
+    if actor:
+        check_text("actor", actor)
 
 
 def check_route(name: str, value: object) -> None:
@@ -223,6 +245,7 @@ def _is_public(address: str) -> bool:
         return False
     try:
         parts = urlsplit(address)
+        # The port is read to be checked: it raises for one that is no number.
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False

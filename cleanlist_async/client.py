@@ -3,97 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sized
-from os import PathLike
 from typing import TYPE_CHECKING
 
 from cleanlist_async import facts
-from cleanlist_async.api.modern_operations import ModernOperations
-from cleanlist_async.checks import checked_path
+from cleanlist_async.api.operations import Operations
+from cleanlist_async.batcher.operations import SingleOperations
+from cleanlist_async.enrich.frame_operations import FrameOperations
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.options import checked_deadline
-from cleanlist_async.runtime import BaseClient
+from cleanlist_async.runtime.jobs_client import JobsClient
 
 if TYPE_CHECKING:
     from cleanlist_async.api.modern import Session
-    from cleanlist_async.api.public import PublicAPI
-    from cleanlist_async.contacts.identity import ContactLike
+    from cleanlist_async.api.raw_responses import RawResponses
+    from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.dedupe import Dedupe
-    from cleanlist_async.enrich.plan import ContactSource, Plan
+    from cleanlist_async.enrich.plan import Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress
+    from cleanlist_async.enrich.service import BulkService
     from cleanlist_async.enrich.stream import ResultStream
-    from cleanlist_async.job.job import Job
-    from cleanlist_async.job.journal.records import HalfFullPrice
-    from cleanlist_async.job.source import JobSource
-    from cleanlist_async.job.spec import ChosenMode
-    from cleanlist_async.job.unknown import OnUnknown
+    from cleanlist_async.http.options import CallOptions
     from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.storage.store.store import Store
+    from cleanlist_async.tables.contact_rows import Columns, Extra
+    from cleanlist_async.tables.contact_source import ContactSource
+    from cleanlist_async.tables.suppression import Suppress
 
 
-class AsyncCleanlist(ModernOperations, BaseClient):
+class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):
     """The Cleanlist API at its full rate, without a 429, and without a credit spent twice.
 
     No method raises anything but the errors of :mod:`cleanlist_async.errors`.
     """
 
     @property
-    def public(self) -> PublicAPI:
-        """The five operations of the Public API."""
-        return self._runtime.public(self._options)
+    def with_raw_response(self) -> RawResponses:
+        """The operations of the API, each returning a `RawResponse`: its status, headers and request id too.
+
+        ``answer = await client.with_raw_response.public.credits_balance()`` has ``answer.request_id`` beside
+        ``answer.value``. What takes many requests, such as `enrich` or a wait, is not among them.
+        """
+        from cleanlist_async.api.raw_responses import RawResponses
+
+        return RawResponses(self)
 
     @property
     def store(self) -> Store | None:
         """Where what is bought is remembered, if anywhere."""
-        return self._runtime.store
+        return self._runtime.shared.store
 
     @property
     def budget(self) -> BudgetControl:
         """What the organization may spend in a day and a month, for all that share the `store`."""
         return self._runtime.spending.budget
 
+    def _batching(self) -> tuple[Batcher, CallOptions]:
+        return self._runtime.batcher, self._options
+
+    def _bulk(self) -> tuple[BulkService, CallOptions]:
+        return self._runtime.bulk, self._options
+
     def _session(self) -> Session:
         # Not cached: `with_options` copies attributes, and a session holds the options.
         return self._runtime.session(self._options, self._api_version)
-
-    # -- one contact ---------------------------------------------------------------------------
-
-    async def enrich_one(
-        self,
-        contact: ContactLike,
-        *,
-        enrichment_type: EnrichmentType = "partial",
-        deadline_s: float = facts.ENRICH_ONE_DEADLINE_S,
-        fresh: bool = False,
-        max_age_s: float | None = None,
-    ) -> EnrichmentResult:
-        """Enrich one contact, batched with concurrent callers into one request. Spends credits.
-
-        A single call is sent at once; while tokens are scarce, up to 250 calls share a request. Concurrent
-        calls with the same contact and type share one purchase: all but the first get the result as a
-        duplicate (``duplicate_of`` 0), which costs nothing.
-
-        The outcome of the contact is returned, as by `enrich`: ``found``, ``not_found``, ``invalid`` (not
-        sent, or refused by the server), ``failed``, or ``pending`` if the workflow is finished without a row
-        that is certainly this contact's. Everything else is raised: WaitTimeoutError after `deadline_s`
-        seconds (or the client's, if that is shorter), whose ``pending`` can be given to `collect` if the
-        contact was accepted by then (if it was not sent, it is not bought later); OverloadedError when too
-        many contacts wait for its turn to come in time; UnknownOutcomeError when it is not known whether the
-        request was processed; the server's refusal. Cancelling a call before its contact is sent buys
-        nothing; cancelling it later never affects other callers, and the result is there for a later call.
-
-        With a `store`, what was bought before costs nothing, as in `enrich`, where `fresh` and `max_age_s`
-        (seconds) are explained. Only a workflow that cannot be fetched now is ``pending`` besides. StoreError
-        when the store cannot be used: then nothing was sent. Without a store, the client remembers what
-        callers left before they had it, up to 10,000 results.
-        """
-        deadline_s = checked_deadline(deadline_s, self._options.deadline_s)
-        return await self._runtime.batcher.enrich_one(
-            contact, enrichment_type, self._options, deadline_s, fresh=fresh, max_age_s=max_age_s
-        )
-
-    # -- bulk ----------------------------------------------------------------------------------
 
     async def plan(
         self,
@@ -102,14 +75,24 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         enrichment_type: EnrichmentType = "partial",
         fresh: bool = False,
         max_age_s: float | None = None,
+        columns: Columns | None = None,
+        extra: Extra = "ignore",
+        suppress: Suppress | None = None,
     ) -> Plan:
         """Say what enriching *contacts* would take: requests, minutes, credits. Free; sends no contact.
 
         With a `store`, what `enrich` with the same `fresh` and `max_age_s` would find there costs nothing.
         """
         from cleanlist_async.enrich.chunk import RunSpec
+        from cleanlist_async.tables.input_options import InputOptions
 
-        spec = RunSpec(enrichment_type, self._options, fresh=fresh, max_age_s=max_age_s).checked()
+        spec = RunSpec(
+            enrichment_type,
+            self._options,
+            fresh=fresh,
+            max_age_s=max_age_s,
+            input=InputOptions.of(columns, extra, suppress),
+        ).checked()
         return await self._runtime.bulk.plan(contacts, spec)
 
     async def enrich(
@@ -122,20 +105,29 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         dedupe: Dedupe = "all",
         fresh: bool = False,
         max_age_s: float | None = None,
+        columns: Columns | None = None,
+        extra: Extra = "ignore",
+        suppress: Suppress | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> EnrichmentReport:
         """Enrich all *contacts* and return one result for each, in input order. Spends credits.
 
-        `max_credits` is a budget in credits: the worst case is reserved before each submit. An error that
-        ends the run before anything was accepted is raised; later errors are in ``stopped_by`` of the report,
-        which is then always returned. A call that is cancelled leaves what it had in
-        :attr:`abandoned`.
+        A mapping may have columns of any name: *columns* says which field each holds (None: none), others
+        are guessed as of a file. What is left is ignored, unless `extra` forbids it. A frame is read too; see
+        `enrich_frame`. `suppress` keeps contacts back: a file, an iterable or a function that names e-mail
+        addresses, domains (with all below them) and LinkedIn addresses; they are ``invalid``, "suppressed".
+
+        `max_credits` is a budget in credits: the worst case is reserved before each submit. An error is
+        raised only if no contact was accepted, refused by name, or found in the store; else the report is
+        returned, with the error that ended the run early in its ``stopped_by``. A call that is cancelled
+        leaves what it had in :attr:`abandoned`.
 
         With a `store`, what was bought before costs nothing: a result not older than `max_age_s` seconds (by
         default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
         buying. `fresh` and ``dedupe="off"`` buy it again, knowingly.
         """
         from cleanlist_async.enrich.chunk import RunSpec
+        from cleanlist_async.tables.input_options import InputOptions
 
         try:
             spec = RunSpec(
@@ -146,6 +138,7 @@ class AsyncCleanlist(ModernOperations, BaseClient):
                 dedupe=dedupe,
                 fresh=fresh,
                 max_age_s=max_age_s,
+                input=InputOptions.of(columns, extra, suppress),
                 progress=progress,
             ).checked()
         except ConfigurationError as refusal:
@@ -164,13 +157,20 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         dedupe: Dedupe | None = None,
         fresh: bool = False,
         max_age_s: float | None = None,
+        columns: Columns | None = None,
+        extra: Extra = "ignore",
+        suppress: Suppress | None = None,
         progress: Callable[[Progress], None] | None = None,
         max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
+        ahead: int | None = None,
     ) -> ResultStream:
         """Enrich *contacts* in bounded memory, yielding each result as its workflow finishes. Spends credits.
 
         *contacts* may be any sync or async iterable, also an endless one: it is read at most 4,000
-        contacts ahead of the last submit, and at most `max_open_workflows` workflows are open. From a source
+        contacts ahead of the last submit, and at most `max_open_workflows` workflows are open. A synchronous
+        one is read in a thread once a step of it takes 50 ms. No more is bought while a window's contacts
+        (7,500 with one key) wait for the consumer; with `ahead`, while so many were read whose results it has
+        not taken, which is slower where that is less than a window. From a source
         without a length, at most 50,000 duplicates of contacts in flight are held. `dedupe` is ``"all"`` by
         default for a source with a length, which is read twice, and ``"window"`` (its last 50,000 identities)
         for any other.
@@ -179,6 +179,7 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         if dedupe is None:
             dedupe = "all" if isinstance(contacts, Sized) else "window"
         from cleanlist_async.enrich.chunk import RunSpec
+        from cleanlist_async.tables.input_options import InputOptions
 
         try:
             spec = RunSpec(
@@ -189,8 +190,10 @@ class AsyncCleanlist(ModernOperations, BaseClient):
                 dedupe=dedupe,
                 fresh=fresh,
                 max_age_s=max_age_s,
+                input=InputOptions.of(columns, extra, suppress),
                 progress=progress,
                 max_open_workflows=max_open_workflows,
+                ahead=ahead,
             ).checked()
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # as in `enrich`
@@ -204,75 +207,6 @@ class AsyncCleanlist(ModernOperations, BaseClient):
         Returns them in the order given; those that are still not there stay pending.
         """
         return await self._runtime.bulk.collect(pending, self._options)
-
-    async def job(
-        self,
-        name: str | PathLike[str],
-        source: JobSource | None = None,
-        *,
-        enrichment_type: EnrichmentType | None = None,
-        max_credits: float | None = None,
-        webhook: str | None = None,
-        submit_mode: ChosenMode = "auto",
-        on_unknown: OnUnknown = "hold",
-        max_duplicate_credits: float | None = None,
-        cache: str | PathLike[str] | None = None,
-        cache_ttl_s: float = facts.CACHE_TTL_S,
-        half_full_price: HalfFullPrice = "full",
-        max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
-        adopt: bool = False,
-    ) -> Job:
-        """Begin a durable bulk job, or resume it: the same call does both. Sends nothing yet.
-
-        *name* is that of a job in the client's `store`, which any process that shares the store can run, one
-        at a time. A path, or text that has a folder in it or ends in ``.journal``, is a journal: a file of
-        this machine. *source* is a CSV, TSV or JSON Lines file, or an iterable that can be read again; a job
-        in a store copies it, and is resumed without it too. `enrichment_type` is ``"partial"`` by default,
-        and that of the job on resume. `max_credits` is a budget in credits over all runs and processes, and
-        may be another one, or none, on resume; without a *source* None leaves it as it is.
-
-        The other options are those of a journal. `webhook` is the public address of your receiver, for
-        `Job.receive`; by default that of `webhooks`, which needs no such call. `submit_mode` says how a
-        submit whose answer was lost is found again; see `Job.promise`. `on_unknown` holds such a submit, or
-        sends it again at the cost of at most `max_duplicate_credits`, or asks a function of yours. `cache`
-        (deprecated) is a file of results that were bought before with the same API key (of several, the
-        first), and are reused for `cache_ttl_s` seconds; a job with a name takes them over into the store.
-        `half_full_price` says what ``full`` costs where only one half was found, which is not documented:
-        ``"full"`` 11 credits, ``"each"`` those of the half. If the server reports a price, that counts.
-
-        A journal that is older than the last run of its job (recorded in ``~/.local/state/cleanlist-async``),
-        a copy of one, one with a hard link, or a new one where another had sent contacts, is refused, for it
-        would buy them again. `adopt` accepts it, and refuses other copies: look at what was bought first.
-
-        Raises JobLockedError when another process runs the job, InputChangedError when the source or options
-        are not those that it began with, JournalError or StoreError when its memory cannot be used.
-        """
-        from cleanlist_async.job.open_job import open_job
-        from cleanlist_async.job.spec import JobSpec
-        from cleanlist_async.job.unknown import UnknownPolicy
-
-        try:
-            spec = JobSpec(
-                enrichment_type="partial" if enrichment_type is None else enrichment_type,
-                max_credits=max_credits,
-                webhook=webhook,
-                submit_mode=submit_mode,
-                policy=UnknownPolicy(on_unknown, max_duplicate_credits),
-                options=self._options,
-                cache=None if cache is None else checked_path("cache", cache),
-                cache_ttl_s=cache_ttl_s,
-                half_full_price=half_full_price,
-                max_open_workflows=max_open_workflows,
-                adopt=adopt,
-                api_version=self._api_version,
-                receiver=self.webhooks,
-            ).checked()
-        except ConfigurationError as refusal:
-            raise refusal.with_traceback(None) from None  # as in `enrich`
-        finally:
-            del webhook
-        bulk, session = self._runtime.bulk, self._runtime.spending.session
-        return await open_job(bulk, session, name, source, spec, asked_type=enrichment_type)
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:

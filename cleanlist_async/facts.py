@@ -16,6 +16,9 @@ MODERN_PREFIXES: Final[dict[ApiVersion, str]] = {"v2": "/api/v2", "v1": PUBLIC_P
 """The same handlers answer under both (MCP/versioning)."""
 
 API_KEY_VARIABLE: Final = "CLEANLIST_API_KEY"
+API_KEY_FILE_VARIABLE: Final = "CLEANLIST_API_KEY_FILE"
+MAX_KEY_FILE_BYTES: Final = 64 * 1024
+"""A hundred keys are a tenth of that: anything larger is another file."""
 BASE_URL_VARIABLE: Final = "CLEANLIST_BASE_URL"
 STORE_VARIABLE: Final = "CLEANLIST_STORE"
 
@@ -74,6 +77,8 @@ MAX_IN_FLIGHT: Final = 16
 httpx scans its whole pool for each request; 16 keeps that free."""
 LEAST_SUBMITS_IN_FLIGHT: Final = 2
 """Submits that may be in flight at once however fast they are answered, so that a slow one holds up none."""
+BURST_IN_FLIGHT: Final = 4
+"""Submits that may be in flight at once so that a burst is short: an outage leaves as many unknown."""
 
 # -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
 
@@ -129,12 +134,21 @@ GRACE_S: Final = 5.0
 
 LONGEST_INTERACTIVE_PAUSE_S: Final = 120.0
 """An interactive call asked to wait longer than this raises instead, and says when to come back."""
+LONGEST_PAUSE_S: Final = 3_600.0
+"""Likewise any other."""
+GIVE_UP_AFTER_S: Final = 900.0
+"""Seconds without one request that the server accepted, after which bulk stops by default."""
 SMOOTH_AFTER_429_S: Final = 600.0
-"""Seconds of even pacing after an unexpected 429: another program shares the limit."""
-PROBES_AT_ONCE: Final = 4
-"""Requests in flight, per bucket, while the tokens that return after a burst are tried."""
-SHRINK_FACTOR: Final = 0.7
-SMALLEST_LIMIT: Final = 3
+"""Seconds of even spacing after a 429: the server is stricter than published, or another program shares the
+limit."""
+SMOOTH_SHARE: Final = 29 / 30
+"""Share of the limit in use that evenly spaced requests take: a little less stays below it in any window."""
+TRY_AGAIN_AFTER_S: Final = 298.0
+"""Seconds after a 429 until the whole limit is tried again: if it is there, five minutes are enough."""
+TRIAL_WINDOWS: Final = 2.0
+"""Windows after which a limit that was tried has held."""
+SAME_LIMIT: Final = 0.95
+"""A trial of the whole limit that shows the known one over this share, or less, has shown the same."""
 TOKENS_KEPT_FROM_STATUS: Final = 3
 """Key tokens that status requests leave alone while submits wait."""
 
@@ -159,6 +173,8 @@ PHONE_CREDITS: Final = 10
 FULL_CREDITS: Final = 11
 """Price of a full result. If only one half is found, there is no documented price: 11 are reserved."""
 COMPANY_CREDITS: Final = 1
+ROUNDING_CREDITS: Final = 1e-6
+"""Credits by which a sum of prices that are not whole may be off: 3 x 0.2 is a little more than 0.6."""
 
 WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
     "none": 0,
@@ -168,6 +184,41 @@ WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
 }
 """Credits that one contact can cost at most. ``prospecting_only`` is missing: it costs one credit for each
 contact that it *discovers*, without a bound."""
+
+ENDPOINTS: Final = (
+    "public.bulk_status",
+    "public.credits_balance",
+    "public.submit_bulk",
+    "public.validate_key",
+    "public.webhook_deliveries",
+    "workspace.credits_balance",
+    "workspace.credits_estimate",
+    "workspace.list_api_keys",
+    "workspace.usage_report",
+    "workspace.whoami",
+    "lead_lists.add_leads_to_list",
+    "lead_lists.create_list",
+    "lead_lists.csv_import",
+    "lead_lists.delete_list",
+    "lead_lists.get_list",
+    "lead_lists.list_leads_in_list",
+    "lead_lists.list_lists",
+    "lead_lists.remove_leads_from_list",
+    "lead_lists.update_list",
+    "enrichment.enrich_by_task",
+    "enrichment.enrich_company",
+    "enrichment.enrich_list",
+    "enrichment.enrich_person",
+    "enrichment.enrichment_status",
+    "smart_agents.get_smart_agent_results",
+    "smart_agents.list_smart_agents",
+    "smart_agents.run_smart_agent",
+    "export.export_csv",
+    "export.export_json",
+    "search.companies",
+    "search.people",
+)
+"""The operations that may have limits of their own, as they are called on the client."""
 
 # -- retries (the numbers of the standard mode of the AWS SDKs) ------------------------------------
 
@@ -182,6 +233,9 @@ LEGACY_429_BACKOFF_S: Final = 2.0
 """Seconds after a 429 that names none (the default of the sample code of MCP/errors), doubled each time
 as PUBLIC/errors recommends."""
 LONGEST_429_BACKOFF_S: Final = 64.0
+
+LONG_WAIT_S: Final = 5.0
+"""Seconds for the rate limit from which on a wait is logged at INFO, where it begins and where it ends."""
 
 # -- workflows -------------------------------------------------------------------------------------
 
@@ -226,6 +280,9 @@ MAX_DETACHED_WORKFLOWS: Final = 1_000
 
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
+
+LAGGING_REPLICA_S: Final = 30.0
+"""Seconds after which a 404 on a workflow that we submitted deserves a warning: a replica lags by a few."""
 
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow that we submitted means a replica that lags."""

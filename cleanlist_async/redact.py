@@ -31,14 +31,15 @@ _in_use: Final[weakref.WeakValueDictionary[int, Secret]] = weakref.WeakValueDict
 
 
 class Secret:
-    """An API key or JWT, which only `reveal` shows."""
+    """An API key or JWT, which only `reveal` shows. It *is_masked* wherever it stands in a text."""
 
     __slots__ = ("__weakref__", "_value", "fingerprint")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, *, is_masked: bool = True) -> None:
         self._value = value
         # Keys in use are masked by their text: not all have a documented prefix.
-        if len(value) >= _SHORTEST_SECRET:
+        if is_masked and len(value) >= _SHORTEST_SECRET:
+            # By identity: another client may have the same key, and keep it for longer.
             _in_use[id(self)] = self
         self.fingerprint = hashlib.blake2b(value.encode(errors="surrogatepass"), digest_size=6).hexdigest()
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.checks import check_instance
+from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
+from cleanlist_async.contacts.values import as_text
+from cleanlist_async.errors import ConfigurationError, FieldError, RequestValidationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.types import JSON, Billed
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 ResultStatus: TypeAlias = Literal["found", "not_found", "invalid", "pending", "unknown", "failed"]
+
+REFUSED: Final = "refused: "
+"""Begins the ``error`` of a contact that the server called invalid: what follows are its words."""
+COLUMN_PREFIX: Final = "cleanlist_"
+"""Before the names of the columns that an enrichment adds to a table."""
 
 
 @dataclass(slots=True)
@@ -28,6 +41,12 @@ class EnrichmentResult:
         not certainly this person's; fetched for free by ``client.collect``); ``unknown`` (the submit may or
         may not have been processed); ``failed`` (never accepted, or the server ended its workflow, which
         costs nothing).
+    contact, key
+        The contact as it was given, and its own `key`.
+    email, email_status, phones
+        What was found, and how certain the server is of the address.
+    enrichment_type
+        What was looked for.
     task_id, workflow_id
         The server's ids, as far as known.
     duplicate_of
@@ -37,9 +56,10 @@ class EnrichmentResult:
     raw
         The server's row, whole.
     bought_at
-        When it was bought, for a result of the client's store, which cost nothing now; else None.
+        When it was bought, for a result of the client's store, which costs nothing now; else None.
     bought_for
-        What it cost then, in credits; None for a result that is not of the store.
+        What it cost then, in credits; None for a result that is not of the store. None too for one that is
+        told for the first time, because the run that bought it had ended: `credits` is what it cost.
 
     """
 
@@ -60,6 +80,54 @@ class EnrichmentResult:
     raw: Mapping[str, JSON] | None = field(default=None, repr=False)
     bought_at: datetime | None = None
     bought_for: float | None = None
+
+    def raise_for_invalid(self, *, loc: tuple[str | int, ...] = ("body",)) -> None:
+        """Raise RequestValidationError if the contact is ``invalid``; its field error says what is missing.
+
+        For a service whose caller sent the contact: `problem_response` answers it with 422 and our own words,
+        never those of the server. *loc* is the path to the contact in the caller's request, as FastAPI has
+        it: by default the contact is the whole body; of a list of contacts it is ``("body", result.index)``.
+        """
+        check_instance("loc", loc, tuple)
+        if self.status != "invalid":
+            return
+        reason = self.error or ""
+        # The status tells the server's words, which may quote any contact, from those of our own checks.
+        error = RequestValidationError(reason, status=422 if reason.startswith(REFUSED) else None)
+        error.field_errors = (FieldError(loc, reason, "invalid"),)
+        raise error
+
+    def to_json(self) -> str:
+        """Return the result as a JSON object with all its fields, for a queue or a column of a database.
+
+        What of a refused contact is no text is null, and lone surrogates are question marks.
+        """
+        given = {name: cast("object", getattr(self.contact, name)) for name in CONTACT_FIELDS}
+        odd = {name: as_text(value) for name, value in given.items() if not isinstance(value, str | None)}
+        result = replace(self, contact=replace(self.contact, **odd)) if odd else self
+        try:
+            return _adapter().dump_json(result).decode()
+        except ValueError:  # of pydantic, for what UTF-8 cannot hold
+            plain = json.dumps(_adapter().dump_python(result), ensure_ascii=False, default=str)
+            return plain.encode("utf-8", "replace").decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> EnrichmentResult:
+        """Return the result that `to_json` wrote; ``client.collect`` takes it as any other.
+
+        Raises ConfigurationError for anything else.
+        """
+        from pydantic import ValidationError  # noqa: PLC0415  # results are imported without pydantic
+
+        try:
+            return _adapter().validate_json(text)
+        except ValidationError as problem:
+            first = problem.errors(include_url=False, include_input=False)[0]
+        # Out here: as the context of this error, a ValidationError would quote the contact.
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(
+            f"This is no result in JSON: {where} {first['msg'].lower()}.".replace("  ", " ")
+        )
 
     @property
     def credits(self) -> float:
@@ -89,3 +157,10 @@ class EnrichmentResult:
             and self.duplicate_of is None
         )
         return "unknown" if may_cost and self.credits_charged is None else "no"
+
+
+@cache
+def _adapter() -> TypeAdapter[EnrichmentResult]:
+    from pydantic import TypeAdapter  # noqa: PLC0415  # as above
+
+    return TypeAdapter(EnrichmentResult)

@@ -33,10 +33,13 @@ __all__ = [
     "BulkSubmission",
     "ChosenMode",
     "ChunkState",
+    "ClientOptions",
+    "Columns",
     "CompaniesPage",
     "Company",
     "CompanyEnrichment",
     "Confirm",
+    "ContactDict",
     "ContactLike",
     "ContactSource",
     "ContactTable",
@@ -55,7 +58,10 @@ __all__ = [
     "EnvelopeTaskId",
     "EventStore",
     "Export",
+    "Extra",
     "Failure",
+    "Forgotten",
+    "FrameStream",
     "Guess",
     "HTTPClient",
     "HalfFullPrice",
@@ -63,7 +69,9 @@ __all__ = [
     "JobSource",
     "JobState",
     "JsonExportPage",
+    "Keep",
     "KeyValidation",
+    "KeysGiven",
     "Lead",
     "LeadList",
     "LeadListSummary",
@@ -74,6 +82,7 @@ __all__ = [
     "ListEnrichment",
     "ListScope",
     "OnUnknown",
+    "Only",
     "OrphanedSubmit",
     "Pace",
     "PeoplePage",
@@ -85,6 +94,15 @@ __all__ = [
     "PersonType",
     "Pilot",
     "PublicAPI",
+    "RawEnrichment",
+    "RawExport",
+    "RawLeadLists",
+    "RawPublicAPI",
+    "RawResponse",
+    "RawResponses",
+    "RawSearchAPI",
+    "RawSmartAgents",
+    "RawWorkspace",
     "Receipt",
     "RedisUnavailableError",
     "RemovedLeads",
@@ -101,9 +119,12 @@ __all__ = [
     "SpendingPause",
     "StartedSmartAgent",
     "StoreCounts",
+    "StoredJobReader",
     "StoredState",
     "SubmitMode",
     "SubmitState",
+    "Suppress",
+    "Suppression",
     "TableError",
     "TableFormat",
     "TaskEnrichment",
@@ -172,16 +193,29 @@ if TYPE_CHECKING:
         Whoami,
     )
     from cleanlist_async.api.public import PublicAPI
+    from cleanlist_async.api.raw_responses import (
+        RawEnrichment,
+        RawExport,
+        RawLeadLists,
+        RawPublicAPI,
+        RawResponses,
+        RawSearchAPI,
+        RawSmartAgents,
+        RawWorkspace,
+    )
     from cleanlist_async.api.request_models import AgentType, DataPoint, LeadScope, ListScope, UsageGrouping
     from cleanlist_async.api.search import SearchAPI
     from cleanlist_async.api.smart_agents import SmartAgents
     from cleanlist_async.api.workspace import Workspace
+    from cleanlist_async.contacts.contact import ContactDict
     from cleanlist_async.contacts.identity import ContactLike
     from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.enrich.dedupe import Dedupe
-    from cleanlist_async.enrich.plan import ContactSource
+    from cleanlist_async.enrich.frame_stream import FrameStream
     from cleanlist_async.enrich.row_results import Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
+    from cleanlist_async.http.credentials import KeysGiven
+    from cleanlist_async.http.raw_response import RawResponse
     from cleanlist_async.http.spending import BeforeSpend, Spend
     from cleanlist_async.http.transport.connection_options import Verify
     from cleanlist_async.http.transport.sender import HTTPClient
@@ -192,16 +226,23 @@ if TYPE_CHECKING:
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
     from cleanlist_async.job.status import JobState, Receipt
+    from cleanlist_async.job.stored.reader import StoredJobReader
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.ratelimit import Pace
     from cleanlist_async.ratelimit.limiter import WhenAway
     from cleanlist_async.results import ResultStatus
+    from cleanlist_async.runtime.options import ClientOptions
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
     from cleanlist_async.storage.store.audit import AuditLine
     from cleanlist_async.storage.store.budget import BudgetStatus, Period, PeriodName, SpendingPause
+    from cleanlist_async.storage.store.forgetting import Forgotten
     from cleanlist_async.storage.store.job_records import JobRecord, StoredState
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, EncodingUnknownError, Guess, Row, TableError, TableFormat
+    from cleanlist_async.tables.contact_rows import Columns, Extra
+    from cleanlist_async.tables.contact_source import ContactSource
+    from cleanlist_async.tables.output_choice import Keep, Only
+    from cleanlist_async.tables.suppression import Suppress, Suppression
     from cleanlist_async.webhooks.receiver import Confirm
     from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics
@@ -259,6 +300,16 @@ else:
                 "Whoami",
             ),
             "api.public": ("PublicAPI",),
+            "api.raw_responses": (
+                "RawEnrichment",
+                "RawExport",
+                "RawLeadLists",
+                "RawPublicAPI",
+                "RawResponses",
+                "RawSearchAPI",
+                "RawSmartAgents",
+                "RawWorkspace",
+            ),
             "api.request_models": ("AgentType", "DataPoint", "LeadScope", "ListScope", "UsageGrouping"),
             "api.search": ("SearchAPI",),
             "api.smart_agents": ("SmartAgents",),
@@ -266,10 +317,11 @@ else:
             "contacts.identity": ("ContactLike",),
             "enrich.budget_control": ("BudgetControl",),
             "enrich.dedupe": ("Dedupe",),
-            "enrich.plan": ("ContactSource",),
+            "enrich.frame_stream": ("FrameStream",),
             "enrich.row_results": ("Rule",),
             "results": ("ResultStatus",),
             "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
+            "http.raw_response": ("RawResponse",),
             "http.spending": ("BeforeSpend", "Spend"),
             "http.transport.connection_options": ("Verify",),
             "http.transport.sender": ("HTTPClient",),
@@ -283,14 +335,23 @@ else:
             "job.unknown": ("OnUnknown",),
             "ratelimit": ("Pace",),
             "ratelimit.limiter": ("WhenAway",),
+            "runtime.options": ("ClientOptions",),
             "storage.redis_connection": ("RedisUnavailableError",),
             "storage.store.audit": ("AuditLine",),
             "storage.store.budget": ("BudgetStatus", "Period", "PeriodName", "SpendingPause"),
+            "job.stored.reader": ("StoredJobReader",),
+            "storage.store.forgetting": ("Forgotten",),
             "storage.store.job_records": ("JobRecord", "StoredState"),
             "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
+            "tables.contact_rows": ("Columns", "Extra"),
+            "tables.contact_source": ("ContactSource",),
+            "tables.output_choice": ("Keep", "Only"),
+            "tables.suppression": ("Suppress", "Suppression"),
             "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
             "webhooks.store": ("EventStore",),
             "webhooks.submission": ("WebhookStatistics",),
+            "http.credentials": ("KeysGiven",),
+            "contacts.contact": ("ContactDict",),
         },
     )

@@ -17,6 +17,7 @@ from cleanlist_async.checks import (
     check_flag,
     check_instance,
     check_text,
+    covers,
     optional,
 )
 from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
@@ -42,14 +43,19 @@ class ImportReport:
     """
 
     list_id: str
+    """The list that was imported into."""
     rows_parsed: int = 0
+    """Rows that were read, without the header."""
     rows_imported: int = 0
+    """Rows that the server took."""
     skip_reasons: dict[str, int] = field(default_factory=dict[str, int])
-    skipped_rows: list[int] = field(default_factory=list[int])
+    """How many rows were skipped, by reason."""
+    skipped_rows: list[int] = field(default_factory=list[int], repr=False)
     """Rows that are known to have been skipped: the server names ten of each part at most."""
-    workflow_ids: list[str] = field(default_factory=list[str])
+    workflow_ids: list[str] = field(default_factory=list[str], repr=False)
     """The enrichments that it started, for `client.enrichment.wait`."""
-    parts: list[CsvImport] = field(default_factory=list[CsvImport])
+    parts: list[CsvImport] = field(default_factory=list[CsvImport], repr=False)
+    """The server's answer to each part of the file."""
     stopped_by: CleanlistError | None = None
 
     @property
@@ -110,7 +116,7 @@ def split_for_import(table: ImportTable, purchase: Purchase | None) -> CsvParts:
     if purchase is not None:
         # The worst case for every row: what is found, and so the price, is known only afterwards.
         cost = split.rows * facts.WORST_CASE_CREDITS[purchase.enrichment_type]
-        if not cost <= purchase.max_credits:
+        if not covers(purchase.max_credits, cost):
             error = BudgetExceededError(
                 f"Enriching {split.rows:,} rows can cost {cost:,} credits, but max_credits is "
                 f"{purchase.max_credits:,g}.",

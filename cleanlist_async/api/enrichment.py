@@ -32,7 +32,7 @@ from cleanlist_async.checks import check_flag
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import PersonType
 from cleanlist_async.http.calls import Call
-from cleanlist_async.http.spending import Spend
+from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import Billed
 
@@ -41,17 +41,23 @@ ENRICH_PERSON: Final = modern(
     "POST",
     "/enrichment/person",
     PersonEnrichment,
-    paid=True,
+    charge=lambda begun: Charge(begun.workflow_id),
     started=lambda id_: PersonEnrichment(workflow_id=WorkflowId(id_)),
 )
 # Without `started`: the result is in the answer itself, and there is no workflow to collect it from.
-ENRICH_COMPANY: Final = modern("enrich_company", "POST", "/enrichment/company", CompanyEnrichment, paid=True)
+ENRICH_COMPANY: Final = modern(
+    "enrich_company",
+    "POST",
+    "/enrichment/company",
+    CompanyEnrichment,
+    charge=lambda done: Charge(credits=done.credits_charged),
+)
 ENRICH_BY_TASK: Final = modern(
     "enrich_by_task",
     "POST",
     "/enrichment/by-task",
     TaskEnrichment,
-    paid=True,
+    charge=lambda begun: Charge(begun.workflow_id),
     started=lambda id_: TaskEnrichment(workflow_id=WorkflowId(id_)),
     max_answer_bytes=facts.MAX_ANSWER_BYTES,
 )
@@ -60,7 +66,7 @@ ENRICH_LIST: Final = modern(
     "POST",
     "/enrichment/bulk",
     ListEnrichment,
-    paid=True,
+    charge=lambda begun: Charge(begun.workflow_id),
     started=lambda id_: ListEnrichment(workflow_id=WorkflowId(id_)),
 )
 ENRICHMENT_STATUS: Final = modern(
@@ -265,6 +271,7 @@ class Enrichment(ModernGroup):
             workflow_id = _id_of(workflow_id)
         question = self._question(workflow_id, RequestClass.STATUS)
         status = await self._finished(question, workflow_id, timeout_s, progress)
+        # Before the error: one that failed may have been charged for all the same.
         await self._session.pipeline.spending.settle(status.workflow_id, status.credits_charged)
         if status.ended_badly:
             raise failed_workflow(workflow_id, status.status, status.refund_message, billed=_billed(status))

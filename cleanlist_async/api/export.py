@@ -82,6 +82,7 @@ class Export(ModernGroup):
         """
         # A single column given as text is a common slip; iterated, it would be one column per letter.
         columns = [columns] if isinstance(columns, str) else columns
+        # As the check has read them: an iterator of the caller is exhausted by now.
         wanted = ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=columns).columns
 
         def request(cursor: str | None) -> ExportJson:

@@ -53,9 +53,10 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import CleanlistError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
+from cleanlist_async.http.spending import Charge
+from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.import_parts import CsvParts
 from cleanlist_async.tables.import_table import ImportTable
-from cleanlist_async.tables.reading import TableFormat
 
 
 class Unset(Enum):
@@ -90,7 +91,7 @@ CSV_IMPORT: Final = modern(
     "POST",
     "/lead-lists/{list_id}/csv-import",
     CsvImport,
-    paid=True,
+    charge=lambda done: Charge(done.workflow_id),
     started=lambda id_: CsvImport(workflow_id=WorkflowId(id_)),
 )
 
@@ -195,7 +196,7 @@ class LeadLists(ModernGroup):
         `limit` is 1 to 500 leads per page (100). Needs the scope ``lists:read``.
         """
         ListLeads.checked(limit=limit, cursor=cursor)
-        checked_id("list_id", list_id)
+        checked_id("list_id", list_id)  # raises here, not in the loop
 
         async def fetch(cursor: str | None) -> LeadsPage:
             return await self._ask(

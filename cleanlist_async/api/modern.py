@@ -19,7 +19,7 @@ from cleanlist_async.http.calls import Call, Operation
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Spend
+from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.http.workflow_keys import Origin
 from cleanlist_async.polling.open_workflow import Status
 from cleanlist_async.polling.scheduler import PollScheduler
@@ -127,15 +127,15 @@ def modern(
     path: str,
     answer: type[A],
     *,
-    paid: bool = False,
+    charge: Callable[[A], Charge] | None = None,
     started: Callable[[str], A] | None = None,
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES,
     of_models: bool = True,
 ) -> Operation[A]:
     """Describe a modern operation; *started* makes the answer where only the id of the work can be read.
 
-    Operations that are not *paid* may be repeated: a list is created once per name, leads are added once per
-    idempotency key, which every call has.
+    One that spends has a *charge*, which reads from its answer what it costs. The others may be repeated: a
+    list is created once per name, leads are added once per idempotency key, which every call has.
     """
 
     def salvage(body: bytes) -> A | None:
@@ -146,14 +146,13 @@ def modern(
         name,
         method,
         path,
-        "conditional"
-        if paid
-        else "safe",  # no modern operation is "never": all paid ones take a quote or key
+        "safe" if charge is None else "conditional",  # never "never": all paid ones take a quote or key
         answer.read,
         parse_bytes=answer.read_json,
         salvage=salvage,
         max_answer_bytes=max_answer_bytes,
         of_models=of_models,
+        charge=charge,
     )
 
 

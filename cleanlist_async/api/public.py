@@ -1,4 +1,4 @@
-"""The five operations of the Public API (docs.cleanlist.ai/api-reference)."""
+"""The operations of the Public API, as the client calls them (docs.cleanlist.ai/api-reference)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Spend
+from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
 
@@ -39,13 +39,6 @@ def _reader(model: type[M]) -> Callable[[JSON], M]:
         raise ValueError(problem)  # without the ValidationError, which holds the answer
 
     return read
-
-
-def _read_submission(answer: JSON) -> BulkSubmission:
-    submission = _reader(BulkSubmission)(answer)
-    if not submission.workflow_id:
-        raise ValueError("an accepted submit names its workflow")
-    return submission
 
 
 def _read_status(answer: JSON) -> BulkStatus:
@@ -71,9 +64,10 @@ SUBMIT_BULK: Final = Operation(
     "POST",
     f"{PUBLIC_PREFIX}/enrich/bulk",
     "never",
-    _read_submission,
+    _reader(BulkSubmission),
     salvage=_salvaged,
     max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
+    charge=lambda accepted: Charge(accepted.workflow_id),
 )
 BULK_STATUS: Final = Operation(
     "bulk_status",
@@ -82,7 +76,7 @@ BULK_STATUS: Final = Operation(
     "safe",
     _read_status,
     max_answer_bytes=facts.MAX_STATUS_BYTES,
-    own_connection=True,  # it is not documented that the answer names its workflow
+    own_connection=True,  # it is not documented that every answer names its workflow
     of_models=False,
 )
 TASK_STATUS: Final = replace(BULK_STATUS, max_answer_bytes=facts.MAX_SMALL_ANSWER_BYTES)
@@ -175,6 +169,7 @@ def submit_call(
     before: Callable[[], Awaitable[None]] | None = None,
     before_retry: Callable[[], Awaitable[None]] | None = None,
     spend: Callable[[], Spend] | None = None,
+    submission: Callable[[], str | None] = lambda: None,
 ) -> Call[BulkSubmission]:
     """Describe a submit whose results are joined to its contacts; *content* builds the body once admitted.
 
@@ -185,11 +180,13 @@ def submit_call(
         kind,
         content=content,
         own_workflow=True,
+        # The free call that has to succeed before the next submit, once an outcome was unclear.
         check=Call(VALIDATE_KEY),
         shield_answer=shield_answer,
         before=before,
         before_retry=before_retry,
         spend=spend,
+        submission=submission,
         is_recorded=before is not None,
     )
 
@@ -209,13 +206,19 @@ def status_call(
     else:
         operation, params = TASK_STATUS, {"task_id": checked_id("task_id", task_id)}
 
-    # An answer that names none is believed: it came on a connection of its own.
-    def belongs(status: BulkStatus) -> bool:
-        if workflow_id is not None:
-            return status.workflow_id in {None, workflow_id}
-        return status.task_id in {None, task_id}
+    # An answer that names none is believed where it came on a connection of its own.
+    def named(status: BulkStatus) -> str | None:
+        return status.workflow_id if workflow_id is not None else status.task_id
 
-    return Call(operation, kind, params=params, key=key, belongs=belongs)
+    asked = workflow_id or task_id
+    return Call(
+        operation,
+        kind,
+        params=params,
+        key=key,
+        belongs=lambda status: named(status) in {None, asked},
+        is_named_in=lambda status: named(status) == asked,
+    )
 
 
 def _all_valid(contacts: Iterable[ContactLike]) -> Sequence[Prepared]:

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from cleanlist_async.api.models.base import Number
 from cleanlist_async.api.models.workspace import Quote
-from cleanlist_async.checks import check_credits, optional
+from cleanlist_async.checks import check_credits, covers, optional
 from cleanlist_async.errors import (
     BudgetExceededError,
     ConfigurationError,
@@ -43,6 +43,7 @@ async def buy(
     """
     check_price_is_known(quote_id, max_credits)
     if isinstance(quote_id, Quote):
+        # Without a limit: the caller has seen this price, so only the balance is in question.
         return await redeem(affordable(quote_id, math.inf), quote_id.estimated_cost)
     if quote_id is not None:
         return await redeem(quote_id, None)
@@ -71,7 +72,7 @@ def check_price(cost: float | None, max_credits: float | None) -> None:
     if max_credits is None:
         return
     check_credits("max_credits", max_credits)
-    if cost is None or not cost <= max_credits:  # without a known price, no budget can hold
+    if cost is None or not covers(max_credits, cost):  # without a known price, no budget can hold
         raise _over_budget(cost, max_credits, "call can cost")
 
 
@@ -82,7 +83,7 @@ def affordable(quote: Quote, max_credits: float) -> str:
     does not.
     """
     cost, available = quote.estimated_cost, quote.available_credits
-    if cost is None or not cost <= max_credits:
+    if cost is None or not covers(max_credits, cost):
         raise _over_budget(cost, max_credits)
     # None means that the server did not say; it checks when the quote is redeemed.
     if quote.sufficient is False:

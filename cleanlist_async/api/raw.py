@@ -21,7 +21,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.calls import Call, Operation
-from cleanlist_async.http.spending import Spend
+from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.http.transport import Params
 from cleanlist_async.redact import one_line
 from cleanlist_async.types import JSON
@@ -69,6 +69,7 @@ def raw_call(
         of_models=False,
         max_answer_bytes=facts.MAX_ANSWER_BYTES,
         may_be_empty=True,
+        charge=_charge,
     )
     spend = Spend(operation.name, worst_case_credits=max_credits)
     return Call(operation, path=path, params=params, content=_encoder(body), key=key, spend=lambda: spend)
@@ -85,6 +86,17 @@ def _check_params(params: object) -> None:
 
 def _as_it_is(answer: JSON) -> JSON:
     return answer
+
+
+def _charge(answer: JSON) -> Charge:
+    """Read what the paid operations of the API say, under the names that they have for it."""
+    if not isinstance(answer, dict):
+        return Charge()
+    for name in ("workflow_id", "smart_agent_task_id"):
+        if isinstance(id_ := answer.get(name), str) and id_:
+            return Charge(id_)
+    spent = answer.get("credits_charged")
+    return Charge(credits=float(spent) if isinstance(spent, int | float) else None)
 
 
 def _encoder(body: JSON) -> Callable[[], bytes] | None:

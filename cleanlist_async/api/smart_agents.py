@@ -14,7 +14,7 @@ from cleanlist_async.api.quotes import buy, check_price_is_known
 from cleanlist_async.api.request_models import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
 from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.http.calls import Call
-from cleanlist_async.http.spending import Spend
+from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
 
 LIST_SMART_AGENTS: Final = modern(
@@ -25,7 +25,7 @@ RUN_SMART_AGENT: Final = modern(
     "POST",
     "/smart-agents/run",
     StartedSmartAgent,
-    paid=True,
+    charge=lambda begun: Charge(begun.smart_agent_task_id),
     started=lambda id_: StartedSmartAgent(smart_agent_task_id=SmartAgentTaskId(id_)),
 )
 GET_SMART_AGENT_RESULTS: Final = modern(

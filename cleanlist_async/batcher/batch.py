@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
 
@@ -17,6 +17,7 @@ from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.errors import StoreError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.latest_failure import LatestFailure
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.spending import Spend
 from cleanlist_async.results import EnrichmentResult
@@ -43,7 +44,7 @@ class Batch:
     """Contacts that share a request, which is made with the options and in the trace of the `first`.
 
     `is_open` until an attempt was refused for its contacts: then it takes no others along. `record` is what
-    the client's store has of the latest attempt.
+    the client's store has of the latest attempt, and `latest` says how it failed.
     """
 
     lane: Lane
@@ -51,11 +52,12 @@ class Batch:
     purchases: list[Purchase] = field(default_factory=list[Purchase])
     is_open: bool = True
     record: SubmitRecord | None = None
+    latest: LatestFailure = field(default_factory=LatestFailure)
 
     @property
     def options(self) -> CallOptions:
         """How its requests are made."""
-        return self.first.options
+        return replace(self.first.options, watch=self.latest)
 
     @property
     def contacts(self) -> tuple[Prepared, ...]:
@@ -80,11 +82,17 @@ class Batch:
         """Return what its latest request may cost."""
         return Spend.of_contacts("enrich_one", self.lane.enrichment_type, len(self.purchases))
 
+    def submission(self) -> str | None:
+        """Return the name of its latest request in the client's store, if it has one."""
+        return None if self.record is None else self.record.submission
+
     def close(self) -> list[Purchase]:
         """Choose the purchases of the attempt that is sent now; return those without a caller left."""
         wanted = [purchase for purchase in self.purchases if purchase.callers]
         left = [purchase for purchase in self.purchases if not purchase.callers]
         waiting = self.lane.waiting if self.is_open else {}
+        # By object: callers who want one contact in different ways have purchases of their own, of equal
+        # contacts.
         offered = {id(purchase.contact): purchase for purchase in chain(wanted, waiting)}
         contacts = (purchase.contact for purchase in offered.values())
         # Contacts are counted in bytes as well: fewer than 250 long ones fit.
@@ -93,6 +101,7 @@ class Batch:
         for purchase in self.purchases:
             self.lane.waiting.pop(purchase, None)
             purchase.sent = True
+            purchase.latest = self.latest
         return left
 
     def reopen(self) -> None:

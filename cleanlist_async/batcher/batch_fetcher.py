@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.batcher.batch import Batch
-from cleanlist_async.batcher.capacity import evenly
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.http.options import CallOptions
@@ -37,6 +34,7 @@ class BatchFetcher:
         pause_s = window_s / 4
         results: list[EnrichmentResult] = []
         while not results and (any(batch.callers) or clock() < held_until):
+            # A workflow may never end: then it is looked at anew whether anybody still waits for it.
             with anyio.move_on_after(facts.WAIT_TIMEOUT_S):
                 try:
                     results = await fetcher.fetch(workflow, batch.lane.enrichment_type, until=batch.until)
@@ -57,8 +55,7 @@ class BatchFetcher:
 
     def with_options(self, options: CallOptions) -> Fetcher:
         """Return what fetches the results of workflows for callers that wait."""
-        options = replace(options, pace=evenly(options.pace))
-        return Fetcher(self._pipeline, self._polls, options, _ignore, RequestClass.INTERACTIVE)
+        return Fetcher(self._pipeline, self._polls, options, _ignore, kind=RequestClass.INTERACTIVE)
 
 
 def _ignore(_count: int) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+import anyio
+
 from cleanlist_async.api.public import submit_call
 from cleanlist_async.batcher.batch import Batch
 from cleanlist_async.batcher.batch_fetcher import BatchFetcher
@@ -29,6 +31,7 @@ from cleanlist_async.enrich.submit_outcome import (
 )
 from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError
 from cleanlist_async.events import report_failure
+from cleanlist_async.events.results import report_settled
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import REMEMBERED
@@ -39,8 +42,8 @@ from cleanlist_async.webhooks.submissions import Submissions
 class BatchSender:
     """Makes the requests of `lanes`, and gives each caller its own result or error.
 
-    *forget* is called with contacts that are over, *keep* with each result, *lost* with contacts that another
-    process has taken over.
+    `interrupted` counts by workflow the contacts that the end of the client cut off. *forget* is called with
+    contacts that are over, *keep* with each result, *lost* with contacts that another process has taken over.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class BatchSender:
         lost: Callable[[Sequence[Purchase]], None],
     ) -> None:
         self.lanes = Lanes(pipeline.root, self._carry)
+        self.interrupted: dict[str, int] = {}
         self._pipeline = pipeline
         self._submissions = submissions
         self._purchases = purchases
@@ -79,6 +83,7 @@ class BatchSender:
             report_failure("a batch of contacts", problem)
             why = f"The batch failed with {type(problem).__name__}."
             self._fail(batch, CleanlistError(why, billed=batch.billed))
+            # A CleanlistError was recorded when it was judged; after any other the store has it as ours.
             await batch.leave()
         finally:
             self._forget(batch.purchases)
@@ -99,10 +104,14 @@ class BatchSender:
             before=None if self._purchases is None else batch.intend,
             before_retry=batch.reopen_later,
             spend=batch.spend,
+            submission=batch.submission,
         )
+        if self._submissions.receiver is None:  # otherwise no questions need tokens
+            await self._gather(batch)
         is_done = False
         while not is_done and (batch.is_open or batch.purchases):
             try:
+                # For each attempt anew: the tokens, and the contacts that wait, are others by then.
                 options = replace(batch.options, pace=self._capacity.pace(batch))
                 reply = await self._pipeline.call(call, options)
             except _NobodyWaitsError:
@@ -116,6 +125,12 @@ class BatchSender:
                 workflow = AcceptedWorkflow.of(reply, batch.contacts, self._clock(), submission.signal)
                 await self._collect(batch, workflow, submission)
                 return
+
+    async def _gather(self, batch: Batch) -> None:
+        """Let contacts join the batch until its turn has come; tokens and callers change meanwhile."""
+        longest_s = self._pipeline.limiter.limits.window_s / 60
+        while batch.is_open and (wait_s := self._capacity.wait_s(len(batch.lane.waiting))) > 0:  # noqa: ASYNC110
+            await anyio.sleep(min(wait_s, longest_s))
 
     async def _apply(self, error: CleanlistError, batch: Batch, submission: Submission) -> bool:
         """Act on the outcome of a submit that was not plainly accepted; return whether the batch is done.
@@ -163,6 +178,7 @@ class BatchSender:
         self._forget(self.lanes.close(batch))
         if not batch.purchases:
             raise _NobodyWaitsError
+        self._capacity.note_sent(len(batch.purchases))
         if self._purchases is not None:
             wanted = batch.purchases[0].wanted
             is_unclaimed = wanted.enrichment_type not in REMEMBERED
@@ -173,6 +189,7 @@ class BatchSender:
         """Wait for the workflow of a batch that was accepted."""
         submission.accepted(workflow.workflow_id, workflow.task_ids)
         now = self._clock()
+        # Before the store is written: a caller whose time ends meanwhile is told what it can collect.
         for purchase, task_id in zip(batch.purchases, workflow.ids_before_the_end, strict=True):
             purchase.accepted(workflow.workflow_id, task_id)
         self._tally.accepted(len(batch.purchases), (now - caller.since for caller in batch.callers))
@@ -181,17 +198,22 @@ class BatchSender:
             results = await self._fetcher.fetch(batch, workflow)
         except BaseException:  # the client is closed before it is finished
             self._pipeline.counters.detached_workflows.append(workflow.workflow_id)
+            self.interrupted[workflow.workflow_id] = len(batch.purchases)
             raise
         await self._deliver(batch, results)
 
     async def _deliver(self, batch: Batch, results: Sequence[EnrichmentResult]) -> None:
         """Record results, then hand them out."""
         await batch.settle(results)
+        workflow_id = next((one.workflow_id for one in results), None)
+        events, counters = self._pipeline.events, self._pipeline.counters
+        report_settled(events, counters, "enrich_one", workflow_id, results)
+        # Not strict: there are no results of a workflow that was given up.
         for purchase, result in zip(batch.purchases, results, strict=False):
-            self._pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._keep(purchase, result)
             purchase.deliver(result)
 
 
+# Not a CleanlistError: there is nobody to tell, and the token goes back before an attempt begins.
 class _NobodyWaitsError(Exception):
     """All callers left before a token was there."""

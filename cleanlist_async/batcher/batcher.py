@@ -6,6 +6,7 @@ are scarce, contacts that come meanwhile join its request, up to 250.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,12 +16,13 @@ from cleanlist_async.batcher.batch_fetcher import BatchFetcher
 from cleanlist_async.batcher.batch_sender import BatchSender
 from cleanlist_async.batcher.capacity import Capacity
 from cleanlist_async.batcher.claim_queue import ClaimQueue
+from cleanlist_async.batcher.contact_trace import ContactTrace
 from cleanlist_async.batcher.leftovers import Leftovers
 from cleanlist_async.batcher.purchase import Caller, Name, Purchase
 from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.checks import check_enrichment_type, check_flag, check_seconds, optional
 from cleanlist_async.contacts.checks import check_contact
-from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.row_results import skipped
 from cleanlist_async.enrich.submit_record import Wanted
@@ -32,6 +34,8 @@ from cleanlist_async.http.root_task import client_is_closed
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import REMEMBERED, Freshness
+from cleanlist_async.tables.input_options import preparation
+from cleanlist_async.tables.suppression import Suppression
 from cleanlist_async.webhooks.submissions import Submissions
 
 
@@ -78,7 +82,6 @@ class Batcher:
         self._leftovers = Leftovers(self._clock)
         self._under_way: dict[Name, Purchase] = {}
         self._callers = 0
-        self._is_draining = False
         self._empty = anyio.Event()
         tally.count_waiting = self._count_waiting
         tally.list_untaken = self._leftovers.untaken
@@ -92,17 +95,26 @@ class Batcher:
         *,
         fresh: bool,
         max_age_s: float | None,
+        suppression: Suppression | None,
     ) -> EnrichmentResult:
         """Return the result of one contact."""
         check_contact(given)
         check_enrichment_type(enrichment_type)
         check_flag("fresh", fresh)
         optional(check_seconds, "max_age_s", max_age_s)
+        if suppression is not None:
+            await suppression.load()
+        contact = preparation(suppression)(0, given)
         await self._pipeline.root.ensure()
-        contact = prepare(0, given)
+        wanted = Wanted(enrichment_type, Freshness.of(max_age_s, fresh=fresh), "enrich_one")
+        with ContactTrace(self._pipeline.events, enrichment_type, self._clock) as trace:
+            return trace.returned(await self._result(contact, wanted, options, deadline_s))
+
+    async def _result(
+        self, contact: Prepared | Invalid, wanted: Wanted, options: CallOptions, deadline_s: float
+    ) -> EnrichmentResult:
         if isinstance(contact, Invalid):
             return skipped(contact)
-        wanted = Wanted(enrichment_type, Freshness.of(max_age_s, fresh=fresh), "enrich_one")
         # It was bought for callers that left before it was there.
         name = self._name(wanted, contact)
         if (bought := self._leftovers.take(name, contact, wanted.freshness)) is not None:
@@ -129,10 +141,17 @@ class Batcher:
 
     async def drain(self) -> None:
         """Take no more callers, and wait until those that wait have their answers."""
-        self._is_draining = True
+        self._tally.is_draining = True
+        # The event is set whenever no caller was left for a moment, so an older one says nothing.
         while self._callers:
             self._empty = anyio.Event()
             await self._empty.wait()
+
+    def undelivered(self) -> Counter[str]:
+        """Count the contacts by workflow that were bought, and that no caller was given."""
+        left = Counter(self._sender.interrupted)
+        left.update(one.workflow_id for one in self._leftovers.untaken() if one.workflow_id is not None)
+        return left
 
     # -- callers -------------------------------------------------------------------------------
 
@@ -146,7 +165,7 @@ class Batcher:
 
     def _join(self, caller: Caller, name: Name, wanted: Wanted, options: CallOptions) -> Purchase:
         """Let a caller share the purchase of its contact, or begin one; may raise OverloadedError."""
-        if self._is_draining or self._pipeline.root.closed:
+        if self._tally.is_draining or self._pipeline.root.closed:
             raise client_is_closed()
         if (purchase := self._under_way.get(name)) is None:
             # A deadline is its caller's own; the purchase goes on for the others.
@@ -157,7 +176,7 @@ class Batcher:
                 self._tally.overloaded += 1
                 raise refusal
             else:
-                self._lanes.enter(purchase)
+                self._let_wait(purchase)
             self._under_way[name] = purchase
         else:
             self._tally.shared += 1
@@ -168,13 +187,18 @@ class Batcher:
 
     def _enter(self, purchase: Purchase) -> None:
         """Let a contact that was claimed wait for a request, or refuse its callers."""
+        # Where even the one with the most time would be answered too late, all would be.
         patient = max(purchase.callers, key=lambda caller: caller.until)
         if (refusal := self._capacity.refusal(patient, len(self._lanes))) is None:
-            self._lanes.enter(purchase)
+            self._let_wait(purchase)
         else:
             self._tally.overloaded += len(purchase.callers)
             purchase.fail(refusal)
             self._forget([purchase])
+
+    def _let_wait(self, purchase: Purchase) -> None:
+        self._capacity.note_contact()
+        self._lanes.enter(purchase)
 
     def _leave(self, caller: Caller, purchase: Purchase) -> None:
         """Let a caller go. What no caller waits for is not sent any more."""
@@ -193,7 +217,9 @@ class Batcher:
     def _outcome(self, caller: Caller, purchase: Purchase, deadline_s: float) -> EnrichmentResult:
         outcome = caller.outcome
         if outcome is None:
-            raise purchase.timeout(caller, f"There was no result within {deadline_s:g} s.")
+            latest = self._lanes.latest_failure(purchase)
+            problem = f"There was no result within {deadline_s:g} s.{latest.words()}"
+            raise purchase.timeout(caller, problem) from latest.error
         if isinstance(outcome, CleanlistError):
             raise outcome
         self._tally.answered(self._clock() - caller.since)
@@ -205,6 +231,7 @@ class Batcher:
     def _forget(self, purchases: Sequence[Purchase]) -> None:
         """Share purchases with no other caller. Claims of what was not sent are given back."""
         for purchase in purchases:
+            # A later purchase may have the name by now: one whose callers left is forgotten again at its end.
             if self._under_way.get(purchase.name) is purchase:
                 del self._under_way[purchase.name]
         if self._claims is not None:
@@ -225,5 +252,6 @@ class Batcher:
         """Keep a result that no store has, until all callers have taken it."""
         if purchase.is_claimed or result.status == "failed":  # that cost nothing, and may succeed next time
             return
+        # This result replaces one that somebody left, and who may come back for it.
         purchase.was_left |= purchase.name in self._leftovers
         self._leftovers.keep(purchase.name, result, is_taken=bool(purchase.callers))

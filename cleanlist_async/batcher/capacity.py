@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.api.public import BULK_STATUS
@@ -14,6 +15,9 @@ from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.ratelimit import Pace
 from cleanlist_async.webhooks.submissions import Submissions
 
+_BACKLOG: Final = 2
+"""More batches than this wait because callers need more than the tokens carry, or came all at once."""
+
 
 class Capacity:
     """What the limits allow, for the contacts that wait."""
@@ -24,7 +28,35 @@ class Capacity:
         self._pipeline = pipeline
         self._polls = polls
         self._submissions = submissions
+        self._clock = pipeline.limiter.clock
         self._max_queued = max_queued
+        self._sent_at = -math.inf  # so that the first batch goes at once
+
+    def note_contact(self) -> None:
+        """Note that a contact has come to wait for a request."""
+        self._polls.rhythms.note_contact()
+
+    def note_sent(self, contacts: int) -> None:
+        """Note that a batch leaves with so many contacts."""
+        self._polls.rhythms.note_batch(contacts)
+        self._sent_at = self._clock()
+
+    def wait_s(self, waiting: int) -> float:
+        """Return for how long the next batch is to gather contacts, so that tokens are left for questions.
+
+        The fewer tokens are free, the longer: with all of them it goes at once, as it does when it is full.
+        """
+        limiter, route = self._pipeline.limiter, self._pipeline.route
+        # During a pause nothing is sent, and callers must be told so.
+        if waiting >= facts.MAX_CONTACTS_PER_REQUEST or limiter.store.paused_for_s(route, self._clock()):
+            return 0.0
+        return self._until_next_s()
+
+    def _until_next_s(self) -> float:
+        limits = self._pipeline.limiter.limits
+        even_s = limits.window_s / max(1, limits.per_window(max(1, len(self._pipeline.route.keys))) - 1)
+        rhythm = self._polls.rhythms.of(self._polls.estimator(BULK_STATUS.name))
+        return self._sent_at + max(even_s, rhythm.gap_s) - self._clock()
 
     def refusal(self, caller: Caller, waiting: int) -> OverloadedError | None:
         """Return the error for a caller that finds too many waiting, or whose contact would come too late."""
@@ -43,14 +75,18 @@ class Capacity:
         return error
 
     def pace(self, batch: Batch) -> Pace:
-        """Return the pace of a batch: even, so that it grows instead of spending a token on a few contacts.
+        """Return the pace of a batch: its own where its turn has come, so that no token is left lying.
 
-        Full ones need not grow: they go at once if there are tokens for all that wait, and for the status
-        requests that follow. If there are not, callers that come later would find none for a whole window.
+        Full ones do not wait for their turn. They go at once if there are tokens for all that wait, and for
+        all status requests to come. If there are not, they go evenly, since callers that come later would
+        find none for a whole window.
         """
         waiting = len(batch.lane.waiting)
         batches = math.ceil(waiting / facts.MAX_CONTACTS_PER_REQUEST)
-        if waiting >= facts.MAX_CONTACTS_PER_REQUEST and self._has_tokens_for(batches):
+        to_come = self._polls.open_workflows * (self._requests_per_batch - 1)
+        is_turn = batches <= _BACKLOG and self._until_next_s() <= 0
+        is_full = waiting >= facts.MAX_CONTACTS_PER_REQUEST
+        if is_turn or (is_full and self._has_tokens_for(batches, to_come)):
             return batch.options.pace
         return evenly(batch.options.pace)
 
@@ -59,9 +95,9 @@ class Capacity:
         rate = limits.per_window(len(self._pipeline.route.keys))
         return batches * self._requests_per_batch * limits.window_s / rate
 
-    def _has_tokens_for(self, batches: int) -> bool:
+    def _has_tokens_for(self, batches: int, others: int = 0) -> bool:
         free = self._pipeline.limiter.available(self._pipeline.route)
-        return batches * self._requests_per_batch <= free
+        return batches * self._requests_per_batch + others <= free
 
     @property
     def _requests_per_batch(self) -> int:

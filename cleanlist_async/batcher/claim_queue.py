@@ -112,12 +112,14 @@ class ClaimQueue:
 
     async def _claim(self, group: list[Purchase]) -> None:
         numbered = dict(enumerate(group))
+        # Each contact of `enrich_one` has the index 0, and claims come back by index.
         contacts = [replace(purchase.contact, index=number) for number, purchase in numbered.items()]
         try:
             claims = await self._purchases.claim(contacts, group[0].wanted)
         except Exception as problem:  # noqa: BLE001  # its callers would wait for ever
             self._fail(group, problem)
-            self.give_back(group)  # the store may have taken it all the same
+            if self._purchases.owes:  # the store may have taken it all the same
+                self.give_back(group)
             return
         others: list[Prepared] = []
         for contact in contacts:
@@ -129,6 +131,7 @@ class ClaimQueue:
             else:
                 purchase.follow(claim.workflow_id, claim.task_id if isinstance(claim, Orphan) else None)
                 others.append(contact)
+        # The client may have been closed while the store answered: then nothing more can be spawned.
         if others and not self._root.closed:
             first = numbered[others[0].index]
             first.context.run(self._root.spawn, self._follow, others, claims, numbered)

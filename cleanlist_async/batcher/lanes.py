@@ -8,6 +8,7 @@ from typing import Any
 from cleanlist_async.batcher.batch import Batch, Lane
 from cleanlist_async.batcher.purchase import Purchase
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.latest_failure import LatestFailure
 from cleanlist_async.http.root_task import RootTask
 
 
@@ -35,6 +36,12 @@ class Lanes:
             return False
         del lane.waiting[purchase]
         return True
+
+    def latest_failure(self, purchase: Purchase) -> LatestFailure:
+        """Return how the latest attempt failed of the request that a contact is in, or waits for."""
+        lane = self._lanes.get(purchase.enrichment_type)
+        is_waiting = lane is not None and purchase in lane.waiting
+        return lane.next_batch.latest if lane and is_waiting and lane.next_batch else purchase.latest
 
     def close(self, batch: Batch) -> list[Purchase]:
         """Choose the contacts of a batch; those that come from now on wait for the next.

@@ -15,6 +15,7 @@ from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.latest_failure import LatestFailure
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import Freshness
@@ -63,6 +64,8 @@ class Purchase:
         Whether it is in a request that is not known to be refused.
     was_left
         Whether a caller left without its result.
+    latest
+        How the latest attempt of its request failed.
     workflow_id, task_id
         The server's ids, once it was accepted.
 
@@ -78,6 +81,7 @@ class Purchase:
     is_followed: bool = False
     sent: bool = False
     was_left: bool = False
+    latest: LatestFailure = field(default_factory=LatestFailure)
     workflow_id: str | None = None
     task_id: str | None = None
 

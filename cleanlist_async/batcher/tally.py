@@ -18,10 +18,12 @@ class Tally:
 
     def __init__(self) -> None:
         self.callers = 0
+        # int() is 0 and list() is empty, which is true as long as no batcher was made.
         self.count_waiting: Callable[[], int] = int
         self.list_untaken: Callable[[], list[EnrichmentResult]] = list
         self.shared = 0
         self.overloaded = 0
+        self.is_draining = False
         self._contacts = 0
         self._batches = 0
         self._largest = 0
@@ -55,6 +57,7 @@ class Tally:
             answered_p50_s=_quantile(answered, 0.5),
             answered_p99_s=_quantile(answered, 0.99),
             untaken=tuple(self.list_untaken()),
+            is_draining=self.is_draining,
         )
 
 

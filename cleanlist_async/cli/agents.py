@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.option_groups import with_groups
-from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, TimeoutS
+from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, StoreOption, TimeoutS
 from cleanlist_async.cli.terminal.output import as_json as dumped
 from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
 from cleanlist_async.cli.terminal.render import clean, number, open_console, plural, say
@@ -51,6 +52,7 @@ def run(
     consent: Consent,
     no_wait: NoWait = False,
     timeout_s: TimeoutS = WAIT_TIMEOUT_S,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
@@ -66,6 +68,7 @@ def run(
         None if all_rows else max_rows,
         overwrite,
         consent,
+        StoreLocation(store),
     )
     wait_s = None if no_wait else timeout_s
     end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
@@ -102,6 +105,7 @@ class Run:
     max_rows: int | None
     overwrite: bool
     consent: Consent
+    store: StoreLocation
 
     def carry_out(
         self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
@@ -112,12 +116,16 @@ class Run:
         limit = self.consent.max_credits
         budget = self._agreed_price(console, connection) if limit is None else limit
         begun, waited = connection.run(
-            console, lambda client, signals: self._buy(client, console, budget, wait_s, signals)
+            console,
+            lambda client, signals: self._buy(client, console, budget, wait_s, signals),
+            self.store.open(),
         )
         # Shown even if the wait was cut short: the id is what leads back to what was bought.
         _show(waited, as_json=as_json, started=begun)
         waited.report(
-            console, f"The run continues: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
+            console,
+            f"The run continues: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
+            f"{connection.as_typed()}",
         )
         return waited.exit_code
 

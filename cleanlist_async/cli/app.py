@@ -20,6 +20,7 @@ from cleanlist_async.cli.store import commands as store
 from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
 from cleanlist_async.cli.terminal.help import CommandGroup, Group, Rows
 from cleanlist_async.cli.terminal.output import print_line
+from cleanlist_async.cli.terminal.typed import typed
 
 
 class Root(Group):
@@ -37,7 +38,7 @@ class Root(Group):
 
 app = CommandGroup(
     "Enrich contact files through Cleanlist at the full rate the API allows, and never pay twice.\n\n"
-    "The API key is read from CLEANLIST_API_KEY. The demo needs none.",
+    "The API key is read from CLEANLIST_API_KEY, or the file of CLEANLIST_API_KEY_FILE. The demo needs none.",
     cls=Root,
 )
 
@@ -56,6 +57,7 @@ _VERSION: Final = typer.Option(
 
 @app.callback()
 def _main(
+    context: typer.Context,
     *,
     version: Annotated[bool, _VERSION] = False,  # noqa: ARG001 - its callback has done it
     limits: Annotated[
@@ -71,6 +73,9 @@ def _main(
     ] = None,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,
 ) -> None:
+    # By its name: where the class of a source is differs between versions of Typer.
+    is_typed = getattr(context.get_parameter_source("limits"), "name", "") == "COMMANDLINE"
+    typed.begin(limits if is_typed else None)
     if limits is not None:  # commands read the variable where they open a client
         os.environ["CLEANLIST_LIMITS"] = limits
     if debug:

@@ -17,11 +17,11 @@ from cleanlist_async.cli.terminal.render import open_console, say
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
-    from cleanlist_async.ratelimit.shared.bucket import SharedBucket
     from cleanlist_async.ratelimit.shared.named_pool import NamedPool
     from cleanlist_async.ratelimit.shared.pool import Pool
     from cleanlist_async.ratelimit.shared.remote import RemoteLimits
     from cleanlist_async.ratelimit.sqlite import LimitsFile
+    from cleanlist_async.ratelimit.window import Window
 
 T = TypeVar("T")
 
@@ -176,11 +176,18 @@ class SharedServerLimits:
 
 
 def _shared() -> SharedFileLimits | SharedServerLimits:
+    if (shared := limits_in_use()) is None:
+        raise CommandError("no limits are shared: --limits is none.", ExitCode.USAGE)
+    return shared
+
+
+def limits_in_use() -> SharedFileLimits | SharedServerLimits | None:
+    """Return the limits that processes share; None for none. Raises ConfigurationError."""
     from cleanlist_async.cli.terminal.shared_limits import is_redis, shared_limits
 
     place = shared_limits()
     if place is None:
-        raise CommandError("no limits are shared: --limits is none.", ExitCode.USAGE)
+        return None
     if isinstance(place, Path):
         return SharedFileLimits(place)
     return SharedServerLimits(partial(_open_redis if is_redis(place) else _open_postgres, place))
@@ -203,14 +210,13 @@ def _open_postgres(url: str) -> RemoteLimits:
 
 
 def _buckets(named: NamedPool, pool: Pool) -> Iterable[Bucket]:
-    yield _bucket(", ".join(named.organizations), pool.organization, pool.now)
+    yield _bucket(", ".join(named.organizations), pool.organization.window, pool.now)
     for name, bucket in pool.keys.items():
-        yield _bucket(name, bucket, pool.now)
+        yield _bucket(name, bucket.window, pool.now)
 
 
-def _bucket(name: str, bucket: SharedBucket, now: float) -> Bucket:
-    window = bucket.window
-    free = max(0, window.available(now))
+def _bucket(name: str, window: Window, now: float) -> Bucket:
+    free = window.available(now)
     # The token after those that are free now.
     opens_in_s = window.opens_at(now, ahead=free) - now
     return Bucket(
@@ -225,34 +231,32 @@ def _bucket(name: str, bucket: SharedBucket, now: float) -> Bucket:
 
 
 def _holders(pool: Pool) -> Iterable[dict[str, JSON]]:
+    from cleanlist_async.ratelimit.shared.backend import process_of
     from cleanlist_async.ratelimit.shared.process import has_ended
 
     for held in pool.held_leases.values():
         # A killed process still holds its tokens, since its requests may have arrived.
         record = pool.records.get(held["visitor"])
         yield {
-            "pid": record.process.pid if record else None,
+            "pid": record["pid"] if record else None,
             "key": held["key"],
             "since_s": round(pool.now - held["since"], 3),
-            "state": "ended" if record is None or has_ended(record.process) else "alive",
+            "state": "ended" if record is None or has_ended(process_of(record)) else "alive",
         }
 
 
 def _waiting(pool: Pool) -> Iterable[dict[str, JSON]]:
     for record in pool.records.values():
-        for ticket in record.tickets:
+        for ticket in record["tickets"]:
             yield {
-                "pid": record.process.pid,
-                "for": _WORDS[ticket.kind.name],
-                "since_s": round(pool.now - ticket.since, 3),
+                "pid": record["pid"],
+                "for": _WORDS[ticket["kind"]],
+                "since_s": round(pool.now - ticket["since"], 3),
             }
 
 
-_WORDS: Final = {
-    "INTERACTIVE": "an interactive call",
-    "SUBMIT": "a submit",
-    "STATUS": "a status request",
-}
+# By the value of their `RequestClass`.
+_WORDS: Final = ("an interactive call", "a submit", "a status request")
 
 
 def _cells(row: dict[str, JSON], *names: str) -> tuple[str, ...]:

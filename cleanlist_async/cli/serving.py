@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cleanlist_async.checks import with_extras
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.output import print_line
 from cleanlist_async.cli.terminal.render import open_console, plural, say
@@ -26,7 +27,7 @@ def sandbox(
     workflow_s: Annotated[float, typer.Option(help="Seconds that a workflow takes.")] = 5.0,
     org_limit: Annotated[int, typer.Option(help="Requests per window, all keys together.")] = 60,
     key_limit: Annotated[int, typer.Option(help="Requests per window and key.")] = 30,
-    credits_: Annotated[float, typer.Option("--credits", help="Credits to start with.")] = 1_000_000.0,
+    credits_: Annotated[float, typer.Option("--credits", help="Credits to start with.")] = 1_000_000,
     hit_rate: Annotated[float, typer.Option(help="Share of e-mails and phones that are found.")] = 0.7,
 ) -> None:
     """Run a server that behaves like the API, until Ctrl-C. Nothing in it is real."""
@@ -51,7 +52,7 @@ def import_sandbox() -> type[Sandbox]:
         from cleanlist_async.sandbox import Sandbox  # its packages are an extra
     except ImportError as missing:
         raise CommandError(
-            "the sandbox needs more packages: pip install 'cleanlist-async[cli,sandbox]'", ExitCode.USAGE
+            f"the sandbox needs more packages: {with_extras('cli', 'sandbox')}.", ExitCode.USAGE
         ) from missing
     return Sandbox
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from cleanlist_async import facts
+from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.option_groups import with_groups
-from cleanlist_async.cli.terminal.options import AsJSON, NoWait, PersonKind, TimeoutS
+from cleanlist_async.cli.terminal.options import AsJSON, NoWait, PersonKind, StoreOption, TimeoutS
 from cleanlist_async.cli.terminal.output import as_json as dumped
 from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, number, open_console
@@ -80,14 +81,22 @@ class PersonPurchase:
         return cls(person, list_id, create_list, kind, consent)
 
     def carry_out(
-        self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
+        self,
+        console: Console,
+        connection: Connection,
+        wait_s: float | None,
+        *,
+        store: StoreLocation,
+        as_json: bool,
     ) -> ExitCode:
         """Ask, buy, wait, show."""
         connection.open()  # a missing key is reported before anybody is asked for a yes
         price = facts.WORST_CASE_CREDITS[self.enrichment_type]
         agree_to_spend("Enriching this person", price, self.consent)
         begun, waited = connection.run(
-            console, lambda client, signals: self._buy(client, console, wait_s, signals)
+            console,
+            lambda client, signals: self._buy(client, console, wait_s, signals),
+            store.open(),
         )
         if as_json:
             status = None if waited.answer is None else dumped(waited.answer)
@@ -108,7 +117,7 @@ class PersonPurchase:
         waited.report(
             console,
             "The server continues; the result will appear in the list:"
-            f" cleanlist-async list show {clean(begun.lead_list_id)}",
+            f" cleanlist-async list show {clean(begun.lead_list_id)}{connection.as_typed()}",
         )
         return waited.exit_code
 
@@ -157,6 +166,7 @@ def enrich_person(
     consent: Consent,
     no_wait: NoWait = False,
     timeout_s: TimeoutS = WAIT_TIMEOUT_S,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
@@ -176,7 +186,8 @@ def enrich_person(
     )
     wanted = PersonPurchase.parse(person, list_id, create_list, enrichment_type, consent)
     wait_s = None if no_wait else timeout_s
-    end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
+    location = StoreLocation(store)
+    end(wanted.carry_out(open_console(), connection, wait_s, store=location, as_json=as_json))
 
 
 @with_groups
@@ -187,6 +198,7 @@ def enrich_company(
     company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None,
     company_id: Annotated[str | None, typer.Option(help="Id of a company that a search found.")] = None,
     consent: Consent,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
@@ -199,7 +211,11 @@ def enrich_company(
     EnrichCompany.checked(**company)
     connection.open()  # a missing key is reported before anybody is asked for a yes
     agree_to_spend("Looking up this company", COMPANY_CREDITS, consent)
-    done = connection.ask(open_console(), lambda client: client.enrichment.enrich_company(**company))
+    done = connection.ask(
+        open_console(),
+        lambda client: client.enrichment.enrich_company(**company),
+        StoreLocation(store).open(),
+    )
     if as_json:
         print_json(dumped(done))
         return

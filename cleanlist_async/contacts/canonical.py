@@ -22,8 +22,16 @@ _MEMBER_ID: Final = re.compile(r"ac[a-z]aa[\w-]*", re.IGNORECASE)
 """An id of a profile, in which letter case counts; chosen names of profiles have none."""
 _FOREIGN: Final = re.compile(r"[\s\"'<>@;|]|^=")
 """Signs of something else than one address."""
-_HANDLE: Final = re.compile(r"[\w%-]+")
-"""The name of a profile without an address, as some exports have it."""
+_HANDLE: Final = re.compile(r"(?!\d+$)[\w%-]+")
+"""The name of a profile without an address, as some exports have it: not only digits."""
+_NO_NAMES: Final = frozenset({"null", "undefined", "none", "nan", "n/a", "unavailable", "unknown"})
+"""What programs put in place of the name of a profile."""
+_NO_HANDLES: Final = _NO_NAMES | {
+    *("y", "n", "yes", "no", "true", "false", "linkedin", "link", "url", "view", "profile", "open")
+}
+"""What only says that there is a profile, or none."""
+_AROUND: Final = "<>()\"',;. "
+"""Signs that are left around an address by the text that it was taken from."""
 _BEFORE_DOMAIN: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,2}(?:www\.)?")
 _HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,9}([a-z0-9.-]+)", re.IGNORECASE)
 """The host of an address, with or without a scheme."""
@@ -59,12 +67,14 @@ def profile(url: str) -> str:
     and ``https://de.linkedin.com/in/Ada-L/`` are one profile, as are ``/sales/lead/`` and ``/sales/people/``
     of one id.
     """
-    address = visible(url).strip()
+    address = visible(url).strip(_AROUND)
     if found := _found_in(address):
         kind, name = found
         if _MEMBER_ID.fullmatch(name):
             return f"in/{name}"
         return f"{kind}/{folded(name)}"
+    if _HANDLE.fullmatch(address):
+        return f"in/{folded(unquote(address))}"
     # Elsewhere the query may name the person; a fragment never reaches a server.
     return folded(address).partition("#")[0].rstrip("/")
 
@@ -74,18 +84,23 @@ def is_profile(url: str) -> bool:
 
     An e-mail address, the page of a company, a feed, a formula, two addresses or a page elsewhere cannot.
     """
-    if _FOREIGN.search(url):
+    address = url.strip(_AROUND)
+    if _FOREIGN.search(address):
         return False
-    return _found_in(url) is not None or _HANDLE.fullmatch(url) is not None
+    if found := _found_in(address):
+        return found[1].casefold() not in _NO_NAMES
+    return _HANDLE.fullmatch(address) is not None and address.casefold() not in _NO_HANDLES
 
 
 def _found_in(address: str) -> tuple[str, str] | None:
     """Return the kind of page in an address of LinkedIn, and what names the person there."""
-    found = _PROFILE.search(address)
+    found = _PROFILE.search(address.partition("?")[0].partition("#")[0])
     if found is None or not (found.start() == 0 or _is_linkedin(address)):
         return None
     kind, path = found[1].lower().partition("/")[0], found[2]
     # Old public addresses go on: /pub/ada-lovelace/7/b1/a is one person, /pub/ada-lovelace many.
+    if path[:3] in {"n/a", "N/A"}:  # a placeholder behind the address, not a profile named "n"
+        return kind, "n/a"
     name = path.rstrip("/") if kind == "pub" else path.partition("/")[0].partition(",")[0]
     return (kind, unquote(name)) if name else None  # only now, so that an encoded slash does not end the name
 
@@ -93,4 +108,4 @@ def _found_in(address: str) -> tuple[str, str] | None:
 def _is_linkedin(address: str) -> bool:
     """Whether an address is of LinkedIn, in any country."""
     host = _HOST.match(address)
-    return host is not None and "linkedin" in host[1].lower().split(".")[:-1]
+    return host is not None and host[1].lower().split(".")[-2:-1] == ["linkedin"]

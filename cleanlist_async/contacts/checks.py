@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from inspect import isclass
 from typing import Final
 
@@ -13,6 +13,8 @@ from cleanlist_async.errors import ConfigurationError
 
 _EXPORTS: Final = ("iterrows", "iter_rows", "to_dict", "to_dicts", "to_pydict", "to_pylist", "to_pandas")
 """Methods of tables that hand out their rows or columns."""
+_LAZY: Final = ("collect_schema", "to_batches", "read_next_batch")
+"""Methods of queries, data sets and streams of batches."""
 
 
 def check_contact(contact: object) -> None:
@@ -58,11 +60,18 @@ class FormCheck:
         """The error of contacts that are all malformed in one way; None for any others."""
         if not self._is_one_way or self._reason is None:
             return None
-        every = "The contact" if self._count == 1 else f"Every one of the {self._count:,} contacts"
-        return ConfigurationError(f"{every} {self._reason}.", fix="Nothing was sent.")
+        every = f"Every one of the {self._count:,} contacts"
+        if self._count == 1:
+            every = "The only one of the contacts"
+        is_sentence = self._reason.startswith(("has ", "is "))
+        says = f"{every} {self._reason}" if is_sentence else f"{every} is malformed: {self._reason}"
+        return ConfigurationError(says if says.endswith("?") else f"{says}.", fix="Nothing was sent.")
 
 
-def check_form(contacts: Sequence[ContactLike]) -> None:
+def check_form(
+    contacts: Iterable[ContactLike],
+    prepare: Callable[[int, ContactLike], Prepared | Invalid] = prepare,
+) -> None:
     """Check that not all contacts are malformed in one way."""
     form = FormCheck()
     # Of most lists only the first contact is looked at.
@@ -74,6 +83,8 @@ def is_frame(value: object) -> bool:
     """Whether this is a table of pandas, polars, Arrow or their kind, which may iterate over its columns."""
     if isclass(value):  # its own methods would pass for those of an instance
         return False
+    if _has_any(value, *_LAZY):
+        return True
     has_columns = _has_any(value, "columns", "column_names") and _has_any(value, *_EXPORTS)
     # A column exports itself as a stream, too, but iterates over its values.
     is_stream = hasattr(value, "__arrow_c_stream__") and not _has_any(value, "dtype", "type")

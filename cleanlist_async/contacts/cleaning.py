@@ -7,17 +7,23 @@ import unicodedata
 from typing import Final
 
 from cleanlist_async.contacts.canonical import visible
+from cleanlist_async.contacts.placeholders import IN_BRACKETS, PLACEHOLDERS
 
-_PLACEHOLDERS: Final = frozenset({
-    *("n/a", "n.a.", "n.a", "n\\a", "na", "nan", "nil", "none", "null", "(null)", "<null>", "[null]", "\\n"),
-    *("undefined", "unknown", "not available", "not provided", "not applicable", "not specified", "no data"),
-    *("(none)", "<none>", "[none]", "(blank)", "(empty)", "<na>", "nat", "#nv", "[object object]"),
-})  # fmt: skip
-_LONGEST: Final = max(map(len, _PLACEHOLDERS))
-_NAMES: Final = frozenset({"Na", "Nan", "Nat", "Nil", "Null"})
+
+def _listed(words: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in words.split(","))
+
+
+_PLACEHOLDERS: Final = _listed(PLACEHOLDERS)
+_IN_BRACKETS: Final = _listed(IN_BRACKETS)
+_LONGEST: Final = 2 + max(map(len, _PLACEHOLDERS))
+_NAMES: Final = frozenset({"Na", "Nan", "Nat", "Nil", "Null", "Tba", "False"})
 """Placeholders that are names of people where they are written as such."""
-_ERROR: Final = re.compile(r"#(?:n/a|[a-z]+(?:[_/][a-z0-9]+)*[!?])", re.IGNORECASE)
-"""An error of a spreadsheet: ``#REF!``, ``#DIV/0!``."""
+_ERROR: Final = re.compile(r"#[^\s#]{1,24}[!?]|#n/a .*")
+"""An error of a spreadsheet in any language: ``#REF!``, ``#¡VALOR!``."""
+_AROUND: Final = " \t-\u2013\u2014_*.\u2026()[]{}<>\"'`|~:;,!?=+"
+_OPENING: Final = frozenset("([{<-\u2013\u2014_*")
+_LOST: Final = "\ufffd"
 _NAME_FIELDS: Final = frozenset({"first_name", "last_name"})
 
 
@@ -30,14 +36,30 @@ def cleaned(text: str) -> str:
 
 
 def is_placeholder(field: str, text: str) -> bool:
-    """Whether the cleaned *text* of a field stands for no value, as ``N/A``, ``nan`` and ``#REF!`` do."""
-    if len(text) > _LONGEST:
+    """Whether the cleaned *text* of a field stands for no value, as ``N/A``, ``nan`` and ``#REF!`` do.
+
+    So does a text with a letter that was lost: whoever is looked for by it is not found.
+    """
+    if _LOST in text:
+        return True
+    if not text or len(text) > _LONGEST:
         return False
-    if text.casefold() in _PLACEHOLDERS:
+    known = text.casefold()
+    if known in _PLACEHOLDERS:
         return not (field in _NAME_FIELDS and text in _NAMES)
-    if text[:1].isalnum():  # nearly always
-        return False
-    return _ERROR.fullmatch(text) is not None or all(map(_is_punctuation, text))
+    # Nearly always: this runs for each cell of millions. Wide letters are other ones in NFKC.
+    if text[0].isalnum() and (text.isascii() or unicodedata.is_normalized("NFKC", text)):
+        return known.startswith("err:") and known[4:].isdigit()
+    known = unicodedata.normalize("NFKC", known)
+    if _ERROR.fullmatch(known) is not None or all(map(_is_punctuation, text)):
+        return True
+    inner = known.strip(_AROUND)
+    return inner in _PLACEHOLDERS or (known[:1] in _OPENING and inner in _IN_BRACKETS)
+
+
+def has_lost_letter(text: str) -> bool:
+    """Whether an earlier program could not read a letter of *text*, and wrote U+FFFD in its place."""
+    return _LOST in text
 
 
 def _is_punctuation(sign: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 API_FIELDS: Final = (
     "linkedin_url",
@@ -31,9 +31,35 @@ class Contact:
     """
 
     linkedin_url: str | None = None
+    """The address of the profile on LinkedIn."""
     first_name: str | None = None
+    """The first name."""
     last_name: str | None = None
+    """The last name."""
     company_name: str | None = None
+    """The name of the employer."""
     company_domain: str | None = None
+    """The domain of the employer's web site."""
     email: str | None = None
+    """A known e-mail address, which helps to find the person."""
     key: str | None = None
+    """Your own id, which is never sent and comes back in the result."""
+
+
+class ContactDict(TypedDict, total=False):
+    """A contact as a dictionary: the fields of a `Contact`, any of which may be missing."""
+
+    linkedin_url: str | None
+    """The address of the profile on LinkedIn."""
+    first_name: str | None
+    """The first name."""
+    last_name: str | None
+    """The last name."""
+    company_name: str | None
+    """The name of the employer."""
+    company_domain: str | None
+    """The domain of the employer's web site."""
+    email: str | None
+    """A known e-mail address, which helps to find the person."""
+    key: str | None
+    """Your own id, which is never sent and comes back in the result."""

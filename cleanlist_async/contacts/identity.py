@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias, cast
 
 from pydantic_core import to_json
 
-from cleanlist_async.checks import a_type
+from cleanlist_async.checks import a_type, is_encodable, shown
 from cleanlist_async.contacts.canonical import domain, folded, is_profile, profile
 from cleanlist_async.contacts.cleaning import cleaned, is_placeholder
-from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
+from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact, ContactDict
+from cleanlist_async.contacts.values import as_text, is_absent
 
-ContactLike: TypeAlias = Contact | Mapping[str, object]
+ContactLike: TypeAlias = Contact | ContactDict | Mapping[str, object]
 
 LONGEST_VALUE: Final = 2_000
 """Characters of one field. Longer values are an accident of the input, not a name."""
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
+NOT_ENCODABLE: Final = "holds characters that no encoding has (lone surrogates)"
 NO_PROFILE: Final = "linkedin_url is not the address of a person's profile on LinkedIn"
 _NAMES: Final = ("first_name", "last_name")
 _COMPANIES: Final = ("company_domain", "company_name")
@@ -46,10 +48,18 @@ class Prepared:
 
     @property
     def identity(self) -> bytes:
-        """16 bytes that are the same for all spellings of one contact. Computed on first use."""
+        """16 bytes that are the same for all spellings of one contact. Computed on first use.
+
+        A store also takes a contact for the same one with the e-mail address that was found for it and
+        without: see `cleanlist_async.storage.store.same_contact`. That depends on what was found.
+        """
         if self._identity is None:
             self._identity = _digest(to_json(_canonical(self.sent)))
         return self._identity
+
+    def identity_with(self, email: str | None) -> bytes:
+        """Return the `identity` of the same contact with another e-mail address, or with none."""
+        return _digest(to_json(_canonical(replace(self.sent, email=email))))
 
     @property
     def payload_digest(self) -> bytes:
@@ -71,23 +81,37 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
     """Check a contact by the documented rule, and reduce it to what is sent.
 
     A contact is sent as given, cleaned of invisible characters and surrounding white space, in composed
-    letters. Placeholders such as ``N/A`` are left out, as is a ``linkedin_url`` that cannot be a profile if
-    the rest is enough. The rule: docs.cleanlist.ai/api-reference/errors, 422.
+    letters. Missing values and placeholders such as ``N/A`` are left out, as is a ``linkedin_url`` that
+    cannot be a profile if the rest is enough. The rule: docs.cleanlist.ai/api-reference/errors, 422.
     """
     # One invalid contact would make the server refuse all 250 of its request, so it is found here.
     # The common case first: a Contact cannot have an unknown field.
     contact, problem = (given, None) if isinstance(given, Contact) else _from_mapping(given)
     if problem is not None:
         return Invalid(index, contact, problem, is_malformed=True)
+    # It is text in a store, a journal and a file: a number would not come back from there.
+    if not isinstance(key := cast("object", contact.key), str | None):
+        text = as_text(key)
+        contact = replace(contact, key=shown(key) if text is None else text)
+        if text is None:
+            return Invalid(index, contact, f"key must be text, not {a_type(key)}", is_malformed=True)
     try:
         fields = _fields_of(contact)
         payload = to_json(fields)  # the bytes of the request and of the digest alike
     except _UnfitError as unfit:
         return Invalid(index, contact, str(unfit), is_malformed=unfit.is_malformed)
     except ValueError:
-        return Invalid(index, contact, "holds characters that no encoding has (lone surrogates)")
+        return Invalid(index, contact, NOT_ENCODABLE)
     is_same = all(getattr(contact, name) == fields.get(name) for name in API_FIELDS)
+    # What is not sent, such as the key, comes back in a result, which has to be written somewhere too.
+    if not _is_encodable(contact, ("key",) if is_same else CONTACT_FIELDS):
+        return Invalid(index, contact, NOT_ENCODABLE)
     return Prepared(index, contact, payload, _sent=None if is_same else Contact(**fields, key=contact.key))
+
+
+def _is_encodable(contact: Contact, names: Iterable[str]) -> bool:
+    texts = (cast("object", getattr(contact, name)) for name in names)
+    return all(is_encodable(text) for text in texts if isinstance(text, str) and not text.isascii())
 
 
 class _UnfitError(Exception):
@@ -102,11 +126,11 @@ def _fields_of(contact: Contact) -> dict[str, str]:
     """Return the fields of a contact that are sent. Raises _UnfitError."""
     fields: dict[str, str] = {}
     for name in API_FIELDS:
-        value: object = getattr(contact, name)
-        if value is None:
+        given: object = getattr(contact, name)
+        if given is None:
             continue
-        if not isinstance(value, str):  # a mapping may hold anything
-            raise _UnfitError(f"{name} must be text, not {_shown(value)}", is_malformed=True)
+        if (value := given if isinstance(given, str) else _text_of(name, given)) is None:
+            continue
         if len(value) > LONGEST_VALUE:
             raise _UnfitError(f"{name} has {len(value):,} characters, more than {LONGEST_VALUE:,}")
         if (text := cleaned(value)) and not is_placeholder(name, text):
@@ -150,22 +174,33 @@ def _what_is_missing(fields: Mapping[str, str]) -> str:
     return f"needs {' + '.join(missing + company)}, or linkedin_url"
 
 
-def _shown(value: object) -> str:
-    """Describe a value of the wrong type; NaN is how pandas writes a blank cell."""
-    return "NaN" if isinstance(value, float) and value != value else a_type(value)  # noqa: PLR0124
+def _text_of(name: str, value: object) -> str | None:
+    """Return a value of a mapping, which may hold anything, as text. Raises _UnfitError."""
+    if is_absent(value):
+        return None
+    if (text := as_text(value)) is None:
+        raise _UnfitError(f"{name} must be text, not {a_type(value)}", is_malformed=True)
+    return text
 
 
 def _from_mapping(given: object) -> tuple[Contact, str | None]:
     """Read a mapping; keep the known fields of an invalid one, so that the caller's ``key`` comes back."""
     # The type itself: a subclass of dict may do anything when it is read.
     if type(given) is dict and given.keys() <= _FIELD_NAMES:
-        return Contact(**cast("dict[str, Any]", given)), None
+        return Contact(**_as_texts(cast("dict[str, Any]", given))), None
     if not isinstance(given, Mapping):
         return Contact(), f"is {a_type(given)}, not a Contact or a mapping"
     fields = cast("Mapping[object, Any]", given)
     known = {str(name): fields[name] for name in fields if name in CONTACT_FIELDS}
     unknown = next((str(name) for name in fields if name not in CONTACT_FIELDS), None)
-    return Contact(**known), None if unknown is None else _unknown_field(unknown)
+    return Contact(**_as_texts(known)), None if unknown is None else _unknown_field(unknown)
+
+
+def _as_texts(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields without missing values, and with whole numbers as text; others stay, to be refused."""
+    if all(value is None or isinstance(value, str) for value in fields.values()):
+        return fields
+    return {name: None if is_absent(value) else as_text(value) or value for name, value in fields.items()}
 
 
 def _unknown_field(name: str) -> str:

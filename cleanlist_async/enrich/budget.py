@@ -40,7 +40,7 @@ class RunBudget:
         if self.max_credits is None or not self.per_contact:
             return contacts
         left = self.max_credits - self.reserved - self.spent
-        return max(0, min(contacts, int(left // self.per_contact)))
+        return min(contacts, _covered(left, self.per_contact))
 
     def reserve(self, contacts: int) -> None:
         """Set the worst case of *contacts* aside."""
@@ -53,14 +53,7 @@ class RunBudget:
 
     def exceeded(self) -> BudgetExceededError:
         """Return the error for a contact that does not fit any more."""
-        committed = self.spent + self.reserved
-        error = BudgetExceededError(
-            f"max_credits = {self.max_credits or 0:,.10g} does not cover another contact, which can cost "
-            f"{self.per_contact:,.10g} credits; {committed:,.10g} are spent or reserved.",
-            fix="Raise max_credits to go on.",
-        )
-        error.max_credits, error.committed_credits = self.max_credits, committed
-        return error
+        return BudgetExceededError.of_limit(self.max_credits, self.spent + self.reserved, self.per_contact)
 
 
 def contacts_within(error: BudgetExceededError, enrichment_type: EnrichmentType) -> int:
@@ -68,4 +61,9 @@ def contacts_within(error: BudgetExceededError, enrichment_type: EnrichmentType)
     price = facts.WORST_CASE_CREDITS.get(enrichment_type)
     if not price or error.max_credits is None or error.committed_credits is None:
         return 0
-    return max(0, int((error.max_credits - error.committed_credits) // price))
+    return _covered(error.max_credits - error.committed_credits, price)
+
+
+def _covered(left: float, price: float) -> int:
+    """Return how many contacts of a price the credits that are left cover, whatever was lost to rounding."""
+    return max(0, int((left + facts.ROUNDING_CREDITS) // price))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from cleanlist_async.checks import check_instance, check_text
+from cleanlist_async.checks import check_actor, check_instance, check_text
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.storage.store import spending
@@ -30,9 +30,12 @@ class BudgetControl:
         return await self._run(spending.status)
 
     async def set(self, budget: Budget, *, actor: str = "") -> None:
-        """Replace the limits; ``Budget()`` removes them. `actor` is who does it, for the audit trail."""
+        """Replace the limits; ``Budget()`` removes them. `actor` is who does it, for the audit trail.
+
+        Limits that are these already are not set again, and leave no line there.
+        """
         check_instance("budget", budget, Budget)
-        _check_actor(actor)
+        check_actor(actor)
         await self._run(lambda organization: spending.set_budget(organization, budget, actor))
 
     async def pause(self, reason: str, *, actor: str = "") -> None:
@@ -41,12 +44,12 @@ class BudgetControl:
         What is on its way to the server is not called back.
         """
         check_text("reason", reason)
-        _check_actor(actor)
+        check_actor(actor)
         await self._run(lambda organization: spending.pause(organization, reason, actor))
 
     async def resume(self, *, actor: str = "") -> None:
         """Let spending go on. Does nothing if it is not paused."""
-        _check_actor(actor)
+        check_actor(actor)
         await self._run(lambda organization: spending.resume(organization, actor))
 
     async def _run(self, operation: Callable[[str], Operation[T]]) -> T:
@@ -56,9 +59,3 @@ class BudgetControl:
             )
         buyer = await self._session.opened()
         return await self._session.store.run(operation(buyer.organization))
-
-
-def _check_actor(actor: str) -> None:
-    check_instance("actor", actor, str)
-    if actor:
-        check_text("actor", actor)

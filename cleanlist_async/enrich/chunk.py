@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self, get_args
+from typing import Literal, Self, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -24,12 +24,19 @@ from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
-from cleanlist_async.errors import BudgetExceededError, CleanlistError, UnknownOutcomeError
+from cleanlist_async.errors import (
+    APIError,
+    AuthenticationError,
+    CleanlistError,
+    PermissionDeniedError,
+    UnknownOutcomeError,
+)
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.storage.store.job_records import JobLease
 from cleanlist_async.storage.store.records import REMEMBERED, Freshness
+from cleanlist_async.tables.input_options import NOTHING_SAID, InputOptions
 from cleanlist_async.webhooks.submission import Submission
 
 
@@ -37,7 +44,8 @@ from cleanlist_async.webhooks.submission import Submission
 class RunSpec:
     """What the caller asked for. ``max_credits`` in credits, ``max_age_s`` in seconds.
 
-    For a `job` in a store: the right to run it, and how many seconds ago it was begun.
+    ``input`` says how rows are read, and whom to leave out. For a `job` in a store: the right to run it, and
+    how many seconds ago it was begun.
     """
 
     enrichment_type: EnrichmentType
@@ -47,21 +55,33 @@ class RunSpec:
     dedupe: Dedupe = "all"
     progress: Callable[[Progress], None] | None = None
     max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS
+    ahead: int | None = None
     fresh: bool = False
     max_age_s: float | None = None
     job: JobLease | None = None
     job_age_s: float = 0.0
+    input: InputOptions = NOTHING_SAID
+
+    @property
+    def kind(self) -> Literal["enrich", "job"]:
+        """What buys."""
+        return "enrich" if self.job is None else "job"
 
     @property
     def wanted(self) -> Wanted:
         """What it asks a store for. What was new enough when a job was begun is so until its end."""
         freshness = Freshness.of(self.max_age_s, fresh=self.fresh).since(self.job_age_s)
-        return Wanted(self.enrichment_type, freshness, "enrich" if self.job is None else "job", self.job)
+        return Wanted(self.enrichment_type, freshness, self.kind, self.job)
 
     @property
     def is_unclaimed(self) -> bool:
         """Whether it buys what may be bought already: each contact of its own, or what no store remembers."""
         return self.dedupe == "off" or self.enrichment_type not in REMEMBERED
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the same call again would take what it has bought from a store."""
+        return not (self.is_unclaimed or self.fresh or self.max_age_s is not None)
 
     def checked(self) -> Self:
         """Return it. Raises ConfigurationError for what cannot work."""
@@ -69,10 +89,12 @@ class RunSpec:
         check_webhook_url(self.webhook_url)
         check_choice("dedupe", self.dedupe, get_args(Dedupe))
         check_whole("max_open_workflows", self.max_open_workflows, at_least=1)
+        if self.ahead is not None:
+            check_whole("ahead", self.ahead, "a number of contacts", at_least=1)
         optional(check_function, "progress", self.progress)
         check_flag("fresh", self.fresh)
         optional(check_seconds, "max_age_s", self.max_age_s)
-        RunBudget(self.max_credits, self.enrichment_type)
+        RunBudget(self.max_credits, self.enrichment_type)  # made only for its checks
         return self
 
 
@@ -92,8 +114,6 @@ class Chunk:
         The latest submit, which may expect a webhook, and what the store has of it, if there is one.
     workflow, doubt, refusal
         How that ended: accepted as this workflow, with an unknown outcome, or refused.
-    budget_end
-        The error for contacts that were left out, because the budget of the store does not cover them.
 
     """
 
@@ -105,7 +125,6 @@ class Chunk:
     workflow: AcceptedWorkflow | None = None
     doubt: CleanlistError | None = None
     refusal: CleanlistError | None = None
-    budget_end: BudgetExceededError | None = None
 
     @classmethod
     def of(cls, contacts: Iterable[Prepared]) -> Chunk:
@@ -155,9 +174,14 @@ class Chunk:
     def _state(self, stopped_by: CleanlistError | None) -> tuple[ResultStatus, str, str | None]:
         if self.workflow is not None:
             why = str(self.refusal) if self.refusal else "the run stopped before it was finished"
+            if isinstance(self.refusal, AuthenticationError | PermissionDeniedError):
+                why = f"{why} client.collect fetches it for free, with a key that the server takes."
             return "pending", why, self.workflow.workflow_id
         if self.doubt is not None:
             named = self.doubt.workflow_id if isinstance(self.doubt, UnknownOutcomeError) else None
             return "unknown", str(self.doubt), named
+        # An answer with a status is the server's, to these very contacts.
+        if isinstance(self.refusal, APIError) and self.refusal.status is not None:
+            return "failed", f"refused: {self.refusal}", None
         error = self.refusal or stopped_by
         return "failed", f"never sent: {error}" if error else "never sent: the run was stopped", None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -15,6 +16,7 @@ from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.submit_record import SubmitRecord
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
@@ -28,13 +30,18 @@ class ChunkSubmitter:
     """Submits the chunks of one run. Each has a place in the line until its request is admitted."""
 
     def __init__(
-        self, pipeline: Pipeline, submissions: Submissions, purchases: Purchases | None, spec: RunSpec
+        self,
+        pipeline: Pipeline,
+        submissions: Submissions,
+        purchases: Purchases | None,
+        spec: RunSpec,
+        options: CallOptions,
     ) -> None:
         self._pipeline = pipeline
         self._purchases = purchases
         self._submissions = submissions
         self._spec = spec
-        self._options = replace(spec.options, deadline_s=None)
+        self._options = options
         self._line = anyio.Semaphore(_SUBMITS_IN_LINE)
         self._waiting: set[anyio.CancelScope] = set()
 
@@ -42,16 +49,36 @@ class ChunkSubmitter:
         """Wait for a place in the line."""
         await self._line.acquire()
 
+    @property
+    def in_line(self) -> int:
+        """Chunks that have a place in the line."""
+        return _SUBMITS_IN_LINE - self._line.value
+
     def leave_line(self, chunk: Chunk) -> None:
         """Give up the place of a chunk, if it has one."""
+        # Not twice: each attempt of a request builds its body.
         if chunk.in_line:
             chunk.in_line = False
             self._line.release()
+
+    async def room(self) -> float:
+        """Return the credits that the budgets in the store still cover. Raises StoreError."""
+        return math.inf if self._purchases is None else await self._purchases.room(self._spec.wanted)
+
+    @property
+    def is_collecting(self) -> bool:
+        """Whether workflows of earlier submits are being fetched, which may give credits back."""
+        return self._purchases is not None and self._purchases.collecting > 0
 
     def stop(self) -> None:
         """Cancel every submit that is not on its way yet."""
         for scope in self._waiting:
             scope.cancel()
+
+    @property
+    def troubles(self) -> int:
+        """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
+        return self._pipeline.submit_troubles
 
     async def submit(self, chunk: Chunk, contacts: tuple[Prepared, ...]) -> AcceptedWorkflow | None:
         """Submit contacts of a chunk once; None if `stop` came before that was on its way.
@@ -69,7 +96,7 @@ class ChunkSubmitter:
         call = submit_call(
             body,
             RequestClass.SUBMIT,
-            shield_answer=True,
+            shield_answer=True,  # it names what was paid for, which a run that is stopped tells, too
             spend=lambda: Spend.of_contacts(
                 self._spec.wanted.door, self._spec.enrichment_type, len(contacts)
             ),
@@ -77,7 +104,13 @@ class ChunkSubmitter:
         if (record := self._record(contacts)) is not None:
             chunk.record = record
             refused = partial(record.refused, "the server did not take it")
-            call = replace(call, before=record.intend, before_retry=refused, is_recorded=True)
+            call = replace(
+                call,
+                before=record.intend,
+                before_retry=refused,
+                is_recorded=True,
+                submission=lambda: record.submission,
+            )
         with anyio.CancelScope() as scope:
             self._waiting.add(scope)
             try:

@@ -63,6 +63,7 @@ class Claims:
         if self._purchases is None or not self._gathered:
             return []
         claims = await self._purchases.claim(self._gathered, self._wanted)
+        # Taken out only now: of a run that is cancelled during the claim, `left` still has them.
         contacts, self._gathered = self._gathered, []
         mine = [contact for contact in contacts if isinstance(claims[contact.index], Mine)]
         if len(mine) < len(contacts):
@@ -112,7 +113,9 @@ class Claims:
 
         Soon, not at the end of the run: that may wait for another, which waits for these.
         """
-        unsent = list(contacts)
+        # What is gathered was not asked for yet, or `Purchases.claim` gives it back itself.
+        gathered = {contact.index for contact in self._gathered}
+        unsent = [contact for contact in contacts if contact.index not in gathered]
         if self._purchases is not None and unsent:
             self._purchases.release_later(unsent, self._wanted.enrichment_type)
             self._is_repaid = False

@@ -12,7 +12,7 @@ from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.progress import ProgressReporter
-from cleanlist_async.enrich.report import EnrichmentReport
+from cleanlist_async.enrich.report import EnrichmentReport, RunOutcome
 from cleanlist_async.errors import CleanlistError, DeadlineExceededError
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
@@ -27,12 +27,17 @@ class Collector:
         self._clock = pipeline.limiter.clock
         self._deadline_s = options.deadline_s
         self._progress = ProgressReporter(pipeline, polls, None, None)
+        self._outcome = RunOutcome()
+        # Without the deadline: it is that of the whole call, not of each request.
         self._fetcher = Fetcher(
-            pipeline, polls, replace(options, deadline_s=None), self._progress.report_lookups
+            pipeline,
+            polls,
+            replace(options, deadline_s=None),
+            self._progress.report_lookups,
+            self._outcome.note,
         )
         self._room = anyio.Semaphore(facts.MAX_OPEN_WORKFLOWS)
         self._results: list[EnrichmentResult] = []
-        self._stopped_by: CleanlistError | None = None
 
     async def collect(self, pending: list[EnrichmentResult]) -> EnrichmentReport:
         """Return *pending* in its order, with results where there are some by now."""
@@ -48,7 +53,7 @@ class Collector:
                     await self._room.acquire()
                     group.start_soon(self._collect_workflow, workflow_id, wanted)
         if deadline.cancelled_caught:
-            self._stopped_by = DeadlineExceededError(
+            self._outcome.stopped_by = DeadlineExceededError(
                 f"Collecting took longer than deadline_s = {self._deadline_s or 0:g} s.",
                 fix="Collect what is still pending again: it is free.",
             )
@@ -60,14 +65,15 @@ class Collector:
             summary.count(result)
         summary.workflows = workflows
         self._progress.report()
-        return EnrichmentReport(tuple(self._results), summary, self._stopped_by)
+        return EnrichmentReport(tuple(self._results), summary, self._outcome.stopped_by, self._outcome.fault)
 
     async def _collect_workflow(self, workflow_id: str, wanted: _Wanted) -> None:
         try:
             workflow = wanted.workflow(workflow_id, self._clock())
             fetched = await self._fetcher.fetch(workflow, wanted.enrichment_type)
         except CleanlistError as error:
-            self._stopped_by = error
+            self._outcome.stopped_by = error
+            self._outcome.note(error)
         else:
             for position, result in wanted.fan_out(fetched):
                 self._results[position] = result
@@ -101,6 +107,7 @@ class _Wanted:
         known = tuple(task_id for task_id in self._task_ids if task_id is not None)
         contacts = tuple(self._firsts.values())
         ids = tuple(self._task_ids)
+        # Without a key: a result does not say with which one its workflow was started.
         return AcceptedWorkflow(workflow_id, contacts, ids, known, None, now, is_new=False, whole=False)
 
     def fan_out(self, fetched: Sequence[EnrichmentResult]) -> Iterable[tuple[int, EnrichmentResult]]:

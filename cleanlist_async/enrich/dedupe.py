@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
-import anyio.lowlevel
-
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
+from cleanlist_async.enrich.source_thread import read
 from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.tables.input_options import Prepare
 
 Dedupe: TypeAlias = Literal["all", "window", "off"]
 
@@ -76,19 +76,19 @@ def copy_for(contact: Prepared, result: EnrichmentResult) -> EnrichmentResult:
         contact=contact.contact,
         key=contact.contact.key,
         duplicate_of=result.index,
-        credits_charged=None if result.credits_charged is None else 0.0,
+        credits_charged=None if result.credits_charged is None else 0.0,  # None: the server named no price
         credits_estimated=0.0,
         bought_for=None if result.bought_for is None else 0.0,
     )
 
 
-async def repeated_identities(contacts: Iterable[ContactLike]) -> set[bytes]:
+async def repeated_identities(contacts: Iterable[ContactLike], prepare: Prepare = prepare) -> set[bytes]:
     """Read *contacts* once and return the identities that occur more than once."""
     seen, repeated = FirstSeen(), set[bytes]()
-    for index, given in enumerate(contacts):
+    index = 0
+    async for given in read(contacts):
         contact = prepare(index, given)
         if isinstance(contact, Prepared) and seen.setdefault(contact.identity, index) != index:
             repeated.add(contact.identity)
-        if index % 1_000 == 0:
-            await anyio.lowlevel.checkpoint()
+        index += 1
     return repeated

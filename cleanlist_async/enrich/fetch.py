@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -130,6 +130,8 @@ class Fetcher:
         polls: PollScheduler,
         options: CallOptions,
         note_lookups: Callable[[int], None],
+        note_failure: Callable[[CleanlistError], None] = lambda _: None,
+        *,
         kind: RequestClass = RequestClass.STATUS,
     ) -> None:
         self._pipeline = pipeline
@@ -137,6 +139,8 @@ class Fetcher:
         self._options = options
         self._note_lookups = note_lookups
         self._kind = kind
+        self.note_failure = note_failure
+        """Is told of an error that keeps contacts from a result, and is not raised."""
 
     async def fetch(
         self,
@@ -169,6 +173,11 @@ class Fetcher:
             matched = await asyncio.get_running_loop().run_in_executor(None, match)
         return _FinishedWorkflow(workflow, status, rows, enrichment_type).results(matched)
 
+    def hurry(self, workflow_ids: Collection[str]) -> None:
+        """Have workflows that this client waits for already asked about as urgently as these results are."""
+        if self._kind is RequestClass.INTERACTIVE and workflow_ids:
+            self._polls.hurry(workflow_ids)
+
     async def fetch_lost(
         self, submission: Submission, contacts: tuple[Prepared, ...], enrichment_type: EnrichmentType
     ) -> list[EnrichmentResult] | None:
@@ -179,7 +188,7 @@ class Fetcher:
         if not submission.signal.is_expected:
             return None
         patience = self._polls.estimator(BULK_STATUS.name)
-        workflow_id = await submission.workflow_named(patience.silent_at(0.0, eager=False, scout=True))
+        workflow_id = await submission.workflow_named(patience.silent_at(0.0))
         if workflow_id is None:
             return None
         named = AcceptedWorkflow.named(workflow_id, contacts, self._pipeline.limiter.clock())
@@ -225,8 +234,10 @@ class Fetcher:
                 try:
                     call = status_call(task_id=task_id, kind=self._kind, key=key)
                     status = (await self._pipeline.call(call, self._options)).value
-                except CleanlistError:
+                except CleanlistError as error:
+                    self.note_failure(error)
                     return  # its contact stays pending, and can be collected later
+            # A row without an id can only be that of the task that was asked for.
             rows = (row for row in status.rows if row.task_id in {None, task_id})
             rows_found.extend(row.but(task_id=task_id) for row in (next(rows, None),) if row)
 

@@ -79,6 +79,7 @@ class Match:
         self._give_certain()
         if len(self.given) == len(contacts):
             return
+        # Only now: rows that are certain show further names of their people.
         self._people.learn_names(self._rows)
         for row in self._rows:
             if row.name and not row.certain:

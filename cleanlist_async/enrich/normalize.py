@@ -152,6 +152,7 @@ def _slug(url: str) -> str | None:
         return None
     kind, path = found.groups()
     # Old public addresses go on: /pub/ada-lovelace/7/b1/a is one person, /pub/ada-lovelace many.
+    # An id of Sales Navigator is followed by how it was found, after a comma.
     named = path.rstrip("/") if kind.lower() == "pub" else path.partition("/")[0].partition(",")[0]
     named = unquote(named)
     is_id = kind.lower() not in {"in", "pub"} or _MEMBER_ID.fullmatch(named)

@@ -40,5 +40,6 @@ class OwedWrites:
             return
         async with self._turn:
             while self._writes:
+                # Taken out when it is made: one that fails, or is cancelled, is still owed.
                 await self._writes[0]()
                 self._writes.popleft()

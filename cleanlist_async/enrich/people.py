@@ -179,6 +179,7 @@ class People:
         """Take in the names that rows have, to know which people a row may still mean."""
         for person in self:
             person.keys.update(name_key(row.name) for row in person.rows if row.name)
+        # Before `_by_key`: it names people who had no name.
         self._read_slugs({row.name for row in rows if not row.certain and len(row.name) > 1})
         for person in self:
             for key in person.keys if person.lacking else ():

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
-
-import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.source_thread import read
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.storage.store.records import Claim, Doubtful, Mine
+from cleanlist_async.tables.contact_source import ContactSource
+from cleanlist_async.tables.input_options import Prepare
 
-ContactSource: TypeAlias = Iterable[ContactLike] | AsyncIterable[ContactLike]
 Look: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Mapping[int, Claim]]]
 """Says what a store has of contacts, by their index, and claims nothing."""
 
@@ -37,12 +37,15 @@ class Plan:
     known, doubtful
         Those of the unique contacts that the client's store knows: bought or on their way, so that they
         cost nothing; or in a submit of unknown outcome, which are not sent before that is decided.
+    emails_known, phones_known
+        Those to be bought as ``full`` whose e-mail address, or phone number, the store has: ``full`` pays it
+        again. ``phone_only``, or ``partial``, would buy only what is missing.
     invalid, duplicates
         How many would be skipped, and how many are bought once with an earlier one. The first 1,000 of
         each are listed: ``invalid_contacts`` as (index, reason), ``duplicate_contacts`` as (index, first).
     requests
         Bulk requests of at most 250 contacts, plus one status request for each; in a job of mode ``exact``
-        five for each chunk.
+        five for each submit.
     minutes
         How long the rate limit makes this take, without the time the last workflow needs.
     credits_max
@@ -52,18 +55,23 @@ class Plan:
     """
 
     enrichment_type: EnrichmentType
+    """What would be looked for."""
     contacts: int = 0
     unique: int = 0
     invalid: int = 0
     duplicates: int = 0
     known: int = 0
     doubtful: int = 0
+    emails_known: int = 0
+    phones_known: int = 0
     chunks: int = 0
+    """Groups of contacts that share a bulk request."""
     minutes: float = 0.0
     credits_max: int | None = 0
-    invalid_contacts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-    duplicate_contacts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    invalid_contacts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]], repr=False)
+    duplicate_contacts: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]], repr=False)
     requests_per_chunk: int = field(default=2, repr=False)
+    """Requests for each of them."""
 
     credits_min = 0
 
@@ -81,16 +89,23 @@ class Plan:
 class Planner:
     """Counts contacts one by one, in memory that does not depend on what they hold."""
 
-    def __init__(self, enrichment_type: EnrichmentType, listed: int = LISTED) -> None:
+    def __init__(
+        self,
+        enrichment_type: EnrichmentType,
+        listed: int = LISTED,
+        *,
+        prepare: Prepare = prepare,
+    ) -> None:
         self.plan = Plan(enrichment_type)
         self._listed = listed
+        self._prepare = prepare
         self._seen = FirstSeen()
         self._chunker = Chunker(apart=LookAlikes())
 
     def add(self, given: ContactLike) -> Prepared | None:
         """Count the next contact; return it if it is valid and the first of its identity."""
         index = self.plan.contacts
-        contact = prepare(index, given)
+        contact = self._prepare(index, given)
         if not isinstance(contact, Prepared):
             self.skip(index, contact.reason)
         elif (first := self._seen.setdefault(contact.identity, index)) != index:
@@ -130,6 +145,8 @@ class Planner:
             claim = claims[contact.index]
             if isinstance(claim, Mine):
                 self.buy(contact)
+                self.plan.emails_known += "partial" in claim.halves
+                self.plan.phones_known += "phone_only" in claim.halves
             elif isinstance(claim, Doubtful):
                 self.plan.doubtful += 1
             else:
@@ -147,6 +164,7 @@ class Planner:
 
 def seconds_for(requests: int, limits: RateLimits, keys: int) -> float:
     """Return the seconds in which *requests* fit the limits, when nothing was sent before."""
+    # All tokens are there at first, so as many requests go at once.
     rate = limits.per_window(keys)
     return max(0, requests - rate) / rate * limits.window_s
 
@@ -157,9 +175,11 @@ async def make_plan(
     limits: RateLimits,
     keys: int,
     look: Look | None = None,
+    *,
+    prepare: Prepare = prepare,
 ) -> Plan:
     """Read all of *contacts* once, and say what enriching them would take, less what *look* knows."""
-    planner = Planner(enrichment_type)
+    planner = Planner(enrichment_type, prepare=prepare)
     gathered: list[Prepared] = []
     async for given in each(contacts):
         if (contact := planner.add(given)) is None:
@@ -167,6 +187,7 @@ async def make_plan(
         if look is None:
             planner.buy(contact)
             continue
+        # Many at once: to ask the store is a round trip.
         gathered.append(contact)
         if len(gathered) >= facts.MAX_CONTACTS_PER_REQUEST:
             planner.sort(gathered, await look(gathered))
@@ -176,7 +197,9 @@ async def make_plan(
     return planner.finish(limits, keys)
 
 
-async def prepared(contacts: ContactSource) -> AsyncGenerator[Prepared | Invalid, None]:
+async def prepared(
+    contacts: ContactSource, prepare: Prepare = prepare
+) -> AsyncGenerator[Prepared | Invalid, None]:
     """Yield contacts checked, each with its index."""
     index = 0
     async with aclosing(each(contacts)) as given:
@@ -191,7 +214,6 @@ async def each(contacts: ContactSource) -> AsyncGenerator[ContactLike, None]:
         async for contact in contacts:
             yield contact
         return
-    for count, contact in enumerate(contacts):
-        yield contact
-        if count % 250 == 0:
-            await anyio.lowlevel.checkpoint()
+    async with aclosing(read(contacts)) as given:  # it may have a thread, which ends then
+        async for contact in given:
+            yield contact

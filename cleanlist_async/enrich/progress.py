@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Final
 
 from cleanlist_async import facts
@@ -30,6 +31,8 @@ class ProgressReporter:
     ) -> None:
         self.summary = Summary()
         self.open_workflows = 0
+        self.accepted: dict[str, int] = {}
+        self._waiting_for_credits = 0
         self._pipeline = pipeline
         self._polls = polls
         self._callback = callback
@@ -53,11 +56,27 @@ class ProgressReporter:
         except Exception as problem:  # noqa: BLE001  # a failing display must not end the run
             report_failure("the progress callback", problem)
 
+    @contextmanager
+    def short_of_credits(self) -> Generator[None]:
+        """Report within the block that credits are waited for."""
+        self._waiting_for_credits += 1
+        try:
+            self.report()
+            yield
+        finally:
+            self._waiting_for_credits -= 1
+
+    def report_end(self, kind: RunKind, error: Exception | None) -> None:
+        """Emit the event that the run is over."""
+        summary = self.summary
+        total = None if kind == "job" else self._total  # other runs of a job did the rest
+        report_end(self._pipeline.events, kind, summary, summary.elapsed_s, error, total=total)
+
     def report_lookups(self, count: int) -> None:
         """Report the requests that the rows missing from an answer take."""
         self.summary.lookups += count
+        log.warning("%d results are not in their workflow's answer: asking for each", count)
         note = f"{count} results are not in their workflow's answer: asking for each, one request apiece"
-        log.warning(note)
         self.report(note)
 
     def _progress(self, note: str | None) -> Progress:
@@ -74,10 +93,13 @@ class ProgressReporter:
             note=note,
             at_server=self._polls.open_workflows,
             oldest_s=self._polls.oldest_s,
+            accepted_workflows=len(self.accepted),
+            accepted_contacts=sum(self.accepted.values()),
+            waits_for_credits=self._waiting_for_credits > 0,
         )
 
     def _eta_s(self) -> float | None:
-        if self._total is None:
+        if self._total is None or self._waiting_for_credits:  # credits come back at no known time
             return None
         limits = self._pipeline.limiter.limits
         rate = limits.per_window(len(self._pipeline.route.keys))
@@ -95,7 +117,22 @@ def report_end(
     summary: Summary,
     elapsed_s: float,
     error: CleanlistError | Exception | None,
+    *,
+    total: int | None = None,
 ) -> None:
-    """Emit the event that a run is over; *error* is what stopped it, if anything did."""
-    found, name = summary.statuses["found"], None if error is None else type(error).__name__
-    events.emit(RunFinished(kind, summary.contacts, found, summary.credits, elapsed_s, name))
+    """Emit the event that a run of *total* contacts is over; *error* is what stopped it, if anything did."""
+    statuses = summary.statuses
+    events.emit(
+        RunFinished(
+            kind,
+            summary.contacts,
+            statuses["found"],
+            summary.credits,
+            elapsed_s,
+            None if error is None else type(error).__name__,
+            pending=statuses["pending"],
+            unknown=statuses["unknown"],
+            failed=statuses["failed"],
+            total=total,
+        )
+    )

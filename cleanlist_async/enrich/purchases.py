@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -21,9 +22,10 @@ from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import CleanlistError, NotFoundError, StoreError
+from cleanlist_async.events.results import report_settled
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.storage.store import operations
+from cleanlist_async.storage.store import operations, same_contact
 from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import (
     Claim,
@@ -32,10 +34,9 @@ from cleanlist_async.storage.store.records import (
     Known,
     Mine,
     Orphan,
-    judge,
     restored_as,
-    serving,
 )
+from cleanlist_async.storage.store.same_contact import Question, Seen
 from cleanlist_async.storage.store.statements import Operation
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -45,6 +46,14 @@ _LONGEST_PAUSE_S: Final = 4.0
 """Seconds between two looks at what others are buying: a workflow takes some seconds at least."""
 
 
+@dataclass(slots=True)
+class _Begun:
+    """How far a claim got: whether the store was asked, and what it may have taken over."""
+
+    is_begun: bool = False
+    adopted: set[str] = field(default_factory=set[str])
+
+
 class Purchases:
     """The purchases of one client, as its store knows them."""
 
@@ -52,20 +61,32 @@ class Purchases:
         self._session = session
         self._store = session.store
         self._pipeline = session.pipeline
+        self.collecting = 0
+        """Workflows of earlier submits that are being fetched now, whose reservations may come back."""
 
     # -- claiming ----------------------------------------------------------------------------------
 
-    async def claim(self, contacts: Sequence[Prepared], wanted: Wanted) -> dict[int, Claim]:
+    async def claim(
+        self, contacts: Sequence[Prepared], wanted: Wanted, *, each: bool = False
+    ) -> dict[int, Claim]:
         """Claim what nobody has, and return the claim of each contact by its index. One transaction.
 
-        What was accepted by a client that is gone is taken over with it. Raises StoreError.
+        What was accepted by a client that is gone is taken over with it. *each*: where two of *contacts* turn
+        out to be the same, none waits for the other. Raises StoreError.
         """
         await self._prepare()
+        begun = _Begun()
         try:
-            return await self._ask(self._claim, contacts, wanted)
-        except BaseException:  # the store may have done it all the same, and nobody would wait for these
-            self._session.owed.add(partial(self._give_up, list(contacts), wanted.enrichment_type))
+            return await self._ask(partial(self._claim, begun, each=each), contacts, wanted)
+        except BaseException:
+            if begun.is_begun:  # the store may have done it all the same, and nobody would wait for these
+                self._session.owed.add(partial(self._give_up, list(contacts), begun, wanted.enrichment_type))
             raise
+
+    @property
+    def owes(self) -> bool:
+        """Whether writes failed, or were put off."""
+        return len(self._session.owed) > 0
 
     async def look(self, contacts: Sequence[Prepared], wanted: Wanted) -> dict[int, Claim]:
         """Return what `claim` would, by index, and claim nothing. Raises StoreError."""
@@ -92,30 +113,45 @@ class Purchases:
     def _look(
         self, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted
     ) -> Operation[dict[int, Claim]]:
-        kind = wanted.enrichment_type
-        digests = {contact.index: self._session.digest(contact) for contact in contacts}
-        rows = yield from operations.look(buyer.organization, set(digests.values()), serving(kind))
-        return {
-            contact.index: judge(rows.get(digests[contact.index], ()), contact, kind, wanted.freshness)
-            for contact in contacts
-        }
+        seen = yield from self._seen(buyer, contacts, wanted)
+        return {index: one.claim for index, one in seen.items()}
+
+    def _seen(self, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted) -> Operation[dict[int, Seen]]:
+        question = Question(
+            buyer.organization,
+            wanted.enrichment_type,
+            wanted.freshness,
+            self._session.digest,
+            self._store.digest,
+        )
+        return (yield from same_contact.look(question, contacts))
 
     def _claim(
-        self, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted
+        self, begun: _Begun, buyer: Buyer, contacts: Sequence[Prepared], wanted: Wanted, *, each: bool
     ) -> Operation[dict[int, Claim]]:
+        # Here, within the transaction: a claim that never reached it has nothing to give up.
+        begun.is_begun = True
         kind = wanted.enrichment_type
-        claims = yield from self._look(buyer, contacts, wanted)
+        claims: dict[int, Claim] = {}
         mine: set[str] = set()
         orphans: dict[tuple[str, EnrichmentType], list[str]] = {}
-        for contact in contacts:
-            digest, claim = self._session.digest(contact), claims[contact.index]
+        kept: dict[EnrichmentType, dict[str, str]] = {}
+        for index, seen in (yield from self._seen(buyer, contacts, wanted)).items():
+            claim = claims[index] = seen.claim
             if isinstance(claim, Mine):
-                if digest in mine:  # it is bought for another contact of this very call
-                    claims[contact.index] = Elsewhere()
-                mine.add(digest)
+                # It may be bought for another contact of this very call.
+                if seen.digest in mine or (seen.other in mine and not each):
+                    claims[index] = Elsewhere()
+                else:
+                    mine.add(seen.digest)
             elif isinstance(claim, Orphan):
-                orphans.setdefault((claim.submission, claim.enrichment_type), []).append(digest)
+                orphans.setdefault((claim.submission, claim.enrichment_type), []).append(claim.digest)
+                begun.adopted.add(claim.digest)
+            elif isinstance(claim, Known) and claim.row.digest != seen.digest:
+                kept.setdefault(claim.row.enrichment_type, {})[seen.digest] = claim.row.digest
         yield from operations.take(buyer, mine, kind)
+        for of_type, copies in kept.items():
+            yield from same_contact.keep(buyer.organization, of_type, copies)
         for (submission, of_type), theirs in orphans.items():
             yield from operations.adopt(buyer, submission, theirs, of_type)
         return claims
@@ -141,10 +177,17 @@ class Purchases:
         if digests:
             await self._store.run(operations.release(buyer, digests, enrichment_type))
 
-    async def _give_up(self, contacts: list[Prepared], enrichment_type: EnrichmentType) -> None:
+    async def _give_up(
+        self, contacts: list[Prepared], begun: _Begun, enrichment_type: EnrichmentType
+    ) -> None:
         buyer = await self._session.opened()
         digests = {self._session.digest(contact) for contact in contacts}
-        await self._store.run(operations.give_up(buyer, digests, enrichment_type))
+        await self._store.run(operations.give_up(buyer, digests, begun.adopted, enrichment_type))
+
+    async def room(self, wanted: Wanted) -> float:
+        """Return the credits that the budgets in the store still cover. Raises StoreError."""
+        buyer = await self._session.opened()
+        return await self._store.run(operations.room(buyer, wanted.job))
 
     def submit(
         self, contacts: Sequence[Prepared], wanted: Wanted, *, is_unclaimed: bool = False
@@ -168,6 +211,7 @@ class Purchases:
 
         Raises StoreError.
         """
+        # From a little before: what was settled between the claim and this moment is new enough, too.
         clock, failure = self._pipeline.limiter.clock, None
         since, waiting, pause_s = clock() - _FIRST_PAUSE_S, list(contacts), _FIRST_PAUSE_S
         async with anyio.create_task_group() as group:
@@ -182,8 +226,10 @@ class Purchases:
                         put(contact, _doubtful(contact, claim, wanted.enrichment_type))
                 if mine := [contact for contact, claim in claimed if isinstance(claim, Mine)]:
                     await buy(mine)
-                waiting = [contact for contact, claim in claimed if isinstance(claim, Elsewhere)]
+                elsewhere = [(contact, claim) for contact, claim in claimed if isinstance(claim, Elsewhere)]
+                waiting = [contact for contact, _ in elsewhere]
                 if waiting:
+                    fetcher.hurry({claim.workflow_id for _, claim in elsewhere if claim.workflow_id})
                     await anyio.sleep(pause_s)
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                     since_then = replace(wanted, freshness=wanted.freshness.after(clock() - since))
@@ -204,23 +250,37 @@ class Purchases:
     ) -> None:
         """Fetch for free what a client bought that is gone. Raises nothing: what cannot be had is pending."""
         contacts, first = [contact for contact, _ in orphans], orphans[0][1]
-        record = self.submit(contacts, replace(wanted, enrichment_type=first.enrichment_type))
-        record.submission = first.submission
+        record = SubmitRecord(
+            self._session,
+            contacts,
+            replace(wanted, enrichment_type=first.enrichment_type),
+            is_unclaimed=False,
+            digests=[orphan.digest for _, orphan in orphans],
+        )
+        record.submission = first.submission  # as the store knows it
         ids = tuple(orphan.task_id for _, orphan in orphans)
         workflow = AcceptedWorkflow(
             first.workflow_id,
             tuple(contacts),
             ids,
             tuple(task_id for task_id in ids if task_id is not None),
+            # Its client may have had a key that we lack: then each of ours is tried.
             first.key_name if first.key_name in self._pipeline.route.keys else None,
             self._pipeline.limiter.clock(),
             is_new=False,
             whole=False,
         )
+        self.collecting += 1
         try:
             results = await fetcher.fetch(workflow, first.enrichment_type)
             with _logged("the results of a workflow"):
                 await record.settle(results)
+            pipeline = self._pipeline
+            report_settled(pipeline.events, pipeline.counters, wanted.door, first.workflow_id, results)
+            if first.job != (wanted.job.job if wanted.job else None):
+                results = [_paid_elsewhere(result) for result in results]
+            elif wanted.job is None:  # who bought it has told nobody what it cost
+                results = [_bought(result) for result in results]
         except CleanlistError as error:
             if isinstance(error, NotFoundError) and workflow.key == first.key_name:
                 with _logged("the loss of a workflow"):
@@ -229,10 +289,13 @@ class Purchases:
                 results = [_doubtful(contact, doubt, first.enrichment_type) for contact in contacts]
             else:  # a key that did not start a workflow may not see it
                 await record.leave()
+                fetcher.note_failure(error)
                 results = [_pending(contact, orphan, str(error)) for contact, orphan in orphans]
         except BaseException:
             await record.leave()
             raise
+        finally:
+            self.collecting -= 1
         for contact, result in zip(contacts, results, strict=True):
             put(contact, restored_as(result, wanted.enrichment_type))
 
@@ -255,13 +318,27 @@ def _by_submission(claims: Iterable[tuple[Prepared, Claim]]) -> list[list[tuple[
 
 
 def _doubtful(contact: Prepared, claim: Doubtful, enrichment_type: EnrichmentType) -> EnrichmentResult:
+    named = (
+        f", as the workflow {claim.workflow_id}, which the server does not have" if claim.workflow_id else ""
+    )
     return without_row(
         contact,
         "unknown",
-        f"an earlier submit ({claim.submission}) may have bought it: see Store.resolve",
+        f"an earlier submit ({claim.submission}) may have bought it{named}: see Store.resolve",
         workflow_id=claim.workflow_id,
         enrichment_type=enrichment_type,
     )
+
+
+def _paid_elsewhere(result: EnrichmentResult) -> EnrichmentResult:
+    """Return a result whose credits another job counts, or none: here it costs nothing."""
+    bought = _bought(result)
+    return bought if bought is result else replace(bought, credits_charged=0.0, bought_for=result.credits)
+
+
+def _bought(result: EnrichmentResult) -> EnrichmentResult:
+    """Return a result as one of an earlier purchase."""
+    return result if result.status == "pending" else replace(result, bought_at=datetime.now(UTC))
 
 
 def _pending(contact: Prepared, orphan: Orphan, reason: str) -> EnrichmentResult:

@@ -12,22 +12,30 @@ from cleanlist_async.results import EnrichmentResult
 class ResultQueue:
     """A queue that results are put into at once, and that its writers ask for room beforehand.
 
+    `taken` counts the results that were taken.
+
     A stream that hands items over to a waiting task can lose or double the one that is on its way when
     that task is cancelled; here an item is taken in the very step that returns it.
     """
 
-    __slots__ = ("_ahead", "_changed", "_closed", "_items")
+    __slots__ = ("_ahead", "_changed", "_closed", "_items", "taken")
 
     def __init__(self, ahead: int) -> None:
         self._ahead = ahead
         self._items: deque[EnrichmentResult] = deque()
         self._closed = False
+        self.taken = 0
         self._changed = anyio.Event()
 
     @property
     def is_full(self) -> bool:
         """Whether the consumer has fallen behind."""
         return len(self._items) >= self._ahead
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the consumer has taken all that was put."""
+        return not self._items
 
     def put(self, result: EnrichmentResult) -> None:
         """Add a result, full or not."""
@@ -50,26 +58,28 @@ class ResultQueue:
         while not self._items:
             if self._closed:
                 return None
-            await self._change()
-        if len(self._items) == self._ahead:
-            self._wake()
+            await self.change()
+        self.taken += 1
+        self._wake()
         return self._items.popleft()
 
     def take_ready(self, most: int) -> list[EnrichmentResult]:
         """Take up to so many that are there."""
-        if len(self._items) >= self._ahead:
-            self._wake()
-        return [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        self.taken += len(taken)
+        self._wake()
+        return taken
 
     async def room(self) -> None:
         """Wait until the consumer has caught up."""
         while self.is_full:
-            await self._change()
+            await self.change()
 
     def _wake(self) -> None:
         self._changed.set()
 
-    async def _change(self) -> None:
+    async def change(self) -> None:
+        """Wait until a result is put or taken."""
         if self._changed.is_set():
             self._changed = anyio.Event()
         await self._changed.wait()

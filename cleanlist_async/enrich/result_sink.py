@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.budget import RunBudget
@@ -12,24 +11,24 @@ from cleanlist_async.enrich.dedupe import Duplicates
 from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.result_queue import ResultQueue
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.events.statistics import Counters
+from cleanlist_async.events import RunKind
+from cleanlist_async.events.results import report_settled
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.results import EnrichmentResult
-
-RESULTS_AHEAD: Final = 2_000
-"""Results that wait for a slow consumer before nothing more is submitted."""
 
 
 class ResultSink:
     """Takes one result for each contact, settles its credits, and hands it out, also for its duplicates."""
 
-    def __init__(self, spec: RunSpec, summary: Summary, counters: Counters) -> None:
-        self.queue = ResultQueue(RESULTS_AHEAD)
+    def __init__(self, spec: RunSpec, summary: Summary, pipeline: Pipeline, *, ahead: int) -> None:
+        self.queue = ResultQueue(ahead)
         self.budget = RunBudget(spec.max_credits, spec.enrichment_type)
         self.duplicates = Duplicates(spec.dedupe)
         self._enrichment_type: EnrichmentType = spec.enrichment_type
         self._summary = summary
-        self._counters = counters
+        self._pipeline = pipeline
+        self._kind: RunKind = spec.kind
 
     def put(self, result: EnrichmentResult) -> None:
         """Hand out a result that no budget was reserved for."""
@@ -46,8 +45,9 @@ class ResultSink:
         """Close every contact of a finished workflow. Credits for what is pending stay reserved."""
         settled = sum(result.status != "pending" for result in fetched)
         self._release(chunk, settled, sum(result.credits for result in fetched))
+        workflow_id = None if chunk.workflow is None else chunk.workflow.workflow_id
+        report_settled(self._pipeline.events, self._pipeline.counters, self._kind, workflow_id, fetched)
         for result in fetched:
-            self._counters.count_credits(result.credits_charged, result.credits_estimated)
             self._close(chunk, result)
 
     def end(self, chunk: Chunk, stopped_by: CleanlistError | None) -> None:

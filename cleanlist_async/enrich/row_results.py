@@ -13,6 +13,7 @@ from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult, ResultStatus
+from cleanlist_async.tables.input_options import Prepare
 
 Rule: TypeAlias = Literal["charged", "price list", "price of a half", "cache", "duplicate", "none"]
 """By which rule a contact was priced; see `Receipt`."""
@@ -87,6 +88,7 @@ def never_read(
     stopped_by: CleanlistError | None,
     *,
     follow: bool,
+    prepare: Prepare = prepare,
 ) -> Iterator[EnrichmentResult]:
     """Make the results of contacts that a stopped run did not reach.
 

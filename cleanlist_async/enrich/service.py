@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sequence, Sized
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sized
 from functools import partial
 from typing import Final, cast
 
 from cleanlist_async import facts
 from cleanlist_async.checks import a_type, is_any, wrong
-from cleanlist_async.contacts.checks import check_contacts, check_form
-from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared
+from cleanlist_async.contacts.checks import check_form
+from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.collect import Collector
-from cleanlist_async.enrich.plan import ContactSource, Look, Plan, make_plan, prepared
+from cleanlist_async.enrich.plan import Look, Plan, each, make_plan, prepared
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import EnrichmentReport
 from cleanlist_async.enrich.row_results import never_read
-from cleanlist_async.enrich.run import BulkRun
+from cleanlist_async.enrich.run import NOTHING_REPEATED, BulkRun, RepeatedIn
 from cleanlist_async.enrich.stream import ResultStream
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.tables.contact_source import ContactSource, open_source
+from cleanlist_async.tables.input_options import Prepare, preparation
 from cleanlist_async.webhooks.submissions import Submissions
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -42,25 +45,29 @@ class BulkService:
         self.polls = polls
         self._purchases = purchases
         self.abandoned: list[EnrichmentResult] = []
+        self._remembered = set[str]()
         self.pipeline = pipeline
         self._submissions = submissions
 
     async def plan(self, contacts: ContactSource, spec: RunSpec) -> Plan:
         """Say what enriching *contacts* would take."""
-        source, purchases = _checked_source(contacts), self._purchases
+        source, prepare = _opened(contacts, spec)
+        await spec.input.load()
+        purchases = self._purchases
         look: Look | None = None
         if purchases is not None and not spec.is_unclaimed:
             await self.pipeline.root.ensure()
             look = partial(purchases.look, wanted=spec.wanted)
         limits, keys = self.pipeline.limiter.limits, len(self.pipeline.route.keys)
-        return await make_plan(source, spec.enrichment_type, limits, keys, look)
+        return await make_plan(source, spec.enrichment_type, limits, keys, look, prepare=prepare)
 
     async def enrich(self, contacts: ContactSource, spec: RunSpec) -> EnrichmentReport:
         """Run *contacts* to the end, and return a result for each in their order."""
-        source = _checked_source(contacts)
-        given = [c async for c in source] if isinstance(source, AsyncIterable) else list(source)
-        check_form(given)
-        stream = self._start(given, spec, find_repeated=False)
+        source, prepare = _opened(contacts, spec)
+        await spec.input.load()
+        given = [contact async for contact in each(source)]
+        check_form(given, prepare)
+        stream = self.stream_rows(prepared(given, prepare), spec, len(given), None)
         results: dict[int, EnrichmentResult] = {}
         stopped_by: CleanlistError | None = None
         try:
@@ -70,29 +77,43 @@ class BulkService:
         except CleanlistError as error:
             stopped_by = error
         except BaseException:
-            self._keep_abandoned([*results.values(), *stream.leftover])
+            self.keep_abandoned([*results.values(), *stream.leftover], spec)
             raise
-        undecided = any(result.status == "unknown" for result in results.values())
-        if stopped_by is not None and not stream.accepted and not undecided:
+        # An error has no results, so it is raised only where none would be lost.
+        if stopped_by is not None and stream.is_for_nothing:
             raise stopped_by
         if len(results) < len(given):
-            for result in never_read(given, results, stopped_by, follow=spec.dedupe != "off"):
+            follow = spec.dedupe != "off"
+            for result in never_read(given, results, stopped_by, follow=follow, prepare=prepare):
                 results[result.index] = result
                 stream.summary.count(result)
         ordered = [results[index] for index in range(len(given))]
         return EnrichmentReport(ordered, stream.summary, stopped_by, stream.fault)
 
-    def _keep_abandoned(self, results: list[EnrichmentResult]) -> None:
+    def keep_abandoned(self, results: list[EnrichmentResult], spec: RunSpec) -> None:
         """Keep all results of the latest cancelled run, and of those before it as many as have room."""
+        if self._purchases is not None and not spec.is_unclaimed:  # the same call finds them again
+            self._remembered.update(one.workflow_id for one in results if one.workflow_id is not None)
         kept = max(facts.MAX_ABANDONED_RESULTS, len(results))
         if (dropped := len(self.abandoned) + len(results) - kept) > 0:
             log.warning("%d results of cancelled runs were dropped: collect client.abandoned sooner", dropped)
-        self.abandoned[:] = [*self.abandoned, *results][-kept:]
+        self.abandoned[:] = [*self.abandoned, *results][-kept:]  # in place: the caller may hold this list
+        self._remembered.intersection_update(one.workflow_id for one in self.abandoned)
+
+    def undelivered(self) -> Counter[str]:
+        """Count the contacts by workflow whose results are in `abandoned`, and in no store."""
+        bought = (one.workflow_id for one in self.abandoned if one.status in {"found", "pending"})
+        return Counter(id_ for id_ in bought if id_ is not None and id_ not in self._remembered)
 
     def stream(self, contacts: ContactSource, spec: RunSpec) -> ResultStream:
         """Run *contacts* as they are read, yielding results as they come."""
-        source = _checked_source(contacts)
-        return self._start(source, spec, find_repeated=isinstance(source, Sized) and spec.dedupe == "all")
+        source, prepare = _opened(contacts, spec)
+        total = len(source) if isinstance(source, Sized) else None
+        is_read_twice = total is not None and spec.dedupe == "all"
+        repeated_in = None
+        if is_read_twice and not isinstance(source, AsyncIterable):
+            repeated_in = (source, prepare)
+        return self.stream_rows(prepared(source, prepare), spec, total, repeated_in, is_streamed=True)
 
     async def collect(self, pending: Iterable[EnrichmentResult], options: CallOptions) -> EnrichmentReport:
         """Fetch what was submitted before."""
@@ -101,24 +122,21 @@ class BulkService:
         return await Collector(self.pipeline, self.polls, options).collect(results)
 
     def stream_rows(
-        self, rows: AsyncGenerator[Prepared | Invalid, None], spec: RunSpec, total: int
-    ) -> ResultStream:
-        """Run contacts that were checked, and of which each is given once, as they are read."""
-        return self._stream(rows, spec, total, ())
-
-    def _start(self, source: ContactSource, spec: RunSpec, *, find_repeated: bool) -> ResultStream:
-        total = len(source) if isinstance(source, Sized) else None
-        repeated_in = source if find_repeated and not isinstance(source, AsyncIterable) else None
-        return self._stream(prepared(source), spec, total, repeated_in)
-
-    def _stream(
         self,
         rows: AsyncGenerator[Prepared | Invalid, None],
         spec: RunSpec,
         total: int | None,
-        repeated_in: Iterable[ContactLike] | None,
+        repeated_in: RepeatedIn | None = NOTHING_REPEATED,
+        *,
+        is_streamed: bool = False,
     ) -> ResultStream:
+        """Run contacts that were checked, by default of which each is given once, as they are read.
+
+        *is_streamed*: somebody reads the first results while others are still to come.
+        """
+
         async def start() -> BulkRun:
+            await spec.input.load()
             await self.pipeline.root.ensure()
             run = BulkRun(
                 self.pipeline,
@@ -128,6 +146,7 @@ class BulkService:
                 rows,
                 purchases=self._purchases,
                 total=total,
+                is_streamed=is_streamed,
                 repeated_in=repeated_in,
             )
             self.pipeline.root.spawn(run.main)
@@ -136,11 +155,9 @@ class BulkService:
         return ResultStream(start)
 
 
-def _checked_source(contacts: ContactSource) -> ContactSource:
-    check_contacts(contacts, Iterable, AsyncIterable)
-    if isinstance(contacts, Sequence):
-        check_form(contacts)
-    return contacts
+def _opened(contacts: ContactSource, spec: RunSpec) -> tuple[ContactSource, Prepare]:
+    source, read = open_source(contacts, spec.input.rows, "contacts")
+    return source, preparation(spec.input.suppression, read)
 
 
 def _checked_pending(pending: object) -> list[EnrichmentResult]:

@@ -27,6 +27,11 @@ class ClientSpendGuard:
         self._before_spend = before_spend
         self._session = session
 
+    @property
+    def store(self) -> str | None:
+        """What a command names the store by, if there is one."""
+        return None if self._session is None else self._session.store.address
+
     async def prepare(self) -> None:
         """Open the store. Raises StoreError, and then nothing is to be sent."""
         if self._session is not None:
@@ -39,6 +44,7 @@ class ClientSpendGuard:
         """
         if spend.worst_case_credits == 0:
             return None
+        # First: a call that is refused must reserve nothing.
         if self._before_spend is not None:
             await _ask(self._before_spend, spend)
         if self._session is None or is_recorded:
@@ -59,13 +65,13 @@ class CallRecord:
     def __init__(self, session: StoreSession, spend: Spend) -> None:
         self._session = session
         self._spend = spend
-        self._submission = uuid4().hex
+        self.submission = uuid4().hex
 
     async def intend(self) -> None:
         """Reserve what it can cost. Raises BudgetExceededError or StoreError: nothing is to be sent then."""
         spend = self._spend
         intent = CallIntent(
-            self._submission,
+            self.submission,
             spend.door,
             spend.enrichment_type or "",
             spend.contacts,
@@ -82,7 +88,7 @@ class CallRecord:
         """Record that the server took it; without *spent* its worst case counts until that is known."""
         await _record(
             self._session,
-            lambda buyer: operations.accept_call(buyer, self._submission, workflow_id, spent),
+            lambda buyer: operations.accept_call(buyer, self.submission, workflow_id, spent),
         )
 
     async def refused(self, reason: str) -> None:
@@ -94,7 +100,7 @@ class CallRecord:
         await self._close("unknown", reason)
 
     async def _close(self, state: SubmitState, reason: str) -> None:
-        await _record(self._session, lambda buyer: operations.close(buyer, self._submission, state, reason))
+        await _record(self._session, lambda buyer: operations.close(buyer, self.submission, state, reason))
 
 
 async def _ask(before_spend: BeforeSpend, spend: Spend) -> None:

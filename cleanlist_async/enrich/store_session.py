@@ -37,6 +37,8 @@ class StoreSession:
         Writes that are still to be made.
     jobs
         The ids of jobs that the client runs.
+    taking_job
+        Held from the look whether a job is free until it is among `jobs`.
 
     """
 
@@ -45,6 +47,7 @@ class StoreSession:
         self.pipeline = pipeline
         self.owed = OwedWrites()
         self.jobs: set[str] = set()
+        self.taking_job = anyio.Lock()
         self._process: Process = this_process()
         self._opening = anyio.Lock()
         self._buyer: Buyer | None = None
@@ -69,6 +72,7 @@ class StoreSession:
         if self._buyer is not None:
             try:
                 await self.owed.repay()
+                # Last: from here on others take over what is not recorded as done.
                 await self.store.run(operations.end_leases([self._process.id]))
             except StoreError as error:
                 log.warning("the store could not be told that this client is closed: %s", error)
@@ -79,7 +83,7 @@ class StoreSession:
 
     async def _keep_lease(self) -> None:
         while True:
-            await anyio.sleep(facts.STORE_LEASE_S / 3)
+            await anyio.sleep(facts.STORE_LEASE_S / 3)  # so that one renewal may fail
             try:
                 await self._renew()
                 await self.owed.repay()

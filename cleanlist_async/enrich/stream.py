@@ -8,7 +8,7 @@ from typing import Self
 
 import anyio
 
-from cleanlist_async.enrich.report import Summary
+from cleanlist_async.enrich.report import RunOutcome, Summary
 from cleanlist_async.enrich.run import BulkRun
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.results import EnrichmentResult
@@ -39,13 +39,16 @@ class ResultStream:
 
     @property
     def fault(self) -> CleanlistError | None:
-        """The first error of a submit, also of one after which the run went on."""
+        """The first error that kept contacts from a result, also of one after which the run went on."""
         return self._run.outcome.fault if self._run else None
 
     @property
-    def accepted(self) -> bool:
-        """Whether the server accepted anything."""
-        return self._run is not None and self._run.outcome.accepted
+    def is_for_nothing(self) -> bool:
+        """Whether no contact has an outcome, from a store either, or was accepted, or refused by name."""
+        statuses = self.summary.statuses
+        has_outcomes = any(statuses[one] for one in ("found", "not_found", "pending", "unknown"))
+        outcome = RunOutcome() if self._run is None else self._run.outcome
+        return not (has_outcomes or outcome.accepted or outcome.has_refusals)
 
     @property
     def pending(self) -> list[EnrichmentResult]:
@@ -69,7 +72,7 @@ class ResultStream:
         if (result := await run.results.take()) is not None:
             return result
         if not self._ended:
-            self._ended = True
+            self._ended = True  # to be raised once: who iterates again gets the end
             if (error := run.outcome.error) is not None:
                 raise error
         raise StopAsyncIteration

@@ -13,7 +13,7 @@ not a byte left; 429; a refusal of a quote that has gone stale  `Retry`
 a refusal of one of several keys                                `Retry`
 a refusal for the key, plan, credits or version; client closed  `Stop`
 a certificate that is not trusted                               `Stop`
-a redirect to another server                                    `Stop`
+a redirect that is no result of the work                        `Stop`
 the store cannot record it, so that nothing was sent            `Stop`
 another process has taken over the job                          `Stop`
 a budget that does not cover it, a pause, a veto                `Stop`
@@ -29,10 +29,11 @@ and 429, else `Stop`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
 from cleanlist_async.api.quotes import STALE
+from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.errors import (
@@ -42,6 +43,7 @@ from cleanlist_async.errors import (
     BudgetExceededError,
     CleanlistError,
     ConfigurationError,
+    FieldError,
     InsufficientCreditsError,
     JobLockedError,
     PayloadTooLargeError,
@@ -55,7 +57,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
-from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.results import REFUSED, EnrichmentResult
 
 ENDS_EVERY_SUBMIT: Final = (
     AuthenticationError,
@@ -65,6 +67,11 @@ ENDS_EVERY_SUBMIT: Final = (
     VersionDeprecatedError,
 )
 """Refusals that the next request would meet as well."""
+_OTHER_REQUEST: Final = (
+    "It names a contact or a field that this request does not have: report it to whoever runs the server, or"
+    " a gateway or proxy before it."
+)
+_FIELDS: Final = frozenset(field.name for field in fields(Contact))
 FAILURES_IN_A_ROW: Final = 3
 """Submits in a row that fail before a run stops, because the server itself seems to be in trouble."""
 
@@ -119,6 +126,14 @@ def judge(error: CleanlistError, contacts: Sequence[Prepared], *, sent: bool) ->
     return _judge_submit(error, contacts) if sent else _judge_preparation(error)
 
 
+def reason_of(error: CleanlistError) -> str:
+    """Describe an error without the server's own words, which may quote contacts."""
+    said = error.answer if isinstance(error, UnknownOutcomeError) else error
+    if isinstance(said, APIError):
+        return f"{type(said).__name__}: {said.status} {said.code}"
+    return f"{type(said).__name__}: {said.problem}" if said else "the outcome is not known"
+
+
 def _judge_preparation(error: CleanlistError) -> Retry | Stop:
     may_pass = isinstance(error, APIConnectionError | RateLimitError) and error.retryable
     return Retry() if may_pass else Stop()
@@ -133,7 +148,10 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
             outcome = Unknown()
         case RequestValidationError() if invalid := _named(error, contacts):
             outcome = SetAside(invalid)
-        case PayloadTooLargeError() if len(contacts) > 1:
+        case RequestValidationError() if is_of_other_contacts(error, contacts):
+            error.fix = _OTHER_REQUEST
+            outcome = Refused()
+        case PayloadTooLargeError() if len(contacts) > 1:  # one contact alone is `Refused`, below
             outcome = Split()
         case APIError() | APIConnectionError() if _ends_every_submit(error):
             outcome = Stop()
@@ -149,6 +167,7 @@ def _judge_submit(error: CleanlistError, contacts: Sequence[Prepared]) -> Submit
             | SpendVetoedError()
         ):  # raised only while not a byte has left
             outcome = Stop()
+        # An error that is not known here proves nothing.
         case _:
             outcome = Unknown()
     return outcome
@@ -167,9 +186,33 @@ def _is_yes(status: int) -> bool:
 
 def _named(error: RequestValidationError, contacts: Sequence[Prepared]) -> dict[int, EnrichmentResult]:
     """Return the results of the contacts that a 422 names, by position."""
-    reasons = {found.contact_index: found.msg for found in error.field_errors}
+    reasons = {
+        found.contact_index: found.msg for found in error.field_errors if _is_of_request(found, contacts)
+    }
     return {
-        position: without_row(contact, "invalid", f"refused: {reasons[position]}")
+        position: without_row(contact, "invalid", f"{REFUSED}{reasons[position]}")
         for position, contact in enumerate(contacts)
         if position in reasons
     }
+
+
+def _is_of_request(found: FieldError, contacts: Sequence[Prepared]) -> bool:
+    """Whether an invalid field is one that its contact has, or lacks as the server says.
+
+    Else the answer is to another request, or a gateway's, and says nothing of the contact at that place.
+    """
+    place = found.contact_index
+    if place is None or place >= len(contacts):
+        return False
+    after = found.loc[found.loc.index(place) + 1 :] if place in found.loc else ()
+    named = {part for part in after if part in _FIELDS}
+    sent = contacts[place].sent
+    return not named or "missing" in found.type or any(getattr(sent, str(name)) for name in named)
+
+
+def is_of_other_contacts(error: RequestValidationError, contacts: Sequence[Prepared]) -> bool:
+    """Whether a 422 names a contact or a field that the request does not have."""
+    return any(
+        found.contact_index is not None and not _is_of_request(found, contacts)
+        for found in error.field_errors
+    )

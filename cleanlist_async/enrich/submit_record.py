@@ -15,7 +15,7 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.row_results import rule_of
 from cleanlist_async.enrich.store_session import StoreSession
-from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown
+from cleanlist_async.enrich.submit_outcome import Accepted, SubmitOutcome, Unknown, reason_of
 from cleanlist_async.errors import (
     BudgetExceededError,
     ClaimLostError,
@@ -54,6 +54,8 @@ class SubmitRecord:
         Our name for it.
     is_written
         Whether its intent may be in the store: then it may have been sent.
+    contacts
+        Those that are sent.
 
     What came of it is written in order, and repeated where the store fails: see `OwedWrites`.
     """
@@ -65,14 +67,16 @@ class SubmitRecord:
         wanted: Wanted,
         *,
         is_unclaimed: bool,
+        digests: Sequence[str] | None = None,
     ) -> None:
         self.submission = uuid4().hex
         self.is_written = False
         self._session = session
         self._store = session.store
-        self._contacts = tuple(contacts)
+        self.contacts = tuple(contacts)
         self._wanted = wanted
         self._is_unclaimed = is_unclaimed
+        self._digests = digests
 
     async def intend(self) -> None:
         """Record that it is about to be sent, and reserve what it can cost.
@@ -80,14 +84,14 @@ class SubmitRecord:
         Raises StoreError, BudgetExceededError or JobLockedError, and then nothing is to be sent.
         """
         buyer = await self._session.opened()
-        digests = {self._session.digest(contact) for contact in self._contacts}
+        digests = {self._session.digest(contact) for contact in self.contacts}
         intent = SubmitIntent(
             self.submission,
             self._wanted.enrichment_type,
             self._wanted.door,
             tuple(digests),
             self._is_unclaimed,
-            repeated=len(self._contacts) - len(digests),
+            repeated=len(self.contacts) - len(digests),
             job=self._wanted.job,
         )
         self.is_written = True  # also where the store fails in the middle of it
@@ -138,9 +142,9 @@ class SubmitRecord:
             return
         try:
             if isinstance(outcome, Unknown):
-                await self.unknown(type(error).__name__)
+                await self.unknown(reason_of(error))
             else:
-                await self.refused(type(error).__name__)
+                await self.refused(reason_of(error))
         except StoreError as problem:  # until it is written, the contacts stay on their way there
             log.warning("the outcome of a submit could not be recorded in the store: %s", problem)
 
@@ -170,11 +174,12 @@ class SubmitRecord:
 
         Raises StoreError; it is written later then.
         """
-        digests = [self._session.digest(contact) for contact in self._contacts]
+        digests = self._digests or [self._session.digest(contact) for contact in self.contacts]
         settled: dict[str, str] = {}
         unpaid: list[str] = []
         repeated: list[float] = []
         outcomes: list[Values] = []
+        # Not strict: `leave` has no results.
         for digest, result in zip(digests, results, strict=False):
             if result.status == "pending":
                 continue
@@ -190,6 +195,22 @@ class SubmitRecord:
                 (digest, result.status, result.error, result.workflow_id, rule_of(result), result.credits)
             )
         await self._session.owed.make(partial(self._settle, settled, unpaid, repeated, outcomes))
+        # By its own digest it is found also once the result under the other one has changed.
+        if bought := self._bought_under_another_digest(results):
+            await self._session.owed.make(partial(self._record_bought, bought))
+
+    def _bought_under_another_digest(self, results: Sequence[EnrichmentResult]) -> dict[str, str]:
+        """Return results by the digests of their contacts, where these are not those of the submit."""
+        return {
+            digest: as_text(result)
+            for contact, of_submit, result in zip(self.contacts, self._digests or (), results, strict=False)
+            if (digest := self._session.digest(contact)) != of_submit
+            and result.status in {"found", "not_found"}
+        }
+
+    async def _record_bought(self, bought: dict[str, str]) -> None:
+        organization, kind = (await self._session.opened()).organization, self._wanted.enrichment_type
+        await self._store.run(operations.record_bought(organization, kind, bought))
 
     async def _settle(
         self, settled: dict[str, str], unpaid: list[str], repeated: list[float], outcomes: list[Values]

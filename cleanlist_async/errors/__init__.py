@@ -56,8 +56,10 @@
     │   └── InputChangedError               the input differs from what the job was started with
     ├── StoreError                          the store cannot be used; nothing is sent without it
     │   ├── StoreUnavailableError           it cannot be reached now
+    │   ├── JobPurgedError                  the contacts of the job were removed from the store
     │   └── ClaimLostError                  another process has taken over what was to be bought
     └── ConfigurationError                  the call or its options cannot work; nothing was sent
+        ├── JobNotFoundError                no job of this name that the client can open; nothing was sent
         └── WrongEventLoopError             the client belongs to another event loop or process
 
 Every error carries ``request_id``, ``retryable``, ``billed`` and ``safe_to_retry``; each can be pickled
@@ -69,7 +71,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from cleanlist_async.errors.base import APIError as APIError
 from cleanlist_async.errors.base import CleanlistError as CleanlistError
@@ -79,10 +81,12 @@ from cleanlist_async.errors.base import RedirectedError as RedirectedError
 from cleanlist_async.errors.storage import ClaimLostError as ClaimLostError
 from cleanlist_async.errors.storage import InputChangedError as InputChangedError
 from cleanlist_async.errors.storage import JobLockedError as JobLockedError
+from cleanlist_async.errors.storage import JobPurgedError as JobPurgedError
 from cleanlist_async.errors.storage import JournalError as JournalError
 from cleanlist_async.errors.storage import JournalLockedError as JournalLockedError
 from cleanlist_async.errors.storage import StoreError as StoreError
 from cleanlist_async.errors.storage import StoreUnavailableError as StoreUnavailableError
+from cleanlist_async.errors.unknown import UnknownOutcomeError as UnknownOutcomeError
 from cleanlist_async.types import Billed as Billed
 
 if TYPE_CHECKING:
@@ -167,7 +171,8 @@ class QuoteRequiredError(QuoteError):
 class InsufficientCreditsError(APIError):
     """The balance does not cover the call (402, or 400 ``insufficient_credits``).
 
-    Nothing was spent; the same call succeeds after a top-up.
+    The request that it refuses cost nothing, and succeeds after a top-up. A run may have bought other
+    contacts before: see ``billed``, and after the top-up repeat those whose status is ``failed``.
     """
 
 
@@ -273,37 +278,6 @@ class MalformedResponseError(CleanlistError):
     workflow_id: str | None = None
 
 
-class UnknownOutcomeError(CleanlistError):
-    """A paid call was sent, and it is not known whether it was processed. It is never repeated automatically.
-
-    If the server did answer (such as with a 500 on a submit), ``status``, ``code`` and ``request_id`` are
-    those of the answer, and ``answer`` is the decoded error, whose ``retryable`` is the server's own.
-
-    An answer proves that a call was not taken only if it is
-
-    * 429, or 413, also from a gateway;
-    * 400, 401, 402, 403, 404, 405, 413, 415 or 422 in the ``error`` envelope, with a code that refuses: any
-      of docs.cleanlist.ai/mcp-api/errors but ``internal_error``, ``workflow_timeout`` and
-      ``filters_unavailable``. A code that is not listed there refuses if it is not ``retryable``;
-    * of these codes ``version_deprecated`` also with 410, ``feature_not_available`` with 501, ``not_enabled``
-      with 503, and those of quotes with 409;
-    * 400, 401, 402, 403, 404 or 422 in the ``detail`` envelope (docs.cleanlist.ai/api-reference/errors),
-      unless it says that it is ``retryable``.
-
-    An answer that broke off, or was larger than 256 kB, proves something only by a code that refuses and was
-    read.
-
-    After any other answer, and after none, a paid call that carries no quote or idempotency key ends with
-    this error.
-    """
-
-    billed: Billed = "unknown"
-    answer: CleanlistError | None = None
-    status: int | None = None
-    code: str | None = None
-    workflow_id: str | None = None
-
-
 # -- raised by the client itself -------------------------------------------------------------------
 
 
@@ -311,7 +285,9 @@ class WorkflowFailedError(CleanlistError):
     """The server ended a workflow without finishing it. Failed enrichments cost no credits."""
 
     workflow_id: str | None = None
+    """The workflow that was ended."""
     status: str | None = None
+    """The server's word for how it ended."""
 
 
 class WaitTimeoutError(CleanlistError):
@@ -341,6 +317,7 @@ class OverloadedError(CleanlistError):
 class BudgetExceededError(CleanlistError):
     """``max_credits``, or the budget of a store, does not cover the call. Nothing beyond it was sent.
 
+    ``billed`` says whether a run had bought contacts before.
     ``max_credits`` is the limit, and ``committed_credits`` what of it is spent or reserved. For the budget of
     a store ``period`` says whether the limit is for the ``day`` or the ``month``, and ``period_ends_at`` when
     the next one begins.
@@ -350,6 +327,17 @@ class BudgetExceededError(CleanlistError):
     committed_credits: float | None = None
     period: Literal["day", "month"] | None = None
     period_ends_at: datetime | None = None
+
+    @classmethod
+    def of_limit(cls, max_credits: float | None, committed: float, credits_: float) -> Self:
+        """Return the error for what can cost *credits_* beside what is *committed* under ``max_credits``."""
+        error = cls(
+            f"max_credits = {max_credits or 0:,.10g} does not cover another {credits_:,.10g}"
+            f" credit{'' if credits_ == 1 else 's'}; {committed:,.10g} are spent or reserved.",
+            fix="Raise max_credits to go on.",
+        )
+        error.max_credits, error.committed_credits = max_credits, committed
+        return error
 
 
 class SpendingPausedError(BudgetExceededError):
@@ -365,6 +353,10 @@ class SpendVetoedError(CleanlistError):
 
 class ConfigurationError(CleanlistError):
     """An option or argument cannot work. Nothing was sent."""
+
+
+class JobNotFoundError(ConfigurationError):
+    """There is no job of this name, or it is of another organization. Nothing was sent."""
 
 
 class WrongEventLoopError(ConfigurationError):

@@ -27,7 +27,10 @@ class CleanlistError(Exception):
     retryable
         Whether the same call could succeed later. The server's own flag wins where it sent one.
     billed
-        Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``.
+        Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``. Of an error that ended a run, or is
+        raised for one: whether the whole run has spent any.
+    is_remembered
+        Whether a store or a journal remembers what was bought, so that the same call does not buy it again.
     fix
         What to do about it, in one sentence, or None.
     retry_after_s
@@ -39,6 +42,7 @@ class CleanlistError(Exception):
     retryable: bool = False
     retry_after_s: float | None = None
     billed: Billed = "no"
+    is_remembered: bool = False
 
     def __init__(
         self,
@@ -61,12 +65,22 @@ class CleanlistError(Exception):
 
     @property
     def safe_to_retry(self) -> bool:
-        """Whether repeating the call cannot spend a credit twice (it may fail again)."""
-        return self.billed == "no"
+        """Whether repeating the whole call cannot spend a credit twice (it may fail again).
+
+        False after a run that has bought something, unless a store or a journal remembers it: then repeat
+        only the contacts whose status is ``failed``.
+        """
+        return self.billed == "no" or self.is_remembered
 
     def __str__(self) -> str:
         parts = (f"{self.request_id}:" if self.request_id else "", self._sentence(), self.fix or "")
         return " ".join(part for part in parts if part)
+
+    def __repr__(self) -> str:
+        names = ("status", "code", "request_id", "retry_after_s", "fix")
+        known = [(name, getattr(self, name, None)) for name in names]
+        shown = [repr(self.problem), *(f"{name}={value!r}" for name, value in known if value is not None)]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     def _sentence(self) -> str:
         # A message of the server may lack the full stop, and the fix is a sentence of its own.
@@ -96,6 +110,7 @@ class CleanlistError(Exception):
         if not kinds:
             raise ValueError(f"the type of an error is that of a {cls.__name__}")
         error = kinds[0](str(written.get("problem", "")))
+        # Of these names only: JSON of anybody's must not set other attributes.
         for name in _WRITTEN[1:]:
             if name in written and getattr(error, name, None) != written[name]:
                 setattr(error, name, written[name])
@@ -103,8 +118,9 @@ class CleanlistError(Exception):
 
 
 _WRITTEN: Final = (
-    *("problem", "fix", "request_id", "retryable", "billed"),
+    *("problem", "fix", "request_id", "retryable", "billed", "is_remembered"),
     *("status", "code", "method", "path", "docs_url", "retry_after_s", "workflow_id"),
+    *("contacts", "submission"),
 )
 """What of an error is written as JSON: nothing that may hold contacts, as its ``body`` may."""
 
@@ -208,7 +224,8 @@ class RedirectedError(APIError):
     location
         Where to, without a query; None where the answer does not say.
     is_elsewhere
-        Whether that is another server, or another spelling of the same path: then the call was not taken.
+        Whether that is another server, or another spelling of the same path: then the call was not taken,
+        as with 301, 307 and 308 wherever they lead.
 
     """
 
@@ -222,7 +239,8 @@ class FieldError:
     """One invalid field of a request.
 
     ``loc`` is the path to it (``("body", "contacts", 7)``); ``contact_index`` the 0-based position of
-    the contact it belongs to, where it belongs to one. The offending value is left out: it is contact data.
+    the contact it belongs to, where it belongs to one. ``msg`` and ``type`` are the server's words for what
+    is wrong, and for the kind of mistake. The offending value is left out: it is contact data.
     """
 
     __module__ = FACE

@@ -6,7 +6,10 @@ from cleanlist_async.errors.base import FACE, CleanlistError
 
 
 class JobLockedError(CleanlistError):
-    """Another process, or another `Job` of this one, runs the job, or has taken it over. Nothing was sent."""
+    """Another process, or another `Job` of this one, runs the job, or has taken it over. Nothing was sent.
+
+    ``retry_after_s`` is when the job is free if that process has died: one that lives renews it.
+    """
 
     __module__ = FACE
     retryable = True
@@ -25,9 +28,24 @@ class JournalLockedError(JobLockedError, JournalError):
 
 
 class InputChangedError(JournalError):
-    """The input differs from what the job was started with, so results would go to the wrong people."""
+    """The input or the options are not those that the job began with. Nothing was sent.
+
+    Attributes
+    ----------
+    changed, added
+        Places of contacts in the input, from 0, that are other ones now, or new.
+    removed
+        Places that the contacts had which are gone from the input.
+    is_about_contacts
+        Whether the input differs: then the job goes on without one. Also where only the order is another.
+
+    """
 
     __module__ = FACE
+    changed: tuple[int, ...] = ()
+    added: tuple[int, ...] = ()
+    removed: tuple[int, ...] = ()
+    is_about_contacts = False
 
 
 class StoreError(CleanlistError):
@@ -41,6 +59,12 @@ class StoreUnavailableError(StoreError):
 
     __module__ = FACE
     retryable = True
+
+
+class JobPurgedError(StoreError):
+    """The contacts of the job, and what was found for them, were removed from the store."""
+
+    __module__ = FACE
 
 
 class ClaimLostError(StoreError):

@@ -29,6 +29,9 @@ __all__ = [
     "CallDetached",
     "CallFinished",
     "CallStarted",
+    "ContactFinished",
+    "ContactStarted",
+    "ContactsUndelivered",
     "Event",
     "Events",
     "KeySetAside",
@@ -37,11 +40,14 @@ __all__ = [
     "Listener",
     "OpenFailures",
     "RateLimited",
+    "ResultsSettled",
     "RetryScheduled",
     "RunFinished",
     "RunKind",
     "RunStarted",
     "Statistics",
+    "UnknownPart",
+    "WebhooksMissing",
     "WorkflowAccepted",
     "WorkflowFinished",
     "identifier",
@@ -49,6 +55,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from cleanlist_async.events.contact_kinds import (
+        ContactFinished,
+        ContactStarted,
+        ContactsUndelivered,
+        ResultsSettled,
+        RunKind,
+    )
     from cleanlist_async.events.delivery import Events, Listener, OpenFailures, report_failure
     from cleanlist_async.events.kinds import (
         AnswerDrifted,
@@ -65,8 +78,9 @@ if TYPE_CHECKING:
         RateLimited,
         RetryScheduled,
         RunFinished,
-        RunKind,
         RunStarted,
+        UnknownPart,
+        WebhooksMissing,
         WorkflowAccepted,
         WorkflowFinished,
         identifier,

@@ -11,6 +11,7 @@ from cleanlist_async.events.kinds import Event
 from cleanlist_async.events.log_lines import write
 
 Listener: TypeAlias = Callable[[Event], object]
+"""What `on_event` takes: it is called with each event, and what it returns is ignored."""
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
+from cleanlist_async.events.contact_kinds import (
+    ContactFinished,
+    ContactStarted,
+    ContactsUndelivered,
+    ResultsSettled,
+    RunKind,
+)
 from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.redact import scrub
 from cleanlist_async.types import Billed, Failure
 
-RunKind: TypeAlias = Literal["enrich", "job"]
 AttemptOutcome: TypeAlias = Literal["answered", "lost", "unsent"]
 """``answered``, with any status; ``lost``: bytes were sent, but no complete answer came; ``unsent``."""
 
@@ -41,7 +48,7 @@ class CallStarted:
     operation
         Its name, as ``submit_bulk``; of `client.request`, the method and the path.
     path
-        The template of its path, as ``/lead-lists/{list_id}``; empty for a download.
+        The template of its path, as ``/lead-lists/{list_id}``; empty for a download, whose address is secret.
     paid
         Whether it can spend credits.
 
@@ -50,8 +57,10 @@ class CallStarted:
     call: int
     operation: str
     method: str
+    """The HTTP method."""
     path: str
     base_url: str
+    """The address of the server."""
     paid: bool
 
 
@@ -64,7 +73,9 @@ class AttemptStarted:
     """
 
     call: int
+    """The number of the call."""
     operation: str
+    """Its operation."""
     attempt: int
     waited_s: float
     key: str | None
@@ -78,15 +89,24 @@ class AttemptFinished:
     """
 
     call: int
+    """The number of the call."""
     operation: str
+    """Its operation."""
     attempt: int
+    """Which attempt of the call it was, from 1."""
     outcome: AttemptOutcome
+    """How it ended."""
     duration_s: float
+    """Seconds from sending to the end."""
     status: int | None
+    """The HTTP status; None without an answer."""
     failure: Failure | None
     sent_bytes: int
+    """Size of the body that was sent."""
     received_bytes: int
+    """Size of the body that was received."""
     request_id: str | None
+    """The server's id of the request, where it gave one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +118,19 @@ class RateLimited:
     """
 
     call: int
+    """The number of the call."""
     operation: str
+    """Its operation."""
     asked_s: float | None
     named: str | None
     buckets: tuple[BucketState, ...]
     request_id: str | None
+    """The server's id of the request, where it gave one."""
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds for which nothing like it is sent now."""
+        return max((bucket.paused_for_s for bucket in self.buckets), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +141,11 @@ class RetryScheduled:
     """
 
     call: int
+    """The number of the call."""
     operation: str
+    """Its operation."""
     attempt: int
+    """Which attempt failed, from 1."""
     wait_s: float
     error: str
     code: str | None
@@ -138,15 +169,20 @@ class CallFinished:
         As on the error; of a paid call that returned, ``"yes"``.
     credits
         Credits charged, where the answer says so.
+    contacts, submission, sent_at
+        Of a call whose outcome is unknown, where known: as on UnknownOutcomeError.
 
     """
 
     call: int
+    """The number of the call."""
     operation: str
+    """Its operation."""
     attempts: int
     waited_s: float
     retry_wait_s: float
     duration_s: float
+    """Seconds from the call to its end."""
     status: int | None
     sent_bytes: int
     received_bytes: int
@@ -155,6 +191,9 @@ class CallFinished:
     code: str | None
     billed: Billed
     credits: float | None
+    contacts: int | None = None
+    submission: str | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +204,9 @@ class CallDetached:
     """
 
     call: int
+    """The number of the call."""
     operation: str
+    """Its operation."""
     workflow_id: str | None
 
 
@@ -177,7 +218,22 @@ class AnswerDrifted:
     """
 
     operation: str
+    """The operation of the answer."""
     lost_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPart:
+    """An answer holds something that this version does not know. It is kept; each name is reported once.
+
+    `kind` is ``"field"``, with a `part` such as ``Whoami.region``, or ``"word"``, such as
+    ``BulkStatus.status=paused`` or ``error.code=list_frozen``.
+    """
+
+    operation: str
+    """The operation of the answer."""
+    kind: Literal["field", "word"]
+    part: str
 
 
 # -- milestones ------------------------------------------------------------------------------------
@@ -188,8 +244,11 @@ class WorkflowAccepted:
     """The server started a workflow. `contacts` is None where it does not say how many."""
 
     call: int
+    """The number of the call."""
     operation: str
+    """Its operation."""
     workflow_id: str
+    """The server's id of the workflow."""
     contacts: int | None
 
 
@@ -202,6 +261,7 @@ class WorkflowFinished:
     """
 
     workflow_id: str | None
+    """The server's id of the workflow; None where it is not known."""
     status: str
     after_s: float
     asked: int
@@ -212,7 +272,9 @@ class RunStarted:
     """A bulk run or a run of a job started. `contacts` is None for a source without a length."""
 
     kind: RunKind
+    """What runs: `enrich` (also `stream`) or a job."""
     enrichment_type: str
+    """What is looked for."""
     contacts: int | None
 
 
@@ -220,15 +282,29 @@ class RunStarted:
 class RunFinished:
     """A run is over; `error` is the class name of the error that stopped it early, or None.
 
-    Counts and credits are of this run: a job that was resumed counts what it settled since.
+    Counts and credits are of this run: a job that was resumed counts what it settled since, and what others
+    have paid for counts as nothing. `total` is how
+    many contacts the run was given, None where that is not known: those beyond `contacts` it did not reach.
     """
 
     kind: RunKind
+    """What ran: `enrich` (also `stream`) or a job."""
     contacts: int
+    """Contacts with a result."""
     found: int
+    """Those with an e-mail address or a phone number."""
     credits: float
+    """Credits spent."""
     duration_s: float
+    """Seconds that it took."""
     error: str | None
+    pending: int = 0
+    """Those that were accepted and are not finished."""
+    unknown: int = 0
+    """Those that may have been bought."""
+    failed: int = 0
+    """Those that were not bought."""
+    total: int | None = None
 
 
 # -- the limits ------------------------------------------------------------------------------------
@@ -255,6 +331,16 @@ class LimitsBack:
     """The store of shared limits can be reached again."""
 
 
+@dataclass(frozen=True, slots=True)
+class WebhooksMissing:
+    """Workflows ended without the webhook that was expected; from now on their status is requested.
+
+    Either no webhook reaches the receiver (a proxy changes the path, or a firewall blocks it), or other
+    workers receive them and have another secret, or no mailbox to pass them on. A webhook that arrives ends
+    this.
+    """
+
+
 Event: TypeAlias = (
     CallStarted
     | AttemptStarted
@@ -264,11 +350,18 @@ Event: TypeAlias = (
     | CallFinished
     | CallDetached
     | AnswerDrifted
+    | ContactStarted
+    | ContactFinished
+    | UnknownPart
     | WorkflowAccepted
     | WorkflowFinished
+    | ResultsSettled
+    | ContactsUndelivered
     | RunStarted
     | RunFinished
     | KeySetAside
     | LimitsAway
     | LimitsBack
+    | WebhooksMissing
 )
+"""Whatever `on_event` is called with."""

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from cleanlist_async import facts
+from cleanlist_async.errors import AuthenticationError, CleanlistError, InsufficientCreditsError
 from cleanlist_async.ratelimit import BucketState, RateLimiter, Route
 from cleanlist_async.results import EnrichmentResult
 
@@ -23,10 +24,15 @@ class Counters:
     waiting: int = 0
     credits_charged: float = 0.0
     credits_estimated: float = 0.0
+    account_refusals: int = 0
     # Bounded: a server whose callers are often cancelled may never look at it.
     detached_workflows: deque[str] = field(
         default_factory=lambda: deque[str](maxlen=facts.MAX_DETACHED_WORKFLOWS)
     )
+
+    def count_refusal(self, error: CleanlistError) -> None:
+        """Count an error that says something about the key or the credits."""
+        self.account_refusals += isinstance(error, AuthenticationError | InsufficientCreditsError)
 
     def count_credits(self, charged: float | None, estimated: float) -> None:
         """Add the cost of one contact: as charged where the server says so, else by the price list."""
@@ -59,6 +65,8 @@ class BatchStatistics:
     untaken
         Results that no store has, and whose callers left before they were there: the latest 10,000 of a day.
         The next call for the same contact takes its result and buys nothing.
+    is_draining
+        Whether `drain` was called, so that no further calls are accepted.
 
     """
 
@@ -74,6 +82,7 @@ class BatchStatistics:
     answered_p50_s: float = 0.0
     answered_p99_s: float = 0.0
     untaken: tuple[EnrichmentResult, ...] = field(default=(), repr=False)  # contact data
+    is_draining: bool = False
 
     @property
     def mean_batch(self) -> float:
@@ -104,24 +113,35 @@ class Statistics:
     credits_charged, credits_estimated
         Credits of the contacts that runs, jobs and `enrich_one` have settled: as reported by the server, and,
         where it reports none, by the price list. Their sum is what was spent.
+    account_refusals
+        Answers that refused the key, or named a lack of credits.
+    limits_away
+        Whether the store of shared limits cannot be reached.
 
     """
 
     requests: int
+    """Requests that were sent."""
     answered: int
+    """Requests that were answered, with any status."""
     rejected_429: int
+    """Requests that were answered 429."""
     retries: int
     waited_s: float
     waiting: int
     status_requests: int
+    """Requests that asked for the state of workflows."""
     detached_workflows: tuple[str, ...]
     buckets: tuple[BucketState, ...]
     available: int
     paused_for_s: float
     enrich_one: BatchStatistics
+    """What `enrich_one` has done."""
     credits_charged: float = 0.0
     credits_estimated: float = 0.0
     eta_s: float = 0.0
+    account_refusals: int = 0
+    limits_away: bool = False
 
 
 def statistics_of(
@@ -145,6 +165,8 @@ def statistics_of(
         credits_charged=counters.credits_charged,
         credits_estimated=counters.credits_estimated,
         eta_s=_eta_s(counters.waiting, buckets, limiter, route),
+        account_refusals=counters.account_refusals,
+        limits_away=limiter.is_store_away,
     )
 
 

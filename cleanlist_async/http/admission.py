@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -20,6 +20,7 @@ from cleanlist_async import facts
 from cleanlist_async.errors import APIError
 from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.calls import Call
+from cleanlist_async.http.credentials import JWT_NAME, Credentials
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import refusal
@@ -35,12 +36,12 @@ from cleanlist_async.types import JSON
 if TYPE_CHECKING:
     from cleanlist_async.http.call_trace import CallTrace
 
-# The name of a session token: its permits name no key.
-_JWT: Final = ""
+_OF_GATEWAYS: Final = frozenset({502, 504})
+"""Without a body of the API, they say that a gateway waits no longer: the request may be on its way still."""
 
 
 class Admission:
-    """Admits the requests of a client: within its rate limits, and at most 16 of a kind in flight.
+    """Admits the requests of a client: within its rate limits, and at most 16 of an operation in flight.
 
     Submits are fewer: see `SubmitGate`.
     """
@@ -48,24 +49,22 @@ class Admission:
     def __init__(
         self,
         *,
-        keys: Mapping[str, Secret],
-        route: Route,
+        credentials: Credentials,
         limiter: RateLimiter,
         transport: Transport,
         root: RootTask,
         counters: Counters,
     ) -> None:
-        self.keys = keys
-        self.route = route
+        self.credentials = credentials
         self.limiter = limiter
         self.transport = transport
         self.root = root
         self.counters = counters
         self.workflow_keys = WorkflowKeys()
-        # Each class has its own places, and so have paid calls: requests that get no answers hold up only
-        # their own kind.
-        self._places: defaultdict[tuple[RequestClass, bool], anyio.Semaphore] = defaultdict(_new_places)
-        self._submits = SubmitGate(limiter, route)
+        # Each operation has its own places, and those of interactive calls are apart from those of bulk:
+        # requests that get no answers, or late ones, hold up only their own kind.
+        self._places: defaultdict[tuple[RequestClass, str], anyio.Semaphore] = defaultdict(_new_places)
+        self._submits = SubmitGate(limiter, lambda: credentials.route)
 
     async def admit(
         self, call: Call[Any], options: CallOptions, trace: CallTrace, check: Check | None = None
@@ -80,7 +79,7 @@ class Admission:
                 permit = await self._submit_permit(call, options, check)
                 leave = self._submits.leave
                 return Slot(self, permit, leave, options.request_timeout_s, trace, gate=self._submits)
-            places = self._places[call.kind, call.operation.paid]
+            places = self._places[call.kind, call.operation.name]
             permit = await self._permit(call, options)
             try:
                 places.acquire_nowait()
@@ -104,19 +103,16 @@ class Admission:
                 return permit
             permit.unsent()
 
-    def set_aside(self, key: str | None) -> int:
-        """Send nothing more with a key that the server refuses; return how many others are left.
-
-        The last key stays: its refusal is what the caller is to see.
-        """
-        others = self.route.without(key or _JWT)
-        if others.keys:
-            self.route = others
-        return len(others.keys)
+    @property
+    def route(self) -> Route:
+        """The buckets that requests pass."""
+        return self.credentials.route
 
     async def _permit(self, call: Call[Any], options: CallOptions) -> Permit:
         route = self.route.only(call.key) if call.key else self.route
-        permit = await self.root.unless_closed(self.limiter.acquire(route, call.kind, options.pace))
+        permit = await self.root.unless_closed(
+            self.limiter.acquire(route, call.kind, options.pace, operation=call.operation.name)
+        )
         self.counters.waited_s += permit.waited_s
         return permit
 
@@ -125,12 +121,17 @@ class Admission:
         """Number of bulk submits that wait for a place on the wire; each will need a token."""
         return self._submits.waiting
 
+    @property
+    def submit_troubles(self) -> int:
+        """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
+        return self._submits.troubles
+
 
 class Slot:
     """Permission to send one request: its tokens, and a place on the wire.
 
     Use it as ``with slot:``; leaving the block returns what was not used. `exchange` is the outcome of the
-    request, `refusal` the error that its answer states, if any.
+    request, `refusal` the error that its answer states, if any, and `secret` the key that it was sent with.
     """
 
     __slots__ = (
@@ -148,6 +149,7 @@ class Slot:
         "permit",
         "refusal",
         "request",
+        "secret",
     )
 
     def __init__(
@@ -164,6 +166,7 @@ class Slot:
         self.request: Request | None = None
         self.exchange = Exchange()
         self.refusal: APIError | None = None
+        self.secret: Secret | None = None
         self._admission = admission
         self._release = release
         self._gate = gate
@@ -223,14 +226,16 @@ class Slot:
             with shielded(when=request.paid):  # closing the client waits for a paid request's answer
                 if self._is_abandoned or client.root.closed:  # since it was spawned; nothing has left
                     return
-                if self.permit.is_overdue:  # not a byte has left, so it is tried again with another permit
-                    exchange.failure, exchange.reason = "connection", "its rate-limit lease ran out"
+                if self.permit.is_void:
+                    exchange.recalled = True
                     return
                 self._is_started, self._started_at = True, client.limiter.clock()
                 client.counters.requests += 1
-                self._trace.attempt_started(self.permit)
-                key = client.keys[self.permit.key or _JWT]
-                await client.transport.send(request, key, self._timeout_s, exchange)
+                self._trace.attempt_started(self.permit.waited_s, self.permit.key)
+                self.secret = client.credentials.secrets[self.permit.key or JWT_NAME]
+                await client.transport.send(
+                    request, self.secret, self._timeout_s, exchange, lambda: not self.permit.is_void
+                )
         finally:
             # The caller wakes whatever `_settle` raises: it has no timeout of its own here.
             try:
@@ -241,7 +246,10 @@ class Slot:
                 finally:
                     self._release()
                 if self._is_started:
-                    self._trace.attempt_finished(request, exchange, self.refusal)
+                    sent, received = len(request.content or b""), len(exchange.body)
+                    self._trace.attempt_finished(
+                        exchange, self.refusal, sent_bytes=sent, received_bytes=received
+                    )
             finally:
                 self._done.set()
             if self._is_abandoned:
@@ -253,19 +261,22 @@ class Slot:
         if not exchange.sent:
             permit.unsent()
             return
-        if exchange.answered_at is None:
+        if exchange.status and not exchange.ok:
+            self.refusal = refusal(request, exchange, self._admission.transport.base_url)
+            counters.count_refusal(self.refusal)
+        is_gateways = exchange.status in _OF_GATEWAYS and self.refusal and self.refusal.envelope == "none"
+        if exchange.answered_at is None or is_gateways:
             permit.lost()  # it may still reach the server, so the token returns later than after an answer
             return
         counters.answered += 1
         rejected = exchange.status == 429  # the status alone: a 429 pauses its buckets whatever its body says
         counters.rejected_429 += rejected
-        if exchange.status and not exchange.ok:
-            self.refusal = refusal(request, exchange, self._admission.transport.base_url)
         asked_s = self.refusal.retry_after_s if self.refusal else None
         named = _named_bucket(self.refusal.details) if self.refusal else None
         permit.answered(exchange.answered_at, rejected=rejected, asked_s=asked_s, named=named)
         if rejected:
-            buckets = self._admission.limiter.states(self._admission.route)
+            limiter, route = self._admission.limiter, self._admission.route
+            buckets = (*limiter.endpoints_of(route), *limiter.states(route))
             self._trace.rejected(self.refusal, named, buckets)
 
     def _report_to(self, gate: SubmitGate) -> None:

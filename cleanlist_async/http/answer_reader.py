@@ -14,16 +14,17 @@ from cleanlist_async.http.admission import Slot, shielded
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.decode import is_large
 from cleanlist_async.http.outcome import read_odd_value, read_value
+from cleanlist_async.http.reporter import Reporter
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class AnswerReader:
-    """Reads answers. *report_drift* is called with what was odd, and how many rows were lost by that."""
+    """Reads answers, and reports what is odd or unknown in them."""
 
-    def __init__(self, report_drift: Callable[[Call[Any], int], None]) -> None:
-        self._report_drift = report_drift
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
         # Several threads would leave the event loop no turn.
         self._line = anyio.Lock(fast_acquire=True)
 
@@ -37,7 +38,9 @@ class AnswerReader:
         if value is None:
             value = await self._in_thread(call, slot, partial(read_odd_value, call, exchange))
             if exchange.lost_rows is not None:
-                self._report_drift(call, exchange.lost_rows)
+                self._reporter.drift.lost_rows(call, exchange.lost_rows)
+        if not isinstance(value, CleanlistError):
+            self._reporter.drift.look_at(call, value)
         return value
 
     async def _in_thread(self, call: Call[Any], slot: Slot, read: Callable[[], R]) -> R:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from random import Random
-from typing import Any
+import math
+import shlex
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.errors import (
     APIError,
+    ClaimLostError,
     CleanlistError,
+    JobLockedError,
     QuoteAlreadyRedeemedError,
     RateLimitError,
     UnknownOutcomeError,
@@ -17,38 +23,74 @@ from cleanlist_async.errors import (
 from cleanlist_async.http.admission import Slot
 from cleanlist_async.http.calls import Call, Reply
 from cleanlist_async.http.guarded_call import GuardedCall
+from cleanlist_async.http.latest_failure import LatestFailure
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
-from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.ratelimit import RateLimiter, RequestClass
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Attempts:
-    """Outcome of a call's attempts so far.
+    """Outcome of the attempts so far of a call that began at `started_at`.
 
-    `sent` and `has_other_key` (its key was refused, another is left) are about the last one; `lost` says
-    whether any may have been processed without a usable answer, and `doubt` is the error of the last such
-    paid one. `doubted` is an answer that was not believed; if the same answer comes again, it is.
+    `sent` and `has_other_key` (its key was refused, another is left) are about the last one; `has_renewed`
+    says whether the keys were read again for this call; `lost` says whether any may have been processed
+    without a usable answer, and `doubt` is the error of the last such paid one. `doubted` is an answer that
+    was not believed; if the same answer comes again, it is. `failing_since` is when the first failed, by the
+    limiter's clock, and `latest` how the last one did; `sent_at` is when that began.
     """
 
+    started_at: float
     slot: Slot | None = None
     guarded: GuardedCall | None = None
     failures: int = 0
     sent: bool = False
     has_other_key: bool = False
+    has_renewed: bool = False
     lost: bool = False
     doubt: UnknownOutcomeError | None = None
     doubted: bytes | None = None
+    failing_since: float = math.inf
+    latest: LatestFailure = field(default_factory=LatestFailure)
+    sent_at: datetime | None = None
 
     @property
     def may_be_billed(self) -> bool:
         """Whether any of them may have been processed, or be processed still."""
         return self.doubt is not None or (self.slot is not None and self.slot.may_be_billed)
 
+    def begin(self, slot: Slot) -> None:
+        """Note that an attempt is about to be sent."""
+        self.slot, self.sent_at = slot, datetime.now(UTC)
+
     async def report(self, outcome: Reply[Any] | CleanlistError) -> None:
         """Tell the guard of a paid call what came of its latest attempt."""
         if self.guarded is not None:
             await self.guarded.ended(outcome)
+
+    def watch(
+        self, call: Call[T], outcome: Reply[T] | CleanlistError, options: CallOptions
+    ) -> Reply[T] | CleanlistError:
+        """Note how the latest attempt ended, also for the wait that the call belongs to; return that."""
+        error = outcome if isinstance(outcome, CleanlistError) else None
+        self.latest.error = error
+        if isinstance(error, UnknownOutcomeError):
+            self._describe(call, error)
+        if options.watch is not None:
+            options.watch.note(call.operation.name, error)
+        return outcome
+
+    def _describe(self, call: Call[Any], error: UnknownOutcomeError) -> None:
+        """Say what a paid call that is in doubt can be found by."""
+        error.contacts = None if call.spend is None else call.spend().contacts
+        error.sent_at = self.sent_at
+        error.submission = call.submission() if self.guarded is None else self.guarded.submission
+        store = None if self.guarded is None else self.guarded.store
+        if error.submission and store is not None:
+            shown = shlex.join(["cleanlist-async", "store", "show", "--store", store])
+            error.fix = f"{error.fix} Then decide, as this says: {shown}"
 
     def note(self, error: CleanlistError) -> None:
         """Take in how the latest attempt failed."""
@@ -58,30 +100,69 @@ class Attempts:
             self.doubt = error
 
     def wait_before_retry(
-        self, call: Call[Any], error: CleanlistError, options: CallOptions, quota: RetryQuota, rng: Random
+        self,
+        call: Call[Any],
+        error: CleanlistError,
+        options: CallOptions,
+        *,
+        quota: RetryQuota,
+        limiter: RateLimiter,
+        accepted_at: float,
     ) -> float | None:
-        """Return the seconds to wait before another attempt, or None to give up."""
+        """Return the seconds to wait before another attempt, or None to give up.
+
+        *accepted_at* is when the server accepted such a request of this client last.
+        """
         safe, failures = error.safe_to_retry, self.failures
         # With a quote or an idempotency key the same call cannot buy twice: the first answer's words decide.
         if isinstance(error, UnknownOutcomeError) and call.idempotent and error.answer is not None:
             error, safe = error.answer, True
         can_change = error.retryable and not isinstance(error, QuoteAlreadyRedeemedError)
-        if call.single_attempt or not can_change or not safe:
+        # What was taken over by another process stays so: the same submit would be refused for ever.
+        is_taken = isinstance(error, JobLockedError | ClaimLostError)
+        if call.single_attempt or not can_change or not safe or is_taken:
             return None
         interactive = call.kind is RequestClass.INTERACTIVE
-        asked_s = error.retry_after_s
-        if interactive and (asked_s or 0) > facts.LONGEST_INTERACTIVE_PAUSE_S:
-            return None  # the error says when to come back
-        # The next attempt has another key, or waits for the paused bucket.
-        if self.has_other_key or (is_429(error) and not interactive):
+        if self.has_other_key:
             return 0.0
-        if failures >= options.max_retries or not quota.spend():
+        asked_s = error.retry_after_s
+        longest_s = facts.LONGEST_INTERACTIVE_PAUSE_S if interactive else facts.LONGEST_PAUSE_S
+        # The error says when to come back, which a caller whose time is up before that had better know now.
+        left_s = anyio.current_effective_deadline() - anyio.current_time()
+        if asked_s is not None and asked_s > min(longest_s, left_s):
+            error.problem = f"{error.problem.rstrip('.')}. {_too_long(asked_s, left_s)}"
             return None
-        if is_429(error):
-            return 0.0  # as above: the limiter waits, not the retry
-        return backoff_s(failures, rng, asked_s)
+        if is_429(error) and not interactive:  # the next attempt waits for the paused bucket
+            waited_s = limiter.clock() - max(self.started_at, accepted_at)
+            return None if waited_s > options.give_up_after_s else 0.0
+        if not self._may_go_on(options, quota, limiter, is_bulk=not interactive):
+            return None
+        # After a 429 the limiter waits, not the retry.
+        return 0.0 if is_429(error) else backoff_s(failures, limiter.rng, asked_s)
+
+    def final(self, error: CleanlistError, pause_s: float) -> CleanlistError:
+        """Return what is raised after the last *error*, while the client pauses for so many seconds."""
+        # The client pauses for up to a second more than the server asks, or for much longer after many 429s.
+        if is_429(error) and pause_s > (error.retry_after_s or 0.0) + 1.0:
+            error.retry_after_s = pause_s
+        return self.doubt or error  # a later refusal says nothing about the lost attempt
+
+    def _may_go_on(
+        self, options: CallOptions, quota: RetryQuota, limiter: RateLimiter, *, is_bulk: bool
+    ) -> bool:
+        if not (options.outlasts_outages and is_bulk):
+            return self.failures < options.max_retries and quota.spend()
+        # A quota would end it: this is one caller, whose backoff already asks little of the server.
+        self.failing_since = min(self.failing_since, limiter.clock())
+        return limiter.clock() - self.failing_since <= options.give_up_after_s
 
 
 def is_429(error: CleanlistError) -> bool:
     """Whether an answer has paused its bucket: only the status 429 does, not the code with another status."""
     return isinstance(error, RateLimitError) and error.status == 429
+
+
+def _too_long(asked_s: float, left_s: float) -> str:
+    """Return why a pause that the server asks for is not waited for."""
+    why = f"the deadline leaves {left_s:.3g} s" if asked_s > left_s else "no call waits for so long"
+    return f"The server asks for a pause of {asked_s:,.10g} s, and {why}."

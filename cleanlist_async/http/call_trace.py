@@ -7,6 +7,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from cleanlist_async import facts
 from cleanlist_async.errors import APIError, CleanlistError, UnknownOutcomeError
 from cleanlist_async.events import (
     AttemptFinished,
@@ -22,8 +23,8 @@ from cleanlist_async.events import (
 )
 from cleanlist_async.http.calls import Call, Reply
 from cleanlist_async.http.decode import request_id_of
-from cleanlist_async.http.transport import Exchange, Request
-from cleanlist_async.ratelimit import BucketState, Permit
+from cleanlist_async.http.transport import Exchange
+from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.types import Billed
 
 T = TypeVar("T")
@@ -95,18 +96,23 @@ class CallTrace:
 
     # -- attempts ------------------------------------------------------------------------------
 
-    def attempt_started(self, permit: Permit) -> None:
-        """Report that a request is being sent."""
+    def attempt_started(self, waited_s: float = 0.0, key: str | None = None) -> None:
+        """Report that a request is being sent, after so many seconds for the rate limit."""
         self.attempts += 1
-        self.waited_s += permit.waited_s
+        self.waited_s += waited_s
         self._in_doubt = self._paid  # until the attempt is finished
-        if self._reports_all:
+        if self._reports_all or waited_s >= facts.LONG_WAIT_S:
             self._attempt_at = self._clock()
-            self._events.emit(
-                AttemptStarted(self.number, self.operation.name, self.attempts, permit.waited_s, permit.key)
-            )
+            self._events.emit(AttemptStarted(self.number, self.operation.name, self.attempts, waited_s, key))
 
-    def attempt_finished(self, request: Request, exchange: Exchange, error: APIError | None) -> None:
+    def attempt_finished(
+        self,
+        exchange: Exchange,
+        error: APIError | None = None,
+        *,
+        sent_bytes: int = 0,
+        received_bytes: int = 0,
+    ) -> None:
         """Report how the attempt ended; *error* is the one that its answer states, if any."""
         self._in_doubt = False
         if not self._reports_all:
@@ -114,9 +120,9 @@ class CallTrace:
         answered = exchange.status and exchange.failure is None
         self.status = exchange.status or None
         self.request_id = _identified(error.request_id if error else request_id_of(exchange.headers))
-        sent_bytes = len(request.content or b"") if exchange.sent else 0
+        sent_bytes = sent_bytes if exchange.sent else 0
         self.sent_bytes += sent_bytes
-        self.received_bytes += len(exchange.body)
+        self.received_bytes += received_bytes
         self._events.emit(
             AttemptFinished(
                 self.number,
@@ -127,7 +133,7 @@ class CallTrace:
                 self.status,
                 exchange.failure,
                 sent_bytes,
-                len(exchange.body),
+                received_bytes,
                 self.request_id,
             )
         )
@@ -191,6 +197,9 @@ class CallTrace:
             code=None if error is None else _code_of(error),
             billed=self._billed(error),
             credits=getattr(self._reply.value, "credits_charged", None) if self._reply else None,
+            contacts=error.contacts if isinstance(error, UnknownOutcomeError) else None,
+            submission=error.submission if isinstance(error, UnknownOutcomeError) else None,
+            sent_at=error.sent_at if isinstance(error, UnknownOutcomeError) else None,
         )
 
 

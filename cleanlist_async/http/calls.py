@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.http.retry import RetrySafety
-from cleanlist_async.http.spending import Spend
+from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.http.transport import Params
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
@@ -42,7 +42,14 @@ class Operation(Generic[T]):
     may_be_empty: bool = False
     """Whether an answer without a body is valid; it reads as null."""
     own_connection: bool = False
-    """Whether each read gets its own connection, because nothing in its answer shows whose it is."""
+    """Whether each read gets its own connection, as long as nothing in the answers shows whose they are."""
+    charge: Callable[[T], Charge] | None = None
+    """Reads from the answer of a paid operation what it is charged; None for one that is free."""
+
+    def __post_init__(self) -> None:
+        """Refuse a paid operation that the budget of a store could not follow."""
+        if self.paid and self.charge is None:
+            raise TypeError(f"{self.name} may spend, so it needs a function `charge`")
 
     @property
     def paid(self) -> bool:
@@ -65,6 +72,8 @@ class Call(Generic[T]):
     """The name of the key to use; None for any."""
     belongs: Callable[[T], bool] = lambda _answer: True
     """Whether an answer is for this call: httpx can give one request's answer to the next."""
+    is_named_in: Callable[[T], bool] = lambda _answer: True
+    """Whether an answer shows that it is for this call, as one must that comes on a used connection."""
     own_workflow: bool = False
     """Whether an answer must name a new workflow: that of an earlier call of this client is not ours."""
     shield_answer: bool = False
@@ -79,6 +88,8 @@ class Call(Generic[T]):
     """Returns what a paid call may cost, once its body is built; None where that is not known."""
     is_recorded: bool = False
     """Whether `before` reserves what it may cost, and its owner records what it did."""
+    submission: Callable[[], str | None] = lambda: None
+    """Returns the name of its latest attempt in the store of its owner; None where there is no store."""
     single_attempt: bool = False
     """Whether there is only one attempt: the caller decides about others, after a 429 too."""
     idempotent: bool = False

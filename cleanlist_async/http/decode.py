@@ -34,9 +34,11 @@ _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,3})?", re.ASCII)
 _LONGEST_BODY_TEXT: Final = 2_000
 _LONGEST_DATE: Final = 100
 _LONGEST_TEXT_READ: Final = 100_000
+_LONGEST_WAIT_BY_OUR_CLOCK_S: Final = 120.0
 _LONGEST_WAIT_S: Final = 1e9
 _DEEPEST_LOC: Final = 20
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+# 408 and 425 invite the same request again (RFC 9110, RFC 8470); what a 501 lacks, it lacks later too.
 _RETRYABLE_STATUSES: Final = {408: True, 425: True, 501: False}
 
 
@@ -104,11 +106,16 @@ def _milliseconds(value: JSON) -> float | None:
 
 def _header_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
     text = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(text):
-        return float(text)
-    # Relative to the server's own clock where it sent one: ours may be off by more than the wait.
+    fields = text.split(", ")  # of a header that came several times
+    if all(map(_SECONDS.fullmatch, fields)):
+        return max(map(float, fields))
     until, sent = _http_date(text[:_LONGEST_DATE]), _http_date(headers.get("date", "")[:_LONGEST_DATE])
-    return (until - (sent or now)).total_seconds() if until else None
+    if until is None:
+        return None
+    if sent is not None:
+        return (until - sent).total_seconds()
+    # By our clock, which may be off by more than the wait. If this is too short, the server says so again.
+    return min((until - now).total_seconds(), _LONGEST_WAIT_BY_OUR_CLOCK_S)
 
 
 def _http_date(text: str) -> datetime | None:
@@ -151,7 +158,9 @@ def decode_error(
         status=status,
         code=code,
         cause=_text(said.get("cause")),
-        fix=error_codes.WARNINGS.get(code) or _text(said.get("fix")) or _fix(code, said, is_bare=is_bare),
+        fix=error_codes.WARNINGS.get(code)
+        or _text(said.get("fix"))
+        or _fix(code, status, said, is_bare=is_bare),
         request_id=_text(said.get("request_id")) or request_id_of(headers),
         retryable=flag if flag is not None else _RETRYABLE_STATUSES.get(status),
         retry_after_s=retry_after_s(headers, said.get("retry_after_ms"), now),
@@ -196,7 +205,8 @@ def _envelope(content: JSON) -> tuple[errors.Envelope, dict[str, JSON]]:
     if isinstance(detail, dict):
         return "detail", detail
     if detail is not None:
-        return "detail", content
+        # With a title it is a problem of RFC 9457, which gateways send and the API does not.
+        return ("none" if "title" in content else "detail"), content
     if isinstance(content.get("error"), str):  # as gateways send it: {"error": "upstream timed out"}
         return "none", {"problem": content["error"], **content}
     return "none", content
@@ -206,11 +216,17 @@ def _is_error(error: JSON) -> bool:
     return isinstance(error, dict) and isinstance(code := error.get("code"), str) and bool(code)
 
 
+_OF_THE_DEPLOYMENT: Final = frozenset({"feature_not_available", "not_enabled"})
+"""Codes that say, with their own status (501, 503), that a server lacks what was called for all plans."""
+
+
 def _class_of(code: str | None, status: int, *, is_bare: bool) -> tuple[type[APIError], str]:
     """Return the error class and its code: by the code where there is one, else by the status."""
     plain = _class_of_range(status), f"http_{status}"
     if is_bare:  # a gateway's, which knows nothing of keys, plans and workflows
         return error_codes.BARE.get(status, plain[0]), code or plain[1]
+    if status == 403 and code in _OF_THE_DEPLOYMENT:  # with this status it is the plan that lacks it
+        return errors.PermissionDeniedError, code or plain[1]
     # An unknown code keeps the class of its status: new codes must not become unexpected errors.
     by_status, derived = error_codes.BY_STATUS.get(status, plain)
     return (error_codes.BY_CODE.get(code, by_status), code) if code else (by_status, derived)
@@ -222,11 +238,13 @@ def _class_of_range(status: int) -> type[APIError]:
     return errors.BadRequestError if status < 500 else errors.InternalServerError
 
 
-def _fix(code: str, said: Mapping[str, JSON], *, is_bare: bool) -> str | None:
+def _fix(code: str, status: int, said: Mapping[str, JSON], *, is_bare: bool) -> str | None:
     if is_bare:
         return error_codes.BARE_FIX
     if code == "insufficient_scope" and (missing := _missing_scopes(said.get("details"))):
         return f"Use a key of a user who has the scope {missing}."
+    if status == 403 and code in _OF_THE_DEPLOYMENT:
+        return error_codes.FIXES["feature_gated"]
     return error_codes.FIXES.get(code)
 
 
@@ -248,7 +266,12 @@ def _meaning(error_class: type[APIError], code: str, status: int) -> str:
     """Return what a code means, for a body without a ``problem``."""
     if code in error_codes.BY_CODE and (meaning := (error_class.__doc__ or "").partition("\n")[0]):
         return meaning
-    return f"The server answered {status} without saying why."
+    return unexplained("The server", status)
+
+
+def unexplained(who: str, status: int | None) -> str:
+    """Return what is said of an answer that says nothing itself."""
+    return f"{who} answered {status} without saying why."
 
 
 def _problem(said: Mapping[str, JSON], content: JSON, found: _FieldErrors) -> str | None:

@@ -76,7 +76,9 @@ _ESTIMATE: Final = "Request a new quote for exactly this call, and redeem it wit
 _FROM_AN_ANSWER: Final = (
     "Take the id from an earlier answer; resources of other organizations count as absent."
 )
-_SWITCHED_OFF: Final = "It is switched off on the server: nothing is wrong with the call."
+_SWITCHED_OFF: Final = (
+    "Nothing is wrong with the call, and repeating it does not help: ask support when it comes back."
+)
 _SUPPORT: Final = "Try again later; if it persists, contact support with the request id."
 
 FIXES: Final[dict[str, str]] = {
@@ -102,7 +104,8 @@ FIXES: Final[dict[str, str]] = {
     **dict.fromkeys(("not_found", "list_not_found", "task_not_found", "folder_not_found"), _FROM_AN_ANSWER),
     "rate_limited": "Another program may use this key or organization: share one limiter between them.",
     "version_deprecated": 'Upgrade this package, or pass api_version="v2".',
-    "feature_not_available": _SWITCHED_OFF,
+    "feature_not_available": "This server does not have it: do without it, or ask support. Repeating the call"
+    " does not help.",
     "not_enabled": _SWITCHED_OFF,
     "filters_unavailable": "Try again in a minute.",
     "service_unavailable": "Try again in a minute.",

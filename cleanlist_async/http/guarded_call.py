@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.http.calls import Call, Reply
-from cleanlist_async.http.spending import Reservation, Spend, SpendGuard
+from cleanlist_async.http.spending import Charge, Reservation, Spend, SpendGuard
 
 
 class Spending:
@@ -43,6 +43,16 @@ class GuardedCall:
         self._is_doubtful = False
         self._reservation: Reservation | None = None
 
+    @property
+    def submission(self) -> str | None:
+        """The name of the call in the client's store, if it has one and is recorded there."""
+        return self._call.submission() if self._reservation is None else self._reservation.submission
+
+    @property
+    def store(self) -> str | None:
+        """What a command names the client's store by, if it has one."""
+        return self._guard.store
+
     async def before(self) -> None:
         """Have the call approved, then do what it asks for itself. Raises CleanlistError to stop it."""
         call = self._call
@@ -62,23 +72,10 @@ class GuardedCall:
                 await reservation.unknown(type(outcome).__name__)
         elif not isinstance(outcome, CleanlistError):
             if reservation is not None:
-                await reservation.accepted(*_answered(outcome.value))
+                read = self._call.operation.charge
+                charge = Charge() if read is None else read(outcome.value)
+                await reservation.accepted(charge.workflow_id or None, charge.credits)
         elif not self._is_doubtful:  # a refusal says nothing of an attempt that was lost
             self._is_approved, self._reservation = False, None
             if reservation is not None:
                 await reservation.refused(type(outcome).__name__)
-
-
-def _answered(answer: object) -> tuple[str | None, float | None]:
-    """Return the workflow that an answer names, and what the call cost if that is final."""
-
-    def read(name: str) -> object:
-        if isinstance(answer, dict):
-            return cast("dict[str, object]", answer).get(name)
-        return getattr(answer, name, None)
-
-    workflow_id = read("workflow_id") or read("smart_agent_task_id")
-    if isinstance(workflow_id, str) and workflow_id:
-        return workflow_id, None
-    spent = read("credits_charged")
-    return None, float(spent) if isinstance(spent, int | float) else None

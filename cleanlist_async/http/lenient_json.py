@@ -1,7 +1,8 @@
 """Reads what is not quite JSON: an odd value loses itself, a torn row itself, never its neighbours. Pure.
 
 Half a surrogate pair, a bare NaN, a number of 5,000 digits, a raw control character, a byte of Latin-1, a
-value that is nested too deep, a byte order mark: one of them must not keep the results of 249 other rows.
+value that is nested too deep, a byte order mark, what a gateway adds below the answer: one of them must not
+keep the results of 249 other rows.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, cast
 
 from cleanlist_async.types import JSON
@@ -27,6 +31,11 @@ _ESCAPE: Final = re.compile(r'\\(u[0-9A-Fa-f]{4}|["\\/bfnrt]|)')
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPED_BYTE: Final = re.compile("[\udc80-\udcff]")
 _FIRST_KEY: Final = re.compile(r'\{\s*("(?:[^"\\]|\\.){0,200}+")\s*:', re.DOTALL)
+_COMMENT: Final = re.compile(r"<!--|<script\b", re.IGNORECASE)
+"""What gateways add below an answer that they take for a page."""
+_START: Final = re.compile(r"(?:\A|[^\s:,\[])\s*+(\{)")
+"""Of an object that is no part of another value."""
+_MOST_STARTS: Final = 20
 _END_OF_LIST: Final = re.compile(r"\}\s*(?=\])")
 
 
@@ -55,6 +64,20 @@ def read_leniently(body: bytes, *, by_rows: bool = True) -> LenientJSON:
         return _read_by_rows(text, start)
 
 
+def whole_objects(body: bytes) -> Iterator[JSON]:
+    """Yield the JSON objects that stand whole in a text, one after the other or with words around them.
+
+    None that is part of another value: of a torn answer a row may look like one.
+    """
+    text, end = _text(body), 0
+    for found in islice(_START.finditer(text), _MOST_STARTS):
+        if found.start(1) < end:
+            continue
+        with suppress(ValueError, RecursionError):
+            value, end = _DECODER.raw_decode(text, found.start(1))
+            yield _cleaned(value)
+
+
 def _text(body: bytes) -> str:
     """Decode *body*; a byte that is not UTF-8 is taken for one of Windows-1252."""
     encoding = json.detect_encoding(body)
@@ -66,7 +89,8 @@ def _text(body: bytes) -> str:
 
 def _decoded(text: str, start: int) -> JSON:
     value, end = _DECODER.raw_decode(text, start)
-    if _skip_space(text, end) < len(text):
+    end = _skip_space(text, end)
+    if end < len(text) and not _COMMENT.match(text, end):
         raise ValueError("more than one value")
     return cast("JSON", value)
 
@@ -173,6 +197,7 @@ class _Reader:
         """Return the object that begins here, or nothing; then go to its end."""
         start = self._at
         try:
+            # By the decoder in C, which is many times faster; by hand only what it refuses.
             value, self._at = _DECODER.raw_decode(self._text, start)
         except (ValueError, RecursionError):
             pass

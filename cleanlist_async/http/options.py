@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_choice, check_seconds, check_whole, optional
+from cleanlist_async.http.latest_failure import LatestFailure
 from cleanlist_async.ratelimit import Pace
 
 
@@ -23,6 +24,12 @@ class CallOptions:
         Attempts after the first.
     pace
         Whether tokens are spent at once or evenly; see `AsyncCleanlist`.
+    give_up_after_s
+        Seconds of 429s without one request that the server accepted, after which bulk stops.
+    outlasts_outages
+        Whether what is safe to repeat is tried for so long, however many attempts that takes.
+    watch
+        Takes in how each attempt ended, for a wait that makes several calls.
 
     """
 
@@ -30,11 +37,15 @@ class CallOptions:
     request_timeout_s: float = facts.REQUEST_TIMEOUT_S
     max_retries: int = facts.MAX_RETRIES
     pace: Pace = "auto"
+    give_up_after_s: float = facts.GIVE_UP_AFTER_S
+    outlasts_outages: bool = False
+    watch: LatestFailure | None = None
 
 
 def checked_options(options: CallOptions) -> CallOptions:
     """Return *options*. Raises ConfigurationError unless they can work."""
     check_seconds("request_timeout_s", options.request_timeout_s)
+    check_seconds("give_up_after_s", options.give_up_after_s)
     optional(check_seconds, "deadline_s", options.deadline_s)
     check_whole("max_retries", options.max_retries)
     check_choice("pace", options.pace, ("auto", "burst", "smooth"))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from cleanlist_async import facts
 from cleanlist_async.errors import (
-    APIConnectionError,
     APIError,
     APITimeoutError,
     CleanlistError,
@@ -24,10 +24,11 @@ from cleanlist_async.http.decode import (
     holds_error,
     parse_json,
     salvage_workflow_id,
+    unexplained,
 )
-from cleanlist_async.http.lenient_json import read_leniently
+from cleanlist_async.http.lenient_json import read_leniently, whole_objects
 from cleanlist_async.http.root_task import client_is_closed
-from cleanlist_async.http.transport import Exchange, Request, not_trusted, same_origin
+from cleanlist_async.http.transport import Exchange, Request, no_connection, not_trusted, same_origin
 from cleanlist_async.redact import one_line, scrub
 from cleanlist_async.types import JSON
 
@@ -49,7 +50,23 @@ def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIErro
         now=datetime.now(UTC),
         is_cut=exchange.failure is not None,
     )
+    if said.is_bare and said.problem == unexplained("The server", said.status):
+        # What answered may be no server of the API: its address says more.
+        said.problem = unexplained(exchange.server, said.status)
+    if _is_of_wrong_address(request, said):
+        said.fix = (
+            "This is not how Cleanlist answers. Check base_url (CLEANLIST_BASE_URL): the request went to"
+            f" {base_url}{request.path}, and Cleanlist is at {facts.DEFAULT_BASE_URL}."
+        )
     return _redirected(request, exchange, base_url, said) if 300 <= exchange.status < 400 else said
+
+
+def _is_of_wrong_address(request: Request, error: APIError) -> bool:
+    """Whether a 404 means that the address is not that of the API, which has the path for certain."""
+    if error.status != 404:
+        return False
+    # A framework says "Not Found" of a path that it does not have, and the API has its own words.
+    return error.is_bare or (request.names_nothing and error.body == {"detail": "Not Found"})
 
 
 def _redirected(request: Request, exchange: Exchange, base_url: str, said: APIError) -> RedirectedError:
@@ -92,8 +109,9 @@ def no_answer(exchange: Exchange) -> CleanlistError:
         return client_is_closed()  # nothing else ends an attempt without a failure
     if exchange.failure == "certificate":
         return not_trusted(exchange.server, exchange.reason)
-    kind = APITimeoutError if exchange.failure == "timeout" else APIConnectionError
-    return kind(f"No answer from {exchange.server}: {exchange.reason}.")
+    if exchange.failure == "timeout":
+        return APITimeoutError(f"No answer from {exchange.server}: {exchange.reason}.")
+    return no_connection(exchange.server, exchange.reason, sent=exchange.sent)
 
 
 def read_value(call: Call[T], exchange: Exchange, *, is_large: bool = False) -> T | CleanlistError | None:
@@ -125,9 +143,28 @@ def read_odd_value(call: Call[T], exchange: Exchange) -> T | CleanlistError:
         value = _parsed(call, exchange, odd.value)
     except Exception as problem:  # noqa: BLE001  # as above
         log.debug("%s: unreadable answer, also leniently (%s)", call.operation.name, type(problem).__name__)
+        named = _named_among_others(call, exchange)
+        if named is not None:
+            return named
         return _salvaged(call, exchange)
     exchange.lost_rows = odd.lost_rows
     return value
+
+
+def _named_among_others(call: Call[T], exchange: Exchange) -> T | None:
+    """Return the first object in an answer that names what was asked for: others may stand around it.
+
+    Only of a status, which is asked for again where it says too little. What a submit bought is salvaged.
+    """
+    if not call.operation.own_connection:
+        return None
+    for found in whole_objects(exchange.body):
+        with suppress(Exception):  # it may be anything
+            value = call.operation.parse(found)
+            if call.is_named_in(value):
+                exchange.lost_rows = 0
+                return value
+    return None
 
 
 def _parsed(call: Call[T], exchange: Exchange, answer: JSON) -> T | CleanlistError:
@@ -146,7 +183,7 @@ def _salvaged(call: Call[T], exchange: Exchange) -> T | CleanlistError:
 def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
     """Return the error of an answer that cannot be read."""
     error = MalformedResponseError(
-        f"Unreadable answer: {one_line(problem)}.",
+        f"Unreadable answer of {exchange.server} ({exchange.status}): {one_line(problem)}.",
         retryable=exchange.failure not in {"too_large", "encoding"},  # a repeat would end the same way
     )
     error.status = exchange.status
@@ -157,9 +194,11 @@ def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
 def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -> UnknownOutcomeError:
     """Return the error of a paid call that may have been processed; *error* is that of its attempt."""
     error.billed = "unknown"
+    is_elsewhere = isinstance(error, APIError) and (error.status == 404 or error.is_bare)
+    wrong_address = f" {error.fix}" if is_elsewhere and error.fix else ""
     unknown = UnknownOutcomeError(
         f"{operation} was sent, and may have been processed: {error.problem}",
-        fix="It is not sent again automatically. Check the portal before you repeat it.",
+        fix=f"It is not sent again automatically. Check the portal before you repeat it.{wrong_address}",
         request_id=error.request_id,
         billed="unknown",
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+import math
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,21 +25,34 @@ from cleanlist_async.http.admission import Admission, Slot
 from cleanlist_async.http.answer_reader import AnswerReader
 from cleanlist_async.http.attempts import Attempts, is_429
 from cleanlist_async.http.calls import Call, Operation, Reply
+from cleanlist_async.http.credentials import JWT_NAME, Credentials
 from cleanlist_async.http.decode import request_id_of
+from cleanlist_async.http.fetch_file import fetch_file
 from cleanlist_async.http.guarded_call import Spending
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import malformed, no_answer, unknown_outcome
+from cleanlist_async.http.own_connections import OwnConnections
+from cleanlist_async.http.raw_response import record_answer
+from cleanlist_async.http.reporter import Reporter
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.spending import SpendGuard
-from cleanlist_async.http.transport import Download, Request, Transport, same_origin
+from cleanlist_async.http.transport import (
+    Download,
+    Request,
+    Transport,
+    origin_of,
+    same_origin,
+)
 from cleanlist_async.http.workflow_keys import Origin
-from cleanlist_async.ratelimit import RateLimiter, RequestClass, Route, StoreState
+from cleanlist_async.ratelimit import RateLimiter, RequestClass, Route
+from cleanlist_async.ratelimit.registry import attach
 from cleanlist_async.redact import Secret
 
 if TYPE_CHECKING:
     from cleanlist_async.events import Events, Listener
     from cleanlist_async.http.call_trace import CallTrace
+    from cleanlist_async.http.drift import FindUnknown
 
 T = TypeVar("T")
 
@@ -50,38 +65,45 @@ class Pipeline:
     def __init__(
         self,
         *,
-        keys: Mapping[str, Secret],
-        route: Route,
+        credentials: Credentials,
         limiter: RateLimiter,
         transport: Transport,
         root: RootTask,
         on_event: Listener | None = None,
         guard: Callable[[], SpendGuard] | None = None,
+        find_unknown: FindUnknown = lambda _value: (),
     ) -> None:
         self.limiter = limiter
         self.root = root
         self.counters = Counters()
         self.spending = Spending(guard)
-        self._keys = keys
+        self._credentials = credentials
         self._transport = transport
         self._admission = Admission(
-            keys=keys, route=route, limiter=limiter, transport=transport, root=root, counters=self.counters
+            credentials=credentials, limiter=limiter, transport=transport, root=root, counters=self.counters
         )
-        self._workflow_keys = self._admission.workflow_keys
         self._quota = RetryQuota()
-        self._reader = AnswerReader(self._report_drift)
-        self._on_event = on_event
-        limiter.watch(self)
+        self._own_connections = OwnConnections()
+        # When each operation was accepted last: limits may be per endpoint.
+        self._accepted_at = defaultdict[str, float](lambda: -math.inf)
+        self._reporter = Reporter(root, on_event, find_unknown)
+        self._reader = AnswerReader(self._reporter)
+        limiter.watch(self._reporter)
+
+    @property
+    def events(self) -> Events:
+        """Delivers the events of this client."""
+        return self._reporter.events
 
     @property
     def secret(self) -> Secret:
         """The first of the client's keys, or its session token."""
-        return next(iter(self._keys.values()))
+        return next(iter(self._credentials.secrets.values()))
 
     @property
     def route(self) -> Route:
         """The buckets that requests pass, with the keys that the server accepts."""
-        return self._admission.route
+        return self._credentials.route
 
     @property
     def home_key(self) -> str | None:
@@ -93,9 +115,14 @@ class Pipeline:
         """Number of bulk submits that wait for a place on the wire; each will need a token."""
         return self._admission.submits_in_line
 
+    @property
+    def submit_troubles(self) -> int:
+        """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
+        return self._admission.submit_troubles
+
     def origin(self, id_: str) -> Origin | None:
         """Return the origin of a workflow; None if this client did not start it, or started it long ago."""
-        return self._workflow_keys.origin(id_)
+        return self._admission.workflow_keys.origin(id_)
 
     async def call(self, call: Call[T], options: CallOptions) -> Reply[T]:
         """Make one call, in as many attempts as it needs and is allowed.
@@ -104,11 +131,11 @@ class Pipeline:
         UnknownOutcomeError for a paid call that may have been processed.
         """
         await self.root.ensure()
-        so_far = Attempts()
-        with self._trace(call) as trace, _deadline(options.deadline_s, lambda: so_far.may_be_billed):
+        so_far = Attempts(self.limiter.clock())
+        with self._trace(call) as trace, _deadline(options.deadline_s, so_far):
             so_far.guarded = await self.spending.begin(call)
             while True:
-                outcome = await self._attempt(call, options, trace, so_far)
+                outcome = so_far.watch(call, await self._attempt(call, options, trace, so_far), options)
                 if isinstance(outcome, Reply):
                     return trace.replied(outcome)
                 # After a lost attempt, a refusal may only mean that the lost one was processed.
@@ -117,13 +144,15 @@ class Pipeline:
                     await so_far.report(outcome)
                     return trace.replied(outcome)
                 so_far.note(outcome)
-                wait_s = so_far.wait_before_retry(call, outcome, options, self._quota, self.limiter.rng)
+                limiter, accepted_at = self.limiter, self._accepted_at[call.operation.name]
+                wait_s = so_far.wait_before_retry(
+                    call, outcome, options, quota=self._quota, limiter=limiter, accepted_at=accepted_at
+                )
                 if wait_s is None:
-                    raise so_far.doubt or outcome  # a later refusal says nothing about the lost attempt
+                    raise so_far.final(outcome, limiter.store.paused_for_s(self.route, limiter.clock()))
                 # Neither another key nor, for a bulk request, waiting in line again uses up a retry.
                 in_line = is_429(outcome) and call.kind is not RequestClass.INTERACTIVE
-                if not (in_line or so_far.has_other_key):
-                    so_far.failures += 1
+                so_far.failures += not (in_line or so_far.has_other_key)
                 self.counters.retries += 1
                 if call.before_retry is not None and so_far.doubt is None:
                     await call.before_retry()
@@ -134,23 +163,27 @@ class Pipeline:
         self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: Attempts
     ) -> Reply[T] | CleanlistError:
         """Admit the call, send its request, and judge the outcome."""
-        check = partial(self.call, call.check, replace(options, max_retries=0)) if call.check else None
-        try:
-            admitted = await self._admission.admit(call, options, trace, check)
-        except APIConnectionError as trouble:  # the check failed, so that nothing was sent
-            so_far.sent = False
-            return trouble
-        with admitted as slot:
-            # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
-            before = call.before if so_far.guarded is None else so_far.guarded.before
-            request = _request(call, so_far.doubted, before)
-            so_far.slot = slot
-            await slot.send(request, shield_answer=call.shield_answer)
-            outcome = await self._judge(call, slot, lost=so_far.lost)
-            so_far.has_other_key = self._sets_key_aside(slot.permit.key, outcome)
-            await so_far.report(outcome)
-        so_far.slot = None
-        so_far.doubted, so_far.sent = slot.exchange.doubted, slot.exchange.sent
+        check = partial(self.call, call.check, _once(options)) if call.check else None
+        while True:
+            try:
+                admitted = await self._admission.admit(call, options, trace, check)
+            except APIConnectionError as trouble:  # the check failed, so that nothing was sent
+                so_far.sent = False
+                return trouble
+            with admitted as slot:
+                # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
+                before = call.before if so_far.guarded is None else so_far.guarded.before
+                request = _request(call, so_far.doubted, before, self._own_connections)
+                so_far.begin(slot)
+                await slot.send(request, shield_answer=call.shield_answer)
+                if slot.exchange.recalled:  # a 429 came just before: back into the queue, at no cost
+                    continue
+                outcome = await self._judge(call, slot, lost=so_far.lost)
+                await so_far.report(outcome)
+                break
+        so_far.has_other_key = await self._has_other_key(slot, outcome, so_far)
+        so_far.slot, so_far.doubted, so_far.sent = None, slot.exchange.doubted, slot.exchange.sent
+        record_answer(slot.exchange)
         slot.exchange.body = b""  # it is read; the traceback of an error would keep it in memory
         return outcome
 
@@ -160,34 +193,25 @@ class Pipeline:
         A download from the API's own address counts against the rate limit like any other request.
         """
         await self.root.ensure()
-        with self._trace(_DOWNLOAD) as trace, _deadline(options.deadline_s, lambda: False):
+        server = origin_of(wanted.url)
+        with self._trace(_DOWNLOAD, server) as trace, _deadline(options.deadline_s, Attempts(0.0)):
             for failures in count():
-                trace.attempts += 1
                 try:
-                    trace.received_bytes = await self.root.unless_closed(self._download(wanted, options))
+                    return await self.root.unless_closed(self._download(wanted, options, trace))
                 except CleanlistError as error:
                     if not error.retryable or failures >= options.max_retries or not self._quota.spend():
                         raise
                     wait_s = backoff_s(failures, self.limiter.rng)
                     trace.retry(error, wait_s)
-                else:
-                    return trace.received_bytes
                 self.counters.retries += 1
                 await self.root.unless_closed(anyio.sleep(wait_s))
         raise AssertionError  # _deadline raises, or the loop has returned
 
-    async def _download(self, wanted: Download, options: CallOptions) -> int:
-        if not same_origin(wanted.url, self._transport.base_url):
-            return await self._transport.download(wanted)
-        permit = await self.limiter.acquire(self.route, RequestClass.INTERACTIVE, options.pace)
-
-        def answered() -> None:  # at the head of the answer: the file itself may take much longer
-            permit.answered(self.limiter.clock())
-
-        try:
-            return await self._transport.download(replace(wanted, answered=answered))
-        finally:
-            permit.lost()  # does nothing after `answered`
+    async def _download(self, wanted: Download, options: CallOptions, trace: CallTrace) -> int:
+        permit = None
+        if same_origin(wanted.url, self._transport.base_url):
+            permit = await self.limiter.acquire(self.route, RequestClass.INTERACTIVE, options.pace)
+        return await fetch_file(self._transport, wanted, permit, trace, self.limiter.clock)
 
     # -- reading the answer --------------------------------------------------------------------
 
@@ -196,6 +220,7 @@ class Pipeline:
         if exchange.halted is not None:  # by `before`: not a byte left
             return exchange.halted
         if slot.refusal is not None:
+            self._reporter.drift.look_at_error(call, slot.refusal)
             return self._failed(call, slot, slot.refusal, lost=lost)
         if not exchange.status:
             return self._failed(call, slot, no_answer(exchange), lost=lost)
@@ -203,18 +228,20 @@ class Pipeline:
         if isinstance(value, CleanlistError):
             return self._failed(call, slot, value, lost=lost)
         self._quota.refund()
+        self._accepted_at[call.operation.name] = self.limiter.clock()
         self._learn_organization(value)
         # Other keys may not see what this one started, so later questions about it use the same key.
         if call.operation.paid:
             for name in ("workflow_id", "smart_agent_task_id"):
-                self._workflow_keys.remember(getattr(value, name, None), slot.origin)
+                self._admission.workflow_keys.remember(getattr(value, name, None), slot.origin)
         return Reply(value, slot.permit.key, request_id_of(exchange.headers))
 
     async def _read(self, call: Call[T], slot: Slot) -> T | CleanlistError:
         exchange, value = slot.exchange, await self._reader.read(call, slot)
         if isinstance(value, CleanlistError):
             return value
-        if call.belongs(value) and not self._is_of_another(call, getattr(value, "workflow_id", None)):
+        is_believed = self._own_connections.is_believed(call, value, slot.request)
+        if is_believed and not self._is_of_another(call, getattr(value, "workflow_id", None)):
             return value
         if call.operation.retry == "safe":
             self._transport.renew()  # the connection is one answer behind, and would stay so
@@ -232,16 +259,26 @@ class Pipeline:
         unknown = unknown_outcome(call.operation.name, error, slot.exchange)
         if self._is_of_another(call, unknown.workflow_id):
             unknown.workflow_id = None
-        elif unknown.workflow_id not in self._workflow_keys:  # the first to name it is its origin
-            self._workflow_keys.remember(unknown.workflow_id, slot.origin)
+        elif unknown.workflow_id not in self._admission.workflow_keys:  # the first to name it is its origin
+            self._admission.workflow_keys.remember(unknown.workflow_id, slot.origin)
         return unknown
 
-    def _sets_key_aside(self, key: str | None, outcome: Reply[T] | CleanlistError) -> bool:
-        """Set a key aside that the server refuses, where there are others; the same call may then succeed."""
-        if not isinstance(outcome, AuthenticationError) or key is None:
+    async def _has_other_key(self, slot: Slot, outcome: object, so_far: Attempts) -> bool:
+        """Whether there is another key than one that the server refuses; the same call may then succeed."""
+        if not isinstance(outcome, AuthenticationError) or slot.secret is None:
             return False
+        # Once in a call: keys that are all refused must not keep it going for ever.
+        if not so_far.has_renewed and await self._credentials.renewed(slot.secret):
+            # The new keys, too: another limiter of this process must not guard one of them.
+            attach(self.limiter, self, self.route)
+            so_far.has_renewed = outcome.retryable = True
+            return True
+        return self._sets_key_aside(slot.permit.key or JWT_NAME, outcome)
+
+    def _sets_key_aside(self, key: str, outcome: AuthenticationError) -> bool:
+        """Set a key aside that the server refuses, where there are others."""
         was_in_use = key in self.route.keys
-        others = self._admission.set_aside(key)
+        others = self._credentials.set_aside(key)
         if others and was_in_use:
             from cleanlist_async.events import KeySetAside
 
@@ -250,7 +287,7 @@ class Pipeline:
         return others > 0
 
     def _is_of_another(self, call: Call[T], workflow_id: str | None) -> bool:
-        return call.own_workflow and workflow_id in self._workflow_keys
+        return call.own_workflow and workflow_id in self._admission.workflow_keys
 
     def _learn_organization(self, value: object) -> None:
         organization = getattr(value, "organization_id", None)
@@ -259,34 +296,18 @@ class Pipeline:
             origin = self.route.organization.rpartition("@")[2]
             self.limiter.join(self.route.organization, f"{organization}@{origin}")
 
-    # -- events --------------------------------------------------------------------------------
-
-    @cached_property
-    def events(self) -> Events:
-        """Delivers the events of this client."""
-        # Imported with the first call, like everything that is not needed to make a client.
-        from cleanlist_async.events import Events
-
-        return Events(self._on_event)
-
-    def on_store_reachability(self, state: StoreState, /) -> None:
-        """Report, in the client's event loop, that the store of the limits was lost or found again."""
-        from cleanlist_async.events import LimitsAway, LimitsBack
-
-        self.root.call_soon(self.events.emit, LimitsBack() if state == "found" else LimitsAway())
-
-    def _report_drift(self, call: Call[Any], lost_rows: int) -> None:
-        from cleanlist_async.events import AnswerDrifted
-
-        self.events.emit(AnswerDrifted(call.operation.name, lost_rows))
-
-    def _trace(self, call: Call[Any]) -> CallTrace:
+    def _trace(self, call: Call[Any], server: str | None = None) -> CallTrace:
         from cleanlist_async.http.call_trace import CallTrace
 
-        return CallTrace(self.events, call, self._transport.base_url, self.limiter.clock)
+        return CallTrace(self.events, call, server or self._transport.base_url, self.limiter.clock)
 
 
-def _request(call: Call[T], doubted: bytes | None, before: Callable[[], Awaitable[None]] | None) -> Request:
+def _request(
+    call: Call[T],
+    doubted: bytes | None,
+    before: Callable[[], Awaitable[None]] | None,
+    own_connections: OwnConnections,
+) -> Request:
     operation = call.operation
     return Request(
         operation.method,
@@ -294,15 +315,20 @@ def _request(call: Call[T], doubted: bytes | None, before: Callable[[], Awaitabl
         call.params,
         call.content() if call.content else None,
         paid=operation.paid,
-        own_connection=operation.own_connection,
+        own_connection=own_connections.needed_for(operation),
+        names_nothing="{" not in operation.path and not call.params,
         doubted=doubted,
         before=before,
         max_answer_bytes=operation.max_answer_bytes,
     )
 
 
+def _once(options: CallOptions) -> CallOptions:
+    return replace(options, max_retries=0, outlasts_outages=False)
+
+
 @contextmanager
-def _deadline(deadline_s: float | None, may_be_billed: Callable[[], bool]) -> Generator[None]:
+def _deadline(deadline_s: float | None, so_far: Attempts) -> Generator[None]:
     if deadline_s is None:
         yield
         return
@@ -310,6 +336,6 @@ def _deadline(deadline_s: float | None, may_be_billed: Callable[[], bool]) -> Ge
         yield
     if scope.cancelled_caught:
         raise DeadlineExceededError(
-            f"The call took longer than deadline_s = {deadline_s:g} s.",
-            billed="unknown" if may_be_billed() else "no",
-        )
+            f"The call took longer than deadline_s = {deadline_s:g} s.{so_far.latest.words()}",
+            billed="unknown" if so_far.may_be_billed else "no",
+        ) from so_far.latest.error

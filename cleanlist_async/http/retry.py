@@ -6,12 +6,12 @@ not accept it. These answers are such a refusal; any other, and none at all, pro
 ========  =====================================  =====================================================
 envelope  code                                   status
 ========  =====================================  =====================================================
-any       not unclear                            429
+any       not unclear                            301, 307, 308, 429
 error     one of `REFUSING_CODES`                400, 401, 402, 403, 404, 405, 413, 415, 422, its own
 error     unknown, without ``retryable: true``   400, 401, 402, 403, 404, 405, 413, 415, 422
 detail    not unclear, nor ``retryable: true``   400, 401, 402, 403, 404, 413, 422
 none      not unclear, nor ``retryable: true``   413
-any       any                                    3xx to another server, or to the same path
+any       not unclear                            other 3xx to another server, or to the same path
 ========  =====================================  =====================================================
 
 Unclear are ``internal_error``, ``workflow_timeout`` and ``filters_unavailable``: the API can give them at any
@@ -34,6 +34,8 @@ RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
 quote or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
 _TOO_MANY_REQUESTS: Final = 429
+_NOT_TAKEN: Final = frozenset({301, 307, 308, _TOO_MANY_REQUESTS})
+"""Statuses that ask for the same request later, or at another address. 302 and 303 may follow the work."""
 _UNCLEAR_CODES: Final = frozenset({"internal_error", "workflow_timeout", "filters_unavailable"})
 _REDEEMED: Final = "quote_already_redeemed"
 _QUOTE_CODES: Final = (
@@ -109,16 +111,14 @@ def proof_of(*, sent: bool, error: APIError | None, lost: bool = False) -> Proof
 
 
 def _is_refusal(error: APIError) -> bool:
-    if isinstance(error, RedirectedError):
-        return error.is_elsewhere
     if error.code.casefold() in _UNCLEAR_CODES:  # before the status: not even a 429 with such a code is proof
         return False
     statuses = _REFUSING_STATUSES[error.envelope]
     if error.envelope == "error" and (own := REFUSING_CODES.get(error.code)) is not None:
-        return error.status in statuses | own | {_TOO_MANY_REQUESTS}
+        return error.status in statuses | own | _NOT_TAKEN
     if error.is_cut:
         return False
-    if error.status == _TOO_MANY_REQUESTS:
+    if error.status in _NOT_TAKEN or (isinstance(error, RedirectedError) and error.is_elsewhere):
         return True
     # A code that we do not know, or none: a server that calls it retryable does not say that it refused.
     return error.status in statuses and not error.retryable

@@ -112,7 +112,7 @@ class RootTask:
             scope.cancel()
 
     def _checked_loop(self) -> asyncio.AbstractEventLoop:
-        loop = _running_loop()
+        loop = running_loop()
         if self._loop is None:
             return loop
         if self._pid != os.getpid():  # a fork copies the client with the sockets of its parent
@@ -133,7 +133,8 @@ def client_is_closed() -> ConfigurationError:
     return ConfigurationError("This client is closed.", fix="Open a new one.")
 
 
-def _running_loop() -> asyncio.AbstractEventLoop:
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop. Raises ConfigurationError where asyncio does not run."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

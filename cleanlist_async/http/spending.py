@@ -39,12 +39,34 @@ class Spend:
         return cls(door, enrichment_type, contacts, None if price is None else float(price * contacts))
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the answer to a paid call says of its price.
+
+    Attributes
+    ----------
+    workflow_id
+        The workflow that is charged until it ends, or the run of a smart agent; None if the call is done.
+    credits
+        What the call cost, if it is done and the answer says so. Until it is known, the worst case counts.
+
+    """
+
+    workflow_id: str | None = None
+    credits: float | None = None
+
+
 BeforeSpend: TypeAlias = Callable[[Spend], "bool | Awaitable[bool | None] | None"]
 """Is called before a paid request is sent, and refuses it by returning False or raising CleanlistError."""
 
 
 class Reservation(Protocol):
     """Credits that are set aside for one paid call."""
+
+    @property
+    def submission(self) -> str:
+        """The name of the call in the store."""
+        ...
 
     async def accepted(self, workflow_id: str | None, spent: float | None) -> None:
         """Note that the server took the call; *spent* is what it cost, if the answer says so."""
@@ -61,6 +83,11 @@ class Reservation(Protocol):
 
 class SpendGuard(Protocol):
     """Is asked before a client spends."""
+
+    @property
+    def store(self) -> str | None:
+        """What a command names the client's store by, if it has one."""
+        ...
 
     async def prepare(self) -> None:
         """Do what takes requests of its own, before the paid call waits for its turn."""

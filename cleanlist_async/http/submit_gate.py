@@ -24,6 +24,8 @@ log: Final = logging.getLogger("cleanlist_async")
 Check = Callable[[], Awaitable[object]]
 """A free call, which shows whether the server works. Raises CleanlistError."""
 
+_BURST: Final = 1 / 20
+"""The share of a window in which all of its tokens can be used, if all of them are free."""
 _WEIGHT: Final = 1 / 4
 """Of the latest answer in the average time of answers."""
 
@@ -35,15 +37,19 @@ class SubmitGate:
     ----------
     waiting
         Submits that wait here, each of which will need a token.
+    troubles
+        Unclear outcomes so far, of which those of submits that were in flight together are one.
 
     """
 
-    def __init__(self, limiter: RateLimiter, route: Route) -> None:
+    def __init__(self, limiter: RateLimiter, route: Callable[[], Route]) -> None:
         self.waiting = 0
         self._limiter = limiter
         self._route = route
         self._in_flight = 0
         self._answer_s = 0.0  # on average
+        self.troubles = 0
+        self._is_in_trouble = False
         self._failures = 0  # in a row: unclear outcomes, and checks that failed
         self._failed_at = -math.inf
         self._opens_at = -math.inf
@@ -58,9 +64,10 @@ class SubmitGate:
         if self._failures:
             return 1
         limits = self._limiter.limits
-        rate = limits.per_window(len(self._route.keys)) / limits.window_s
-        needed = math.ceil(self._answer_s * rate)
-        return min(facts.MAX_IN_FLIGHT, max(facts.LEAST_SUBMITS_IN_FLIGHT, needed))
+        answers = self._answer_s / limits.window_s * limits.per_window(len(self._route().keys))
+        # A burst is as many as a window allows: what it takes is how much later all results are.
+        burst = min(facts.BURST_IN_FLIGHT, math.ceil(answers / _BURST))
+        return min(facts.MAX_IN_FLIGHT, max(facts.LEAST_SUBMITS_IN_FLIGHT, math.ceil(answers), burst))
 
     async def ready(self, check: Check) -> None:
         """Wait until another submit may leave.
@@ -82,7 +89,7 @@ class SubmitGate:
         if not self._has_room:
             return False
         self._in_flight += 1
-        self._is_checked = False  # it was for one submit
+        self._is_checked = self._is_in_trouble = False  # the check was for one submit
         return True
 
     def leave(self) -> None:
@@ -100,6 +107,8 @@ class SubmitGate:
 
     def unclear(self, asked_s: float | None) -> None:
         """Note that nobody can say what became of a submit. The server may have asked for a pause."""
+        self.troubles += not self._is_in_trouble
+        self._is_in_trouble = True
         self._fail(asked_s)
         log.warning(
             "a submit has an unclear outcome: the next goes alone, in %.3g s or later",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from typing import Final
 
 import anyio
 import anyio.abc
@@ -11,12 +13,16 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.row_results import priced_by_halves
-from cleanlist_async.errors import CleanlistError, JournalError, NotFoundError
-from cleanlist_async.job.journal.records import ChunkRow, reason_of
+from cleanlist_async.enrich.submit_outcome import reason_of
+from cleanlist_async.errors import CleanlistError, JournalError, NotFoundError, StoreError
+from cleanlist_async.events.results import report_settled
+from cleanlist_async.job.journal.records import ChunkRow
 from cleanlist_async.job.planning import PlannedChunk
 from cleanlist_async.job.run_context import RunContext
 from cleanlist_async.job.submits.bulk import age_of
 from cleanlist_async.results import EnrichmentResult
+
+log: Final = logging.getLogger("cleanlist_async")
 
 
 class ChunkCollector:
@@ -38,6 +44,10 @@ class ChunkCollector:
         contacts = [contact for contact in chunk.contacts if contact.index not in left_out]
         try:
             results = await self._results(chunk.row, contacts, submitted_at)
+            if self._run.header.half_full_price == "each":
+                results = [priced_by_halves(result) for result in results]
+            # The store first: what is done in the journal is not fetched again.
+            await self._share(chunk.row, contacts, results)
             self._settle(chunk, results)
             if chunk.row.workflow_id and not any(result.status == "pending" for result in results):
                 spent = sum(result.credits for result in results)
@@ -53,6 +63,17 @@ class ChunkCollector:
             self._run.state.open_workflows -= 1
             self._run.state.change.set()  # its place and its unspent credits are free again
             self._run.report()
+
+    async def _share(
+        self, chunk: ChunkRow, contacts: Sequence[Prepared], results: Sequence[EnrichmentResult]
+    ) -> None:
+        """Let others have what was bought. Where the store fails now, that is made up for later."""
+        if self._run.shared is None:
+            return
+        try:
+            await self._run.shared.settle(chunk, contacts, results)
+        except StoreError as error:
+            log.warning("results of a job could not be recorded in the store: %s", error)
 
     async def _results(
         self, row: ChunkRow, contacts: Sequence[Prepared], submitted_at: float | None
@@ -79,14 +100,14 @@ class ChunkCollector:
             if result.status != "pending"
         }
         fresh = [result for result in results if result.index not in before]
-        if self._run.header.half_full_price == "each":
-            fresh = [priced_by_halves(result) for result in fresh]
         # Disk, cache, caller, in this order: a crash in between repeats a result, and loses none.
         chunk.row = self._run.journal.settled(chunk.row.number, fresh, chunk.row.request_id)
         certain = [result for result in fresh if result.status != "pending"]
         if self._run.cache is not None:
             self._run.cache.keep(chunk.contacts, certain, self._run.header.enrichment_type)
+        workflow_id = next((one.workflow_id for one in certain), None)
+        pipeline = self._run.pipeline
+        report_settled(pipeline.events, pipeline.counters, "job", workflow_id, certain)
         for result in certain:
             self.settled.count(result)
-            self._run.pipeline.counters.count_credits(result.credits_charged, result.credits_estimated)
             self._run.handout.give(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import cast
@@ -10,8 +11,10 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid
 from cleanlist_async.enrich.progress import report_end
+from cleanlist_async.enrich.submit_outcome import reason_of
 from cleanlist_async.errors import (
     APIConnectionError,
     CleanlistError,
@@ -25,15 +28,18 @@ from cleanlist_async.job.chunk_collector import ChunkCollector
 from cleanlist_async.job.chunk_sender import ChunkSender
 from cleanlist_async.job.handout import Handout
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import Acceptance, Header, reason_of
+from cleanlist_async.job.journal.records import Acceptance, Header
 from cleanlist_async.job.journal.states import SETTLED, ChunkState
 from cleanlist_async.job.planning import STEPS_AT_ONCE, PlannedChunk, Walk
 from cleanlist_async.job.run_context import RunContext
 from cleanlist_async.job.run_state import RunState, WaitsFor
+from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.submits.bulk import Intent, Submitter
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
 from cleanlist_async.job.unknown import UnknownPolicy
+from cleanlist_async.polling.demand import Demand, Demands
+from cleanlist_async.tables.suppression import Suppression
 
 
 class Engine:
@@ -50,10 +56,13 @@ class Engine:
         inbox: WebhookInbox | None,
         policy: UnknownPolicy,
         cache: ResultCache | None,
+        shared: SharedPurchases | None,
+        suppression: Suppression | None,
         max_open: int,
         only_pilot: bool = False,
         wants_results: bool,
         report: Callable[[], None],
+        demands: Demands,
     ) -> None:
         self.finished = anyio.Event()
         self.wants_results = wants_results
@@ -70,11 +79,24 @@ class Engine:
         self.outcome = self._state.outcome
         self._handout = Handout(journal, header, source, is_wanted=wants_results)
         self.results = self._handout.queue
-        run = RunContext(pipeline, journal, header, submitter, cache, self._state, self._handout, report)
+        run = RunContext(
+            pipeline,
+            journal,
+            header,
+            submitter,
+            cache,
+            shared,
+            suppression,
+            self._state,
+            self._handout,
+            report,
+        )
         self._sender = ChunkSender(run)
         self._collector = ChunkCollector(run)
         self._scope = anyio.CancelScope()
         self._in_doubt: list[PlannedChunk] = []
+        self._demands = demands
+        self._walked = 0
 
     @property
     def waits_for(self) -> WaitsFor | None:
@@ -92,10 +114,11 @@ class Engine:
     async def main(self) -> None:
         """Run to the end. Raises nothing of its own: see `outcome`, `results` and the journal."""
         clock, events = self._pipeline.limiter.clock, self._pipeline.events
-        began = clock()
+        began, demand = clock(), Demand(self._submits_left)
         events.emit(RunStarted("job", self._header.enrichment_type, self._header.contacts))
         try:
             with self._scope:
+                self._demands.add(demand)
                 await self._run()
         except CleanlistError as error:
             # Raised outside a pass, by the journal or the source: it counts for more than an earlier stop.
@@ -107,6 +130,8 @@ class Engine:
             self._state.stop(ConfigurationError("The client was closed before the job was over."))
             raise
         finally:
+            self.outcome.conclude(self._collector.settled)
+            self._demands.discard(demand, clock())
             self.results.close()  # else a reader of the results would wait for ever
             report_end(events, "job", self._collector.settled, clock() - began, self.outcome.error)
             self.finished.set()
@@ -125,6 +150,8 @@ class Engine:
                     await self._pass(group)
             except* CleanlistError as stopped:
                 self._state.stop(_first_of(stopped))
+            if self._sender.kept_back is not None:
+                self._state.stop(self._sender.kept_back)
             # A chunk that was proven or decided after its turn is planned or accepted again.
             if self._state.is_stopping or not self._has_work_left():
                 break
@@ -146,11 +173,13 @@ class Engine:
     # -- one pass over the source --------------------------------------------------------------
 
     async def _pass(self, group: anyio.abc.TaskGroup) -> None:
+        self._walked = 0
         for count, step in enumerate(Walk(self._journal, self._header, self._source)):
             if count % STEPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
             if self._state.is_stopping:
                 return  # the task group still waits for the workflows that were accepted
+            self._walked += len(step.contacts) if isinstance(step, PlannedChunk) else 1
             if isinstance(step, PlannedChunk):
                 if step.row.is_pilot or not self._only_pilot:
                     await self._advance(step, group)
@@ -165,6 +194,13 @@ class Engine:
             with self._state.waiting_for("evidence"):
                 await self._state.change.wait()
             await self._reconsider(group)
+
+    def _submits_left(self) -> int:
+        """Return how many chunks are still to be sent, by the contacts that the pass has not reached yet."""
+        if self._only_pilot or self._state.is_stopping or self._state.waits_for is not None:
+            return 0
+        unsent = max(0, self._header.contacts - self._walked)
+        return math.ceil(unsent / facts.MAX_CONTACTS_PER_REQUEST)
 
     async def _advance(self, chunk: PlannedChunk, group: anyio.abc.TaskGroup) -> None:
         """Take the step that the state of a chunk calls for."""
@@ -199,7 +235,7 @@ class Engine:
             found = None  # not reached: that is evidence of nothing
         if isinstance(found, Acceptance):
             if found.attempt is not None:  # the answer to a repeated import, which is an attempt of its own
-                self._sender.accept(chunk, Intent(self._journal, found.attempt, chunk.row.held), found)
+                await self._sender.accept(chunk, Intent(self._journal, found.attempt, chunk.row.held), found)
             else:
                 chunk.row = self._journal.prove(number, "evidence", found.workflow_id)
         elif found is False:

@@ -28,7 +28,9 @@ class Job(ABC):
                 ...
 
     The same call resumes it. Iterating gives every result, also those of earlier runs, at least once in each
-    run, so handling them should be idempotent. `run` does the same without handing them out.
+    run, so handling them should be idempotent. It ends with the error that stopped the job, if one did, once
+    all results before it have been given: write those back before the error is reported. `run` does the same
+    without handing them out, and has the error in ``stopped_by``.
 
     Attributes
     ----------
@@ -169,5 +171,9 @@ class Job(ABC):
         return self.knows(token)
 
     @abstractmethod
-    async def purge(self) -> None:
-        """Remove all contact data of the job, including the results bought."""
+    async def purge(self, *, keep_results: bool = False) -> None:
+        """Remove all contact data of the job, including the results bought.
+
+        With `keep_results`, a job in a store loses only its copy of the input: what it bought stays in the
+        store, and serves later calls. A journal cannot keep one without the other: ConfigurationError.
+        """

@@ -10,17 +10,21 @@ import anyio
 from cleanlist_async.api.modern import Session
 from cleanlist_async.api.public import BULK_STATUS
 from cleanlist_async.enrich.fetch import Fetcher
+from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.engine import Engine
 from cleanlist_async.job.job_webhooks import JobWebhooks
 from cleanlist_async.job.open_journal import OpenJournal
+from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.spec import JobSpec
 from cleanlist_async.job.submits.bulk import PlainSubmitter, Submitter, TrackedSubmitter
 from cleanlist_async.job.submits.exact import ExactSubmitter
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.storage.store.records import REMEMBERED
 
 
 class JobRuns:
@@ -43,6 +47,7 @@ class JobRuns:
         source: Source,
         spec: JobSpec,
         *,
+        session: StoreSession | None,
         webhooks: JobWebhooks,
         report: Callable[[], None],
     ) -> None:
@@ -53,6 +58,7 @@ class JobRuns:
         self._opened = opened
         self._source = source
         self._spec = spec
+        self._session = session
         self._webhooks = webhooks
         self._report = report
 
@@ -78,10 +84,13 @@ class JobRuns:
             inbox=inbox,
             policy=self._spec.policy,
             cache=self._opened.cache,
+            shared=self._shared(),
+            suppression=self._spec.input.suppression,
             max_open=self._spec.max_open_workflows,
             only_pilot=only_pilot,
             wants_results=wants_results,
             report=self._report,
+            demands=self._polls.demands,
         )
 
     async def take_over(self) -> None:
@@ -119,13 +128,11 @@ class JobRuns:
 
     def submitter(self, inbox: WebhookInbox | None = None) -> Submitter:
         """Make the submitter for the job's mode."""
-        header, journal = self._opened.header, self._opened.journal
-        # The deadline of a single call is no deadline of a job, which may take hours.
-        options = replace(self._spec.options, deadline_s=None)
+        header, journal, options = self._opened.header, self._opened.journal, self._options
         if header.submit_mode == "exact":
             session = Session(self._pipeline, lambda: self._polls, options, self._spec.api_version)
             return ExactSubmitter(session, journal, header)
-        fetcher = Fetcher(self._pipeline, self._polls, options, lambda _count: None)
+        fetcher = self._fetcher()
         if header.submit_mode == "tracked":
             return TrackedSubmitter(
                 self._pipeline,
@@ -140,6 +147,20 @@ class JobRuns:
                 inbox=inbox,
             )
         return PlainSubmitter(self._pipeline, fetcher, options, header.enrichment_type)
+
+    @property
+    def _options(self) -> CallOptions:
+        # The deadline of a single call is no deadline of a job, which may take hours.
+        return replace(self._spec.options, deadline_s=None, outlasts_outages=True)
+
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(self._pipeline, self._polls, self._options, lambda _count: None)
+
+    def _shared(self) -> SharedPurchases | None:
+        header = self._opened.header
+        if self._session is None or header.enrichment_type not in REMEMBERED:
+            return None
+        return SharedPurchases(self._session, self._opened.journal, header, self._fetcher())
 
     def _new_inbox(self) -> WebhookInbox | None:
         receiver = self._spec.receiver

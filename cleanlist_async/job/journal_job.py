@@ -9,8 +9,9 @@ from typing import Self
 import anyio.lowlevel
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_function, check_instance, check_whole, optional
+from cleanlist_async.checks import check_flag, check_function, check_instance, check_whole, optional
 from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.events import report_failure
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.forecast import plan_of
@@ -19,6 +20,7 @@ from cleanlist_async.job.job_runs import JobRuns
 from cleanlist_async.job.job_webhooks import JobWebhooks
 from cleanlist_async.job.journal.audit import problems_of
 from cleanlist_async.job.journal.records import Decision, SubmitMode
+from cleanlist_async.job.kept_source import KeptSource
 from cleanlist_async.job.open_journal import OpenJournal
 from cleanlist_async.job.pilot import Pilot, plan_pilot, read_pilot
 from cleanlist_async.job.planning import STEPS_AT_ONCE
@@ -26,7 +28,7 @@ from cleanlist_async.job.receipts import receipts
 from cleanlist_async.job.run_state import WaitsFor
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.spec import JobSpec
-from cleanlist_async.job.status import JobReport, JobStatus, Receipt, status_of
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, keeps_both, status_of
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
@@ -36,7 +38,14 @@ class JournalJob(Job):
     """A job in a journal. See :class:`Job`."""
 
     def __init__(
-        self, pipeline: Pipeline, polls: PollScheduler, opened: OpenJournal, source: Source, spec: JobSpec
+        self,
+        pipeline: Pipeline,
+        polls: PollScheduler,
+        opened: OpenJournal,
+        source: Source,
+        spec: JobSpec,
+        *,
+        session: StoreSession | None,
     ) -> None:
         self._pipeline = pipeline
         self._opened = opened
@@ -51,6 +60,7 @@ class JournalJob(Job):
             opened,
             source,
             spec,
+            session=session,
             webhooks=self._webhooks,
             report=self._report_progress,
         )
@@ -59,16 +69,25 @@ class JournalJob(Job):
 
     @classmethod
     async def open(
-        cls, pipeline: Pipeline, polls: PollScheduler, path: Path, given: JobSource, spec: JobSpec
+        cls,
+        pipeline: Pipeline,
+        polls: PollScheduler,
+        path: Path,
+        given: JobSource | None,
+        spec: JobSpec,
+        *,
+        session: StoreSession | None,
     ) -> Self:
         """Open the job at *path*, or plan a new one and write it there. Sends nothing.
 
         Raises JournalError for a journal that is not the latest of its job.
         """
         await pipeline.root.ensure()
-        source = Source(given)
+        source = None if given is None else Source(given, spec.input.rows)
         opened = await OpenJournal.open(path, source, spec, pipeline)
-        return cls(pipeline, polls, opened, source, spec)
+        # From here on the copy: what was given may change while the job runs.
+        kept = KeptSource(opened.journal, opened.header)
+        return cls(pipeline, polls, opened, kept, spec, session=session)
 
     # -- running -------------------------------------------------------------------------------
 
@@ -202,12 +221,15 @@ class JournalJob(Job):
     async def receipts(self) -> AsyncIterator[Receipt]:
         """Yield a receipt for every contact."""
         self._opened.check()
-        for count, receipt in enumerate(receipts(self._journal, self._header, self._source)):
+        for count, receipt in enumerate(receipts(self._journal, self._header, self._source.prepared())):
             if count % STEPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
             yield receipt
 
-    async def purge(self) -> None:
+    async def purge(self, *, keep_results: bool = False) -> None:
         """Remove all contact data from the journal and the result cache."""
         self._opened.check()
+        check_flag("keep_results", keep_results)
+        if keep_results:
+            raise keeps_both()
         self._opened.purge()

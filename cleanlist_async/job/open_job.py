@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
-from cleanlist_async.checks import checked_path, wrong
+from cleanlist_async.checks import checked_path, shown, wrong
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.store_session import StoreSession
-from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.journal_job import JournalJob
@@ -17,6 +18,20 @@ from cleanlist_async.job.source import JobSource
 from cleanlist_async.job.spec import JobSpec
 from cleanlist_async.job.stored.spec import StoredJobSpec, is_journal, is_name
 from cleanlist_async.job.stored.stored_job import StoredJob
+from cleanlist_async.storage.store import job_owners
+
+
+async def unfinished_names(session: StoreSession | None) -> list[str]:
+    """Return the names of jobs in a client's store that it can go on with, and that no process runs."""
+    if session is None:
+        raise ConfigurationError(
+            "Unfinished jobs are in the client's store, and the client has none.",
+            fix="Give the client a store: store=, or $CLEANLIST_STORE.",
+        )
+    await session.pipeline.root.ensure()
+    buyer = await session.opened()
+    found = await session.store.run(job_owners.unfinished(buyer.organization))
+    return [job.name for job in found if not job.is_running]
 
 
 async def open_job(
@@ -44,6 +59,7 @@ async def open_job(
             stacklevel=3,
         )
         name = path
+    await spec.input.load()
     if is_name(name):
         if session is None:
             raise ConfigurationError(
@@ -52,6 +68,26 @@ async def open_job(
                 " path, or a name that ends in .journal.",
             )
         return await StoredJob.open(bulk, session, name, source, StoredJobSpec.of(spec, asked_type))
-    if source is None:
-        raise ConfigurationError("A job in a journal needs its source: the journal holds no contacts.")
-    return await JournalJob.open(bulk.pipeline, bulk.polls, checked_path("name", name), source, spec)
+    path = checked_path("name", name)
+    _check_folder(name, path)
+    return await JournalJob.open(bulk.pipeline, bulk.polls, path, source, spec, session=session)
+
+
+def _check_folder(name: str | PathLike[str], path: Path) -> None:
+    """Raise JournalError for a journal whose folder is not there: it may have been meant as a name."""
+    with suppress(OSError):  # what else is wrong with it shows when it is opened
+        if path.parent.is_dir():
+            return
+        raise _no_folder(name, path)
+
+
+def _no_folder(name: str | PathLike[str], path: Path) -> JournalError:
+    problem = f"There is no folder {shown(str(path.parent))} for the journal {shown(path.name)}."
+    if isinstance(name, str) and not name.endswith(".journal"):
+        words = [part for part in path.parts if part not in {path.anchor, ".."}]
+        return JournalError(
+            f"{shown(name)} has a slash in it, so it is the path of a journal. {problem}",
+            fix="For a job in the client's store, give a name without one, such as"
+            f" {shown('-'.join(words))}; for a journal, make the folder.",
+        )
+    return JournalError(problem, fix="Make the folder.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cleanlist_async.errors import ConfigurationError, JournalError
+from cleanlist_async.errors import ConfigurationError, JobNotFoundError, JournalError
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.journal.journal import Journal
@@ -28,10 +28,11 @@ class OpenJournal:
     is_closed: bool = False
 
     @classmethod
-    async def open(cls, path: Path, source: Source, spec: JobSpec, pipeline: Pipeline) -> OpenJournal:
+    async def open(cls, path: Path, source: Source | None, spec: JobSpec, pipeline: Pipeline) -> OpenJournal:
         """Open the journal at *path*, or plan a new job and write it there. Sends nothing.
 
         Raises JournalError for a journal that is not the latest of its job; see :class:`Fence`.
+        Raises JobNotFoundError without a source where one is needed.
         """
         refuse_network(path, "journal", JournalError)
         # Before any look at the journal: two processes must not both find none, and both plan one.
@@ -44,7 +45,7 @@ class OpenJournal:
             if spec.cache is not None:
                 cache = ResultCache(spec.cache, pipeline.secret, ttl_s=spec.cache_ttl_s)
             # After the cache: options that are refused must leave no journal behind.
-            journal = Journal.at(path)
+            journal = _at(path, source)
             fence.check(journal)
             header = journal.header
             if header is None:
@@ -80,3 +81,9 @@ class OpenJournal:
             self.cache.close()
         # Last: the next process must find no open transaction of this one.
         self.lock.give_back()
+
+
+def _at(path: Path, source: Source | None) -> Journal:
+    if source is None and not path.exists():
+        raise JobNotFoundError(f"There is no journal {path}.", fix="Begin the job with an input.")
+    return Journal.at(path)

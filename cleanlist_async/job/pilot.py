@@ -16,11 +16,12 @@ import anyio.lowlevel
 from cleanlist_async import facts
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.first_seen import FirstSeen
-from cleanlist_async.contacts.identity import Prepared, prepare
+from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.errors import ConfigurationError, UnknownOutcomeError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.planning import STEPS_AT_ONCE
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.spec import write_chunks
 from cleanlist_async.results import EnrichmentResult
@@ -43,9 +44,11 @@ class Pilot:
     found: int
     hit_rate: float
     hit_rate_interval: tuple[float, float]
+    """The lowest and the highest share that is likely."""
     credits: float
     credits_per_contact: float
     credits_per_contact_interval: tuple[float, float]
+    """The lowest and the highest mean price that is likely, in credits."""
     expected_credits: tuple[float, float]
 
     @classmethod
@@ -80,7 +83,7 @@ async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -
         # In one transaction: a crash in between must leave the old plan, not a job without chunks.
         with journal.transaction():
             journal.forget_plan()
-            await write_chunks(journal, source, header.salt, header.submit_mode, places)
+            await write_chunks(journal, source.prepared(), header.salt, header.submit_mode, places)
         number = _pilot_number(journal)
     if number is None:
         raise ConfigurationError("There is no contact to buy.")
@@ -96,7 +99,7 @@ def read_pilot(journal: Journal, number: int, source: Source, header: Header) ->
             fix="Decide about it with resolve, then ask for it again.",
         )
     picked = journal.picked()
-    contacts = {place: prepare(place, given).contact for place, given in enumerate(source) if place in picked}
+    contacts = {one.index: one.contact for one in source.prepared() if one.index in picked}
     worst = facts.WORST_CASE_CREDITS.get(header.enrichment_type, math.inf)
     results = journal.results_of(chunk, contacts)
     return Pilot.of(results, sum(one.contacts for one in journal.chunks()), worst)
@@ -123,11 +126,11 @@ async def choose(source: Source, n: int, salt: bytes) -> frozenset[int]:
     A kind is the set of fields a contact has: what it has decides how well it is found.
     """
     seen, sampler = FirstSeen(), Sampler(n, salt)
-    for place, given in enumerate(source):
-        contact = prepare(place, given)
+    for contact in source.prepared():
+        place = contact.index
         if isinstance(contact, Prepared) and seen.setdefault(contact.payload_digest, place) == place:
             sampler.add(place, contact.contact)
-        if place % 1_000 == 0:
+        if place % STEPS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
     return sampler.chosen()
 

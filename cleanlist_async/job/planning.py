@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, TypeAlias
@@ -14,13 +14,15 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.first_seen import FirstSeen
-from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
+from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import ChunkRow, Header
 from cleanlist_async.job.source import Source
 
+STEPS_AT_ONCE: Final = 250
+"""Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
 _WRITTEN_AT_ONCE: Final = 5_000
 """Duplicates and invalid contacts that wait in memory: a file may consist of nothing else."""
 
@@ -44,14 +46,14 @@ def _add_to(digest: hmac.HMAC, contact: Prepared) -> None:
 
 async def write_plan(
     journal: Journal,
-    source: Source,
+    contacts: Iterable[Prepared | Invalid],
     salt: bytes,
     chunk_contacts: int,
     picked: Container[int] = (),
     *,
     max_bytes: int = facts.MAX_REQUEST_BYTES,
 ) -> tuple[int, bytes]:
-    """Read the source once and record its chunks, duplicates and invalid contacts.
+    """Read the contacts once and record their chunks, duplicates and invalid contacts.
 
     Contacts at *picked* places go into one chunk of their own, the pilot, which is sent first. Returns the
     number of contacts, and a digest of the duplicates among them. To be called within a transaction, on a
@@ -60,9 +62,9 @@ async def write_plan(
     # In order: a chunk is known by its first and last contact.
     chunker = Chunker(chunk_contacts, max_bytes, apart=LookAlikes(), in_order=True)
     planner = _Planner(journal, salt, chunker, picked)
-    for place, given in enumerate(source):
-        planner.add(place, given)
-        if place % 1_000 == 0:
+    for contact in contacts:
+        planner.add(contact)
+        if contact.index % STEPS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
     return planner.finish()
 
@@ -80,9 +82,9 @@ class _Planner:
         self._count = 0
         self._digest = hmac.new(salt, digestmod=sha256)
 
-    def add(self, place: int, given: ContactLike) -> None:
+    def add(self, contact: Prepared | Invalid) -> None:
         self._count += 1
-        contact = prepare(place, given)
+        place = contact.index
         if not isinstance(contact, Prepared):
             self._invalid.append((place, contact.reason))
         elif (first := self._seen.setdefault(contact.identity, place)) != place:
@@ -117,28 +119,14 @@ class _Planner:
         self._invalid.clear()
 
 
-async def refuse_changed_input(journal: Journal, header: Header, source: Source) -> None:
-    """Raise InputChangedError, which says what changed, unless the source is what the job was started with.
-
-    A file must be the same to the byte; of anything else the contacts and their keys are compared.
-    """
-    if source.digest and source.digest == header.source_digest:
-        return
-    # The walk raises at the first contact that differs, which says more than two digests.
-    for count, step in enumerate(Walk(journal, header, source)):
+async def read_through(steps: Iterable[Step]) -> None:
+    """Take all steps, with checkpoints in between, and leave them."""
+    for count, step in enumerate(steps):
         if isinstance(step, PlannedChunk) or count % STEPS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
-    if source.digest or header.source_digest:
-        raise InputChangedError(
-            f"{source.name} is not the file that the job was started with ({header.source_name}): its"
-            " contacts are the same, but other columns or its formatting differ.",
-            fix="Restore the old file, or start a new job.",
-        )
 
 
 _SEND, _DUPLICATE, _INVALID, _PICKED = range(4)
-STEPS_AT_ONCE: Final = 1_000
-"""Contacts that a walk processes between two checkpoints."""
 
 
 @dataclass(slots=True)
@@ -190,11 +178,11 @@ class Walk:
         Raises InputChangedError at the first difference from the source that the job was planned with.
         """
         count, digest = 0, hmac.new(self._header.salt, digestmod=sha256)
-        for place, given in enumerate(self._source):
+        for contact in self._source.prepared():
+            place = contact.index
             if place >= len(self._kinds):
                 raise self._input_changed(place, "there are more contacts now")
             count += 1
-            contact = prepare(place, given)
             # The contact was edited, or another version of this package checks it by other rules.
             if isinstance(contact, Invalid) != (self._kinds[place] == _INVALID):
                 raise self._input_changed(place, "a contact has become valid, or invalid")
@@ -235,5 +223,6 @@ class Walk:
         return InputChangedError(
             f"{self._source.name} is not what the job was started with: from contact #{place + 1:,} on,"
             f" {what}.",
-            fix="Restore the old input, or start a new job.",
+            fix="Restore the old input, or the version of this package that the job was begun with:"
+            " `cleanlist-async job export` without the input gives what was found.",
         )

@@ -9,19 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
+from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich import row_results
 from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.errors import InputChangedError, JournalError, JournalLockedError
+from cleanlist_async.errors import JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.job.changed_input import Comparison, mark
 from cleanlist_async.job.journal import known_journals as known
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.journal.records import ChunkRow, Header
 from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.job.planning import Walk
 from cleanlist_async.job.receipts import receipts
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, status_of
+from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, is_finished, status_of
 from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
 from cleanlist_async.results import EnrichmentResult
 
@@ -71,30 +73,43 @@ class JournalReader:
         """Return what was spent, by the rule of the receipts. Reads every result."""
         return [RuleTotal(*row) for row in self._journal.costs()]
 
-    def check(self, source: Source, contacts: int) -> None:
-        """Raise InputChangedError unless this is the job's source and has as many contacts."""
-        if source.digest != self.header.source_digest or contacts != self.header.contacts:
-            raise InputChangedError(
-                f"{source.name} is not the input that the job was started with ({self.header.source_name}),"
-                " or is read in another way.",
-                fix="Give that one, with the options that the job was started with.",
-            )
+    def contacts(self) -> Iterator[Prepared | Invalid]:
+        """Yield the contacts of the job, as they were given; nobody for each that is not there."""
+        return self._journal.kept(self.header.contacts)
+
+    def compare(self, source: Source) -> Comparison:
+        """Compare the contacts of the job with those of a source.
+
+        Raises InputChangedError for a source that differs from that of a journal without a copy of it.
+        """
+        if source.digest and source.digest == self.header.source_digest:
+            return Comparison.same(self.header.contacts)
+        if self._journal.keeps_input:
+            return Comparison.of([*map(mark, self.contacts())], [*map(mark, source.prepared())])
+        for _ in Walk(self._journal, self.header, source):
+            pass
+        return Comparison.same(self.header.contacts)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do, and the results are there."""
+        return is_finished(self._journal) and not self._journal.is_purged()
 
     def refuse_purged(self) -> None:
         """Raise JournalError when the results were purged."""
         if self._journal.is_purged():
             raise JournalError(f"The results were purged from {self._journal.path.name}.")
 
-    def receipts(self, source: Source) -> Iterator[Receipt]:
-        """Yield a receipt for every contact of a source that was checked, in its order."""
-        yield from receipts(self._journal, self.header, source)
+    def receipts(self) -> Iterator[Receipt]:
+        """Yield a receipt for every contact of the job, in their order."""
+        yield from receipts(self._journal, self.header, self.contacts())
 
-    def results(self, source: Source) -> Iterator[EnrichmentResult]:
-        """Yield the result of every contact of a source that was checked, in its order, without `raw`.
+    def results(self) -> Iterator[EnrichmentResult]:
+        """Yield the result of every contact of the job, in their order, without `raw`.
 
         The memory this takes does not grow with the number of contacts.
         """
-        contacts = iter(prepare(place, given) for place, given in enumerate(source))
+        contacts = self.contacts()
         reader = _ResultReader(self._journal, self.header)
         while some := list(islice(contacts, _READ_AT_ONCE)):
             yield from reader.of(some)

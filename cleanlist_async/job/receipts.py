@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from cleanlist_async.contacts.identity import prepare
+from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.row_results import estimate_rule
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.journal.states import SETTLED
-from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import Receipt
 
 
-def receipts(journal: Journal, header: Header, source: Source) -> Iterator[Receipt]:
-    """Yield the receipts of a job; the source is read once more beside its journal."""
+def receipts(journal: Journal, header: Header, contacts: Iterable[Prepared | Invalid]) -> Iterator[Receipt]:
+    """Yield the receipts of a job, whose contacts are read beside its results."""
     firsts, skipped = dict(journal.duplicates()), dict(journal.invalid())
-    for place, given in enumerate(source):
-        key = prepare(place, given).contact.key  # the journal holds no keys of the caller
+    for contact in contacts:
+        place, key = contact.index, contact.contact.key
         if place in skipped:
             yield Receipt(place, key, "invalid", 0.0, "none", None, None)
             continue

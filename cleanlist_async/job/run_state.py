@@ -20,7 +20,7 @@ class RunState:
     """The state of a run: whether it should stop, why it waits, and how many workflows are open."""
 
     def __init__(self, limiter: RateLimiter, max_open: int) -> None:
-        self.outcome = RunOutcome()
+        self.outcome = RunOutcome(is_remembered=True)
         self.change = ChangeSignal(limiter)
         self.waits_for: WaitsFor | None = None
         self.open_workflows = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias, get_args
@@ -17,16 +17,20 @@ from cleanlist_async.checks import (
     check_webhook_url,
     check_whole,
 )
+from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.job.changed_input import Comparison, marks
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import HalfFullPrice, Header, SubmitMode, now
-from cleanlist_async.job.planning import refuse_changed_input, write_plan
+from cleanlist_async.job.planning import Walk, read_through, write_plan
 from cleanlist_async.job.source import Source
+from cleanlist_async.job.status import is_finished
 from cleanlist_async.job.unknown import UnknownPolicy
+from cleanlist_async.tables.input_options import NOTHING_SAID, InputOptions
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
@@ -39,7 +43,7 @@ class JobSpec:
 
     enrichment_type: EnrichmentType
     max_credits: float | None
-    webhook: str | None
+    webhook_url: str | None
     submit_mode: ChosenMode
     policy: UnknownPolicy
     options: CallOptions
@@ -51,7 +55,9 @@ class JobSpec:
     """Whether to take a journal that is older than its last run, emptied, or a copy."""
     api_version: ApiVersion = "v2"
     receiver: WebhookReceiver | None = None
-    """The client's own; its address is used where `webhook` is not given."""
+    """The client's own; its address is used where `webhook_url` is not given."""
+    input: InputOptions = NOTHING_SAID
+    """How the rows of the source are read, and whom to leave out."""
 
     @property
     def mode(self) -> SubmitMode:
@@ -62,15 +68,15 @@ class JobSpec:
 
     @property
     def address(self) -> str | None:
-        """Where webhooks are sent: the `webhook` given, else the client's receiver if the mode uses it."""
-        if self.webhook is not None or self.receiver is None or self.submit_mode in {"plain", "exact"}:
-            return self.webhook
+        """Where webhooks are sent: `webhook_url` if given, else the client's receiver if the mode uses it."""
+        if self.webhook_url is not None or self.receiver is None or self.submit_mode in {"plain", "exact"}:
+            return self.webhook_url
         return self.receiver.public_url
 
     def checked(self) -> Self:
         """Return it. Raises ConfigurationError for what cannot work."""
         check_enrichment_type(self.enrichment_type)
-        check_webhook_url(self.webhook, "webhook")
+        check_webhook_url(self.webhook_url)
         RunBudget(self.max_credits, self.enrichment_type)  # for its checks alone
         if self.policy.on_unknown == "resubmit" and self.enrichment_type not in facts.WORST_CASE_CREDITS:
             raise ConfigurationError(
@@ -94,14 +100,17 @@ class JobSpec:
         return self
 
 
-async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipeline) -> Header:
+async def begin(journal: Journal, source: Source | None, spec: JobSpec, pipeline: Pipeline) -> Header:
     """Plan a new job. The journal holds all of the plan, or none."""
+    if source is None:
+        raise _needs_its_input(journal)
     salt = secrets.token_bytes(16)  # also what tells copies of this journal from other journals
     # The header goes last: a journal without one was never planned to its end, and is planned again.
     with journal.transaction():
-        contacts, duplicates_digest = await write_chunks(journal, source, salt, spec.mode)
+        given = journal.keeping(source.prepared())
+        contacts, duplicates_digest = await write_chunks(journal, given, salt, spec.mode)
         if contacts == 0:
-            raise ConfigurationError(f"{source.name} has no contacts.")
+            raise source.has_no_contacts()
         header = Header(
             name=journal.path.name,
             created_at=now(),
@@ -122,12 +131,14 @@ async def begin(journal: Journal, source: Source, spec: JobSpec, pipeline: Pipel
 
 
 async def resumed(
-    journal: Journal, header: Header, source: Source, spec: JobSpec, pipeline: Pipeline
+    journal: Journal, header: Header, source: Source | None, spec: JobSpec, pipeline: Pipeline
 ) -> Header:
     """Check that this is the same job; only the budget may differ."""
     # Other options would change the price of what is left, or lose the evidence on unknown chunks.
     # A client that has got a receiver since must not turn an old job into a tracked one.
-    by_default = spec.submit_mode == "auto" and spec.address != spec.webhook and header.submit_mode != "exact"
+    by_default = (
+        spec.submit_mode == "auto" and spec.address != spec.webhook_url and header.submit_mode != "exact"
+    )
     asked: dict[str, tuple[Any, Any]] = {
         "enrichment_type": (header.enrichment_type, spec.enrichment_type),
         "submit_mode": (header.submit_mode, header.submit_mode if by_default else spec.mode),
@@ -141,21 +152,51 @@ async def resumed(
                 f"The job was started with {name} = {old!r}, and is now opened with {new!r}.",
                 fix="Resume it with the old value, or start a new job with another journal.",
             )
-    await refuse_changed_input(journal, header, source)
-    if header.max_credits != spec.max_credits:
+    await _check_input(journal, header, source)
+    if header.max_credits != spec.max_credits and (source is not None or spec.max_credits is not None):
         journal.set_budget(spec.max_credits)
     if (latest := journal.header) is None:
         raise JournalError("The journal has lost its header.")
     return latest
 
 
+async def _check_input(journal: Journal, header: Header, source: Source | None) -> None:
+    """Raise InputChangedError, which names what changed, unless the source is what the job began with.
+
+    The contacts and their keys count, and nothing else that a file may hold. Of a finished job nothing is
+    looked at: nothing of it is sent any more.
+    """
+    if source is None:
+        if not journal.keeps_input:
+            raise _needs_its_input(journal)
+    elif not journal.keeps_input:  # of an earlier version, or purged: there are fingerprints to compare with
+        await read_through(Walk(journal, header, source))
+        with journal.transaction():
+            await read_through(journal.keeping(source.prepared()))
+    elif not is_finished(journal) and (not source.digest or source.digest != header.source_digest):
+        comparison = Comparison.of(await marks(journal.kept(header.contacts)), await marks(source.prepared()))
+        if not comparison.is_same:
+            raise comparison.refusal(journal.path.name, source)
+
+
 async def write_chunks(
-    journal: Journal, source: Source, salt: bytes, mode: SubmitMode, picked: Container[int] = ()
+    journal: Journal,
+    contacts: Iterable[Prepared | Invalid],
+    salt: bytes,
+    mode: SubmitMode,
+    picked: Container[int] = (),
 ) -> tuple[int, bytes]:
     """Record the plan, in chunks as large as the submit mode allows; see `write_plan`."""
     # Measured as JSON in every mode: as a row of CSV a contact takes no more bytes.
     max_bytes = facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
-    return await write_plan(journal, source, salt, _CHUNK_CONTACTS, picked, max_bytes=max_bytes)
+    return await write_plan(journal, contacts, salt, _CHUNK_CONTACTS, picked, max_bytes=max_bytes)
+
+
+def _needs_its_input(journal: Journal) -> ConfigurationError:
+    return ConfigurationError(
+        f"The job {journal.path.name} needs its input: the journal has no copy of it.",
+        fix="Give it once more.",
+    )
 
 
 def _origin(pipeline: Pipeline) -> str:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.enrich.row_results import Rule
-from cleanlist_async.errors import CleanlistError
+from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header, SubmitMode
-from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.journal.states import SETTLED, ChunkState
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import ResultStatus
+from cleanlist_async.storage.store.records import OrphanedSubmit
 
-JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown"]
+JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown", "purged"]
 
 _UNFINISHED = frozenset({ChunkState.PLANNED, ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING})
+_LEFT: Final = frozenset[ResultStatus]({"pending", "unknown"})
 _IN_DOUBT = frozenset({ChunkState.UNKNOWN, ChunkState.PARTIAL, ChunkState.REMOTE_EXPIRED})
+
+_UNDER_WAY = frozenset({ChunkState.ACCEPTED, ChunkState.FETCHING, ChunkState.ABANDONED} | _IN_DOUBT)
 
 WITHOUT_RESULT: Final[Mapping[ChunkState, ResultStatus]] = {
     ChunkState.ACCEPTED: "pending",
@@ -44,12 +49,16 @@ class JobStatus:
         ``"planned"``: nothing was sent yet. ``"running"``: something is left to do, and nothing stops it.
         ``"paused"``: `paused_by` says why; resume it with the same call. ``"complete"``: nothing is left to
         do. ``"complete_with_unknown"``: the same, but contacts may have been bought without results.
+        ``"purged"``, of a job in a store: its contacts were removed.
     contacts, invalid, duplicates
         Contacts of the input; those that are not sent; those that repeat an earlier one.
     chunks
         Number of chunks in each state.
     results
-        Number of results of each status, without those of duplicates and invalid contacts.
+        Number of results of each status, without those of duplicates and invalid contacts. Contacts that a
+        workflow or a submit of unknown outcome holds, in a store whichever call made it, are among them as
+        ``pending`` and ``unknown``: with `invalid` and `duplicates` these are all `contacts`, less those that
+        are still to be sent.
     credits_spent, credits_held, credits_at_risk
         Credits spent; the most that unsettled submits can still cost; and the unknown ones among them.
     shortfall_credits
@@ -62,9 +71,12 @@ class JobStatus:
     """
 
     name: str
+    """The name of the job, or that of its journal."""
     state: JobState
     enrichment_type: EnrichmentType
+    """What is looked for."""
     submit_mode: SubmitMode
+    """How a submit whose answer was lost is found again."""
     contacts: int
     invalid: int
     duplicates: int
@@ -74,7 +86,11 @@ class JobStatus:
     credits_held: float
     credits_at_risk: float
     max_credits: float | None
+    """The budget in credits over all runs; None for none."""
     paused_by: str | None = None
+    """What stopped the latest run, for you and not your callers: the name of the error, ``": "``, and then
+    the status and the code of the server's answer, or our own words, which may hold amounts of credits and
+    names from your configuration. After `Store.stop`, its *reason*. It never holds a contact or a key."""
     shortfall_credits: float | None = None
     was_sent: bool = False
     credits_to_go: float | None = None
@@ -82,7 +98,7 @@ class JobStatus:
     @property
     def settled(self) -> int:
         """Contacts that are finished: with a result, or not sent because invalid; without duplicates."""
-        return sum(count for status, count in self.results.items() if status != "pending") + self.invalid
+        return sum(count for status, count in self.results.items() if status not in _LEFT) + self.invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +112,16 @@ class Receipt:
 
     place: int
     key: str | None
+    """The contact's own `key`."""
     status: str
+    """The status of its result."""
     credits: float
+    """What it cost, in credits."""
     rule: Rule
     workflow_id: str | None
+    """The workflow that it was bought in; None if it was not."""
     request_id: str | None
+    """The server's id of the submit, for its support."""
 
 
 @dataclass(slots=True)
@@ -108,8 +129,14 @@ class JobReport:
     """The end of a run: the state of the job, what is unknown, and the error that stopped it, if any."""
 
     status: JobStatus
-    unknown: list[UnknownChunk] = field(default_factory=list[UnknownChunk])
+    """The state of the job."""
+    unknown: list[UnknownChunk] = field(default_factory=list[UnknownChunk], repr=False)
+    """Submits of the job that may have been processed; decide them with `Job.resolve`."""
     stopped_by: CleanlistError | None = None
+    """The error that ended the run early, or None."""
+    held_by: list[OrphanedSubmit] = field(default_factory=list[OrphanedSubmit])
+    """Submits of other calls that may have been processed, and hold contacts of this job: decide them with
+    `Store.resolve`, and it goes on. Only of a job in a store."""
 
     def raise_for_error(self) -> None:
         """Raise the error that stopped the run, if one did."""
@@ -140,7 +167,7 @@ def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
         invalid=invalid,
         duplicates=duplicates,
         chunks=counts,
-        results=journal.statuses(),
+        results=_results(journal),
         credits_spent=spent,
         credits_held=held * per_contact,
         credits_at_risk=doubtful * per_contact,
@@ -150,6 +177,28 @@ def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
         was_sent=journal.was_sent(but_the_pilot=True),
         credits_to_go=None if worst_case is None else float(worst_case * to_send),
     )
+
+
+def keeps_both() -> ConfigurationError:
+    """Return the error for a journal that is to lose its contacts and keep its results."""
+    return ConfigurationError(
+        "keep_results is for jobs in a store: a journal has results only beside their contacts.",
+        fix="Leave it out, or keep the journal.",
+    )
+
+
+def is_finished(journal: Journal) -> bool:
+    """Whether nothing of a job is sent or asked for any more, whatever it is opened with."""
+    return journal.counts().keys() <= SETTLED | {ChunkState.ABANDONED}
+
+
+def _results(journal: Journal) -> dict[ResultStatus, int]:
+    """Count what there is, and what is on its way or in doubt: not what is sent, or sent again, on resume."""
+    results = Counter[ResultStatus](journal.statuses())
+    for state, contacts in journal.without_result().items():
+        if state in _UNDER_WAY and contacts:
+            results[WITHOUT_RESULT[ChunkState(state)]] += contacts
+    return dict(results)
 
 
 def _state(counts: dict[ChunkState, int], header: Header, *, running: bool) -> JobState:

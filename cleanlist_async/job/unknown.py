@@ -26,11 +26,15 @@ class UnknownChunk:
     """
 
     number: int
+    """The number of the chunk, for `Job.resolve`."""
     first: int
     last: int
     contacts: int
+    """How many contacts are in doubt."""
     since: str | None
+    """When it was sent, in UTC (ISO 8601)."""
     reason: str | None
+    """Why its outcome is not known."""
     credits_at_risk: float
 
     @classmethod

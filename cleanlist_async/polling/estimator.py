@@ -1,120 +1,223 @@
-"""Learns how long workflows take, so that each of them is asked about once. Pure.
+"""Learns how long workflows take. Pure.
 
-A status request costs as much of the rate limit as a submit of 250 contacts. All times are ages of a
-workflow in seconds: time since its submit was answered.
+A workflow takes a lognormal time whose median and spread are not known: each of a lattice of medians and
+spreads has a weight, and each answer changes the weights by Bayes' rule, whether it says that a workflow of
+some age is done or that it is not. A few workflows may take any time at all. All times are ages of a workflow
+in seconds: time since its submit was answered.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import Final
 
 from cleanlist_async.facts import WEBHOOK_RETRIES_S, WINDOW_S
 
-# Ages of the first questions while nothing is known, in windows: 1 s and 15 s of a minute.
-_FIRST_ASK: Final = 1 / 60
-_FIRST_BUSY_ASK: Final = 1 / 4
-# The first workflow seen to be done is an ordinary one; almost all take no more than half as long again.
-_FIRST_GUESS: Final = 1.5
-# Up after a miss, down after a hit: they balance where 1 in 100 first questions is too early.
-_FIRST_STEPS_UP: Final = 1.45
-_STEP_UP: Final = 1.2
-_STEP_DOWN: Final = 0.998
-_FIRST_FINISHED: Final = 10
-_SCOUT_STEP: Final = 2.0
-# A larger step: the webhook itself will say when the workflow is done.
-_SILENT_SCOUT_STEP: Final = 3.0
-# Factor on the age of a late workflow before it is asked about again: while tokens are scarce, while they
-# are idle, and while they are idle and few questions have been too early.
-LATE_STEP: Final = 1.3
-_IDLE_STEP: Final = 1.15
-_EAGER_STEP: Final = 1.05
-# Age in windows at which one workflow without a webhook so far is asked about while nothing is known.
-_FIRST_SILENCE: Final = 1.0
-# Factor on the age by which almost all are done: a question that is too early costs a token, one that is too
-# late costs nothing where the webhook does come.
+# The lattice: steps of the logarithm of an age, from a six-hundredth of a window on.
+_STEP: Final = 1 / 8
+_STEPS: Final = 112
+_UNIT: Final = 1 / 600
+_MEDIANS: Final = range(4, 96, 2)
+_SPREADS: Final = (0.2, 0.5, 1.0)
+_SPREAD_WEIGHTS: Final = (0.25, 0.5, 0.25)
+# Before anything is seen, medians of 2 to 30 s (in windows of 60 s) are likely; each 1.6-fold beyond, half as
+# likely.
+_LIKELY: Final = range(24, 47)
+_UNLIKELIER: Final = math.log(2) / 4
+# Of the workflows, that take any time: no single odd one may count as proof.
+_ODD: Final = 0.004
+_ODD_SPREAD: Final = 2.0
+# Of what is known, after each workflow: the last hundred count most.
+_KEPT: Final = 0.99
+_NEGLIGIBLE: Final = 1e-4
+ALMOST_SURE: Final = 0.99
+"""Share of the workflows that are done by `DurationEstimator.due_age_s`."""
+# A question that is too early costs a token, one that is too late costs nothing where the webhook does come.
 _SILENCE: Final = 2.0
 _RETRIES: Final = WEBHOOK_RETRIES_S / WINDOW_S
-# Questions that may be too early before eagerness ends: these, and 3 more for 100 finished workflows.
-_FREE_MISSES: Final = 5
-_MISSES_PER_FINISHED: Final = 0.03
+_SILENT_STEP: Final = 1.3
+_BLANK_STEP: Final = 3.0
+
+
+def _share(steps: int, spread: float) -> float:
+    """Return the share that is done so many steps after the median."""
+    normal, odd = (0.5 * math.erfc(-steps * _STEP / s / math.sqrt(2)) for s in (spread, _ODD_SPREAD))
+    return (1 - _ODD) * normal + _ODD * odd
+
+
+_SHARES: Final = tuple(
+    tuple(_share(steps, spread) for steps in range(-_STEPS, _STEPS + 1)) for spread in _SPREADS
+)
+"""By spread, then by steps from the median, of which there are `_STEPS` on each side."""
 
 
 class DurationEstimator:
-    """Decides at which age a workflow is worth asking about.
+    """Says which share of the workflows is done at an age.
 
-    `due_age_s` is the age by which almost every workflow is done; None until one has been seen to finish.
+    Attributes
+    ----------
+    streak
+        Questions in a row that were not too early: while there are few, few are asked at once.
+    version
+        Changes with what is known.
+
     """
 
-    __slots__ = ("_finished", "_misses", "_unfinished_s", "_window_s", "due_age_s", "streak")
+    __slots__ = ("_ages", "_done", "_finished", "_weights", "_window_s", "streak", "version")
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
-        self.due_age_s: float | None = None
-        self._misses = 0
+        self._ages = [_UNIT * window_s * math.exp(place * _STEP) for place in range(_STEPS + 1)]
+        self._weights = list(_PRIOR)
         self._finished = 0
-        self._unfinished_s = 0.0
+        self._done: list[float] = []
         self.streak = 0
-        """Questions in a row that were not too early: while there are few, few are asked at once."""
+        self.version = 0
 
-    def ask_at(self, last_age_s: float, *, eager: bool, scout: bool) -> float:
-        """Return the age at which to ask next; infinity for "not before something else is learned".
-
-        *last_age_s* is the age at the last question, 0 before the first. *eager*: tokens are idle, so
-        a question that is too early costs little. *scout*: this one is asked to learn how long they take.
-        """
-        if self.due_age_s is None:
-            # The age doubles each time, so the end is found after at most twice the time that it took.
-            first, seen_s = (_FIRST_ASK, 0.0) if eager else (_FIRST_BUSY_ASK, self._unfinished_s)
-            return max(first * self._window_s, _SCOUT_STEP * max(seen_s, last_age_s)) if scout else math.inf
-        if not (eager and self._may_miss):
-            return max(self.due_age_s, (_IDLE_STEP if eager else LATE_STEP) * last_age_s)
-        if last_age_s < self.due_age_s:  # idle tokens are worth nothing: look for those that end early
-            return max(self.due_age_s / 2, min(self.due_age_s, last_age_s + self.due_age_s / 4))
-        return _EAGER_STEP * last_age_s
-
-    def silent_at(self, last_age_s: float, *, eager: bool, scout: bool) -> float:
-        """Return the age at which to ask about a workflow whose webhook has not come; see `ask_at`."""
-        if self.due_age_s is None:
-            first = _FIRST_BUSY_ASK if eager else _FIRST_SILENCE
-            seen_s = max(self._unfinished_s, last_age_s)
-            return max(first * self._window_s, _SILENT_SCOUT_STEP * seen_s) if scout else math.inf
-        # The server may still be repeating the webhook: not before its last retry.
-        return max(_SILENCE * self.due_age_s, LATE_STEP * last_age_s) + _RETRIES * self._window_s
-
-    def was_signalled(self, age_s: float) -> None:
-        """Learn that the webhook of a workflow came at this age: right after its end."""
-        self._finished += 1
-        if self.due_age_s is None:
-            self.due_age_s = _FIRST_GUESS * age_s
-        elif age_s <= self.due_age_s:
-            self.due_age_s *= _STEP_DOWN
-        else:
-            self._raise_due(self.due_age_s, age_s)
-
-    def was_finished(self, age_s: float) -> None:
-        """Learn that a workflow of this age was found to be done."""
-        self._finished += 1
-        self.streak += 1
-        if self.due_age_s is None:
-            self.due_age_s = min(_FIRST_GUESS * age_s, self._unfinished_s + age_s)
-        elif age_s <= 1.2 * self.due_age_s:  # found much later, it says nothing about when it was done
-            self.due_age_s *= _STEP_DOWN
-
-    def was_unfinished(self, age_s: float, *, first: bool) -> None:
-        """Learn that a workflow of this age was still at work; *first*, when asked for the first time."""
-        self._misses += 1
-        self._unfinished_s = max(self._unfinished_s, age_s)
-        self.streak = 0
-        # Only first questions: the later ones of one slow workflow would count it as many.
-        if first and self.due_age_s is not None and age_s >= self.due_age_s:
-            self._raise_due(self.due_age_s, age_s)
-
-    def _raise_due(self, due_age_s: float, age_s: float) -> None:
-        """Raise the due age by one step, however late the miss was: one slow workflow is only one miss."""
-        step = _FIRST_STEPS_UP if self._finished < _FIRST_FINISHED else _STEP_UP
-        self.due_age_s = max(step * due_age_s, age_s)
+    # -- what is known -------------------------------------------------------------------------
 
     @property
-    def _may_miss(self) -> bool:
-        return self._misses < _FREE_MISSES + _MISSES_PER_FINISHED * self._finished
+    def is_blank(self) -> bool:
+        """Whether no workflow has been seen to finish."""
+        return not self._finished
+
+    @property
+    def due_age_s(self) -> float | None:
+        """The age by which almost every workflow is done; None until one has been seen to finish."""
+        return None if self.is_blank else self.age_of(ALMOST_SURE)
+
+    def share_done(self, age_s: float) -> float:
+        """Return the share of the workflows that are done at an age."""
+        table, place = self._table(), self._place(age_s)
+        below = int(place)
+        return table[below] + (place - below) * (table[below + 1] - table[below])
+
+    def age_of(self, share: float) -> float:
+        """Return the age at which so large a share is done."""
+        table = self._table()
+        above = min(max(bisect_left(table, share), 1), _STEPS)
+        low, high = table[above - 1], table[above]
+        place = above - 1 + min(1.0, max(0.0, (share - low) / (high - low))) if high > low else float(above)
+        return _UNIT * self._window_s * math.exp(place * _STEP)
+
+    def chance(self, last_age_s: float, age_s: float) -> float:
+        """Return how likely a workflow is done at *age_s* that was not at *last_age_s*, 0 for never asked."""
+        known = self.share_done(last_age_s) if last_age_s else 0.0
+        return (self.share_done(age_s) - known) / (1 - known) if known < 1 else 1.0
+
+    def age_of_chance(self, last_age_s: float, chance: float) -> float:
+        """Return the age at which it is done with so much *chance*; see `chance`."""
+        known = self.share_done(last_age_s) if last_age_s else 0.0
+        return self.age_of(known + chance * (1 - known))
+
+    def age_of_slow_growth(self, last_age_s: float) -> float:
+        """Return the age from which on its chance grows by less than its own size in a window; see `chance`.
+
+        A token that is used then comes back before it would have been much better used.
+        """
+        table, ages, start = self._table(), self._ages, self._place(last_age_s) if last_age_s else 0.0
+        known = self.share_done(last_age_s) if last_age_s else 0.0
+        for place in range(int(start) + 1, _STEPS):
+            growth = (table[place + 1] - table[place]) / (ages[place + 1] - ages[place]) * self._window_s
+            if growth <= table[place] - known:
+                return ages[place]
+        return ages[-1]
+
+    def silent_at(self, last_age_s: float) -> float:
+        """Return the age at which to ask about a workflow whose webhook has not come.
+
+        *last_age_s* is its age at the last question, 0 before the first. The server may still be repeating
+        the webhook: not before its last retry.
+        """
+        if self.is_blank:
+            return max(self._window_s, _BLANK_STEP * last_age_s)
+        return max(_SILENCE * self.age_of(ALMOST_SURE), _SILENT_STEP * last_age_s) + _RETRIES * self._window_s
+
+    # -- learning ------------------------------------------------------------------------------
+
+    def was_signalled(self, last_age_s: float, age_s: float) -> None:
+        """Learn that the webhook of a workflow, unfinished at *last_age_s*, came at *age_s*: at its end."""
+        self._learn(last_age_s, max(last_age_s, age_s * math.exp(-_STEP)), age_s)
+        self._forget()
+
+    def was_finished(self, last_age_s: float, age_s: float) -> None:
+        """Learn that a workflow finished between two ages."""
+        self.streak += 1
+        self._learn(last_age_s, last_age_s, age_s)
+        self._forget()
+
+    def was_unfinished(self, last_age_s: float, age_s: float) -> None:
+        """Learn that a workflow was still at work at *age_s*, as at *last_age_s*."""
+        self.streak = 0
+        self._learn(last_age_s, age_s, math.inf)
+
+    def _learn(self, known_s: float, after_s: float, until_s: float) -> None:
+        """Learn that a workflow of which it was known that it takes longer than *known_s* took so long."""
+        places = [self._place(age_s) for age_s in (known_s, after_s, until_s)]
+        weights = iter(self._weights)
+        self._set(
+            [
+                next(weights) * _likelihood(*(_share_at(shares, place - median) for place in places))
+                for shares in _SHARES
+                for median in _MEDIANS
+            ]
+        )
+
+    def _forget(self) -> None:
+        self._finished += 1
+        self._set([w**_KEPT * p ** (1 - _KEPT) for w, p in zip(self._weights, _PRIOR, strict=True)])
+
+    def _set(self, weights: list[float]) -> None:
+        total = sum(weights)
+        self._weights = [max(weight / total, 1e-12) for weight in weights]
+        self._done = []
+        self.version += 1
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _place(self, age_s: float) -> float:
+        """Return the place of an age on the lattice."""
+        return min(_STEPS - 1.0, max(0.0, math.log(max(age_s / self._window_s, _UNIT) / _UNIT) / _STEP))
+
+    def _table(self) -> list[float]:
+        """Return the share that is done at each step, computed when it is needed."""
+        if not self._done:
+            self._done = self._shares_done()
+        return self._done
+
+    def _shares_done(self) -> list[float]:
+        done = [0.0] * (_STEPS + 1)
+        least = _NEGLIGIBLE * max(self._weights)
+        for number, weight in enumerate(self._weights):
+            if weight >= least:
+                shares = _SHARES[number // len(_MEDIANS)]
+                start = _STEPS - _MEDIANS[number % len(_MEDIANS)]
+                done = [
+                    sum_ + weight * share
+                    for sum_, share in zip(done, shares[start : start + _STEPS + 1], strict=True)
+                ]
+        return [share / done[-1] for share in done]
+
+
+def _share_at(shares: tuple[float, ...], steps: float) -> float:
+    """Return the share that is done so many steps after the median: none at no age, all at infinity."""
+    place = steps + _STEPS
+    below = int(place)
+    return shares[below] + (place - below) * (shares[below + 1] - shares[below])
+
+
+def _likelihood(known: float, after: float, until: float) -> float:
+    return max(until - after, 1e-9) / max(1 - known, 1e-9)
+
+
+def _prior() -> tuple[float, ...]:
+    def of_median(step: int) -> float:
+        beyond = max(_LIKELY.start - step, step - _LIKELY[-1], 0)
+        return math.exp(-_UNLIKELIER * beyond)
+
+    weights = [weight * of_median(step) for weight in _SPREAD_WEIGHTS for step in _MEDIANS]
+    return tuple(weight / sum(weights) for weight in weights)
+
+
+_PRIOR: Final = _prior()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import anyio
 
@@ -13,11 +14,20 @@ from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
-from cleanlist_async.polling.estimator import LATE_STEP, DurationEstimator
+from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.polling.webhook_signal import WebhookSignal
+from cleanlist_async.ratelimit import RequestClass
 
 if TYPE_CHECKING:
     from cleanlist_async.events import WorkflowFinished
+
+
+log: Final = logging.getLogger("cleanlist_async")
+
+_NEVER_SEEN: Final = (
+    "The server accepted this workflow, and has not shown it since. client.collect asks again, for free; if"
+    " it is still missing, look for it in the portal, and send its id to support."
+)
 
 
 class Status(Protocol):
@@ -42,7 +52,9 @@ class OpenWorkflow(Generic[S]):
     """A workflow that a task waits for, and what is known about it. Times in seconds of the limiter's clock.
 
     `question` is the call that asks about it, `asked` the number of times that was done, `last_age_s` its age
-    at the last one; `asking` cancels the question in flight. It is `done` with an `answer` or an `error`.
+    at the last one; `is_known` says whether the server has shown it, and `is_warned` whether a warning
+    said that it does not; `asking` cancels the question in flight. It `is_hurried` where callers wait for
+    what others have bought. It is `done` with an `answer` or an `error`.
     """
 
     question: Call[S]
@@ -56,8 +68,11 @@ class OpenWorkflow(Generic[S]):
     context: Context = field(default_factory=copy_context)
     """Context of the task that waits: requests sent for it belong to its trace."""
     done: anyio.Event = field(default_factory=anyio.Event)
+    is_hurried: bool = False
     asked: int = 0
     last_age_s: float = 0.0
+    is_known: bool = False
+    is_warned: bool = False
     asking: anyio.CancelScope | None = None
     answer: S | None = None
     error: Exception | None = None
@@ -66,6 +81,15 @@ class OpenWorkflow(Generic[S]):
     def is_idle(self) -> bool:
         """Whether no question about it is in flight, and one may be needed."""
         return self.asking is None and not self.done.is_set()
+
+    def hurry(self, workflow_ids: Collection[str]) -> bool:
+        """Make its question interactive, if it is one of *workflow_ids*; return whether that is new."""
+        is_one = self.question.params.get("workflow_id") in workflow_ids
+        if not is_one or self.question.kind is RequestClass.INTERACTIVE or self.done.is_set():
+            return False
+        self.question = replace(self.question, kind=RequestClass.INTERACTIVE)
+        self.is_hurried = True
+        return True
 
     def note_asked(self, now: float) -> float:
         """Note that a question was answered, or failed, and return the workflow's age."""
@@ -94,7 +118,8 @@ class OpenWorkflow(Generic[S]):
 
     def learn(self, answer: S, now: float) -> None:
         """Process the answer to a question, and update the estimator."""
-        age_s = self.note_asked(now)
+        before_s, age_s = self.last_age_s, self.note_asked(now)
+        self.is_known = True
         if not self.report(answer):
             return
         if answer.is_final:
@@ -102,32 +127,43 @@ class OpenWorkflow(Generic[S]):
         if not self.is_new:  # its age does not show how long it took
             return
         if answer.is_final:
-            self.estimator.was_finished(age_s)
+            self.estimator.was_finished(before_s, age_s)
         else:
-            self.estimator.was_unfinished(age_s, first=self.asked == 1)
+            self.estimator.was_unfinished(before_s, age_s)
 
     def learn_failure(self, error: CleanlistError, now: float) -> None:
         """Process the error of a question. A 404 soon after the submit only means that a replica lags."""
         age_s = self.note_asked(now)
-        if not (isinstance(error, NotFoundError) and self.is_new and age_s < facts.NEW_WORKFLOW_GRACE_S):
+        if not (isinstance(error, NotFoundError) and self.is_new):
             self.fail(error)
-
-    def is_overdue(self, now: float, *, relies_on_signal: bool) -> bool:
-        """Whether it should have been asked about by now."""
-        due_s = self.estimator.due_age_s
-        if due_s is not None and relies_on_signal:
-            due_s = self.estimator.silent_at(self.last_age_s, eager=False, scout=False)
-        return due_s is not None and now - self.submitted_at >= max(due_s, LATE_STEP * self.last_age_s)
+        elif age_s >= facts.NEW_WORKFLOW_GRACE_S:
+            if not self.is_known:
+                error.fix = _NEVER_SEEN
+            self.fail(error)
+        elif age_s >= facts.LAGGING_REPLICA_S and not (self.is_known or self.is_warned):
+            self.is_warned = True
+            log.warning(
+                "the server accepted workflow %s %.0f s ago, and still answers 404 to it: asking for %.0f s",
+                self._id(None),
+                age_s,
+                facts.NEW_WORKFLOW_GRACE_S,
+            )
 
     def finished_event(self, answer: S, now: float) -> WorkflowFinished:
         """Return the event that reports its end."""
         from cleanlist_async.events import WorkflowFinished, identifier
 
-        ids = (getattr(answer, name, None) for name in ("workflow_id", "smart_agent_task_id"))
-        id_ = next((id_ for id_ in ids if id_), self.question.params.get("workflow_id"))
         return WorkflowFinished(
-            identifier(str(id_)) if id_ else None,
+            self._id(answer),
             identifier(answer.status),
             now - self.submitted_at,
             self.asked,
         )
+
+    def _id(self, answer: S | None) -> str | None:
+        """Return its id, fit for a log, as an answer names it, or else the question."""
+        from cleanlist_async.events import identifier
+
+        ids = (getattr(answer, name, None) for name in ("workflow_id", "smart_agent_task_id"))
+        id_ = next((id_ for id_ in ids if id_), self.question.params.get("workflow_id"))
+        return identifier(str(id_)) if id_ else None

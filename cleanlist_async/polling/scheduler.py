@@ -1,10 +1,10 @@
-"""Asks about all workflows of a client: late enough to ask once, early enough to be quick."""
+"""Asks about all workflows of a client, each as early as the tokens allow that nothing else needs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from heapq import nsmallest
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -13,22 +13,25 @@ from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.polling.agenda import Agenda, Workflow
+from cleanlist_async.polling.demand import Demands
+from cleanlist_async.polling.due_ages import DueAges
 from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.polling.open_workflow import OpenWorkflow, S
+from cleanlist_async.polling.price import CERTAIN, TokenPrice
+from cleanlist_async.polling.rhythm import Rhythms
 from cleanlist_async.polling.webhook_signal import WebhookSignal
+from cleanlist_async.polling.worth import SURE
 from cleanlist_async.ratelimit import RequestClass
 
 # Status requests of one class in the limiter's queue at once. More would age past interactive calls.
 _ASKED_AT_ONCE: Final = 8
-# Two, so that a single slow workflow does not decide the first guess.
-_SCOUTS: Final = 2
-# In windows, for a caller of a single workflow: of a minute, it is asked about after 1 s, then at most 15 s
-# apart while tokens are idle, and for the last time 3 s before the caller gives up.
-_FIRST_GAP: Final = 1 / 60
-_LONGEST_GAP: Final = 1 / 4
-_LAST_LOOK: Final = 1 / 20
-# After this many workflows in a row without their webhook, the next are asked about as if they expected none.
-_SILENT_SIGNALS: Final = 3
+# The chance at which one is asked about to learn how long they take, while nothing is known of that: where
+# submits need the tokens, and where they are idle.
+_SCOUT: Final = 0.5
+_IDLE_SCOUT: Final = 0.25
+# By how much the chance may change before the order of all workflows is computed again.
+_SAME: Final = 1.1
 
 
 def wait_for_good() -> float | None:
@@ -46,15 +49,22 @@ class PollScheduler:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._limiter = pipeline.limiter
+        self._window_s = pipeline.limiter.limits.window_s
+        self.demands = Demands(self._window_s)
+        self.rhythms = Rhythms(pipeline)
+        self._price = TokenPrice(pipeline, self.demands)
         self._estimators: dict[str, DurationEstimator] = {}
-        self._open: dict[OpenWorkflow[Any], None] = {}
+        self._open: dict[Workflow, Agenda] = {}
+        self._agendas: dict[tuple[str, str | None, RequestClass, bool], Agenda] = {}
+        self._signalled: list[Workflow] = []
+        self._refreshed: dict[Agenda, tuple[float, float]] = {}
         self._changed = anyio.Event()
         self._running = False
-        self._silent_signals = _SILENT_SIGNALS - 1  # until one has come, a single missing one is enough
+        self._due_ages = DueAges(self._window_s)
 
     def estimator(self, operation: str) -> DurationEstimator:
         """Return the estimator of a status *operation*: each kind of work takes its own time."""
-        return self._estimators.setdefault(operation, DurationEstimator(self._limiter.limits.window_s))
+        return self._estimators.setdefault(operation, DurationEstimator(self._window_s))
 
     async def finished(
         self,
@@ -70,24 +80,25 @@ class PollScheduler:
         """Return the last answer to *question*, the status of a workflow, once it is final.
 
         *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
-        answer is passed to *on_answer*. *until* returns the next time at which a caller that waits for this
-        workflow alone gives up, None without one: it is asked about more often while tokens are idle, and
-        once more shortly before each of these times. While a *signal* is expected, nothing is asked unless it
-        stays away or is a hint only. Raises the error of the status request when it keeps failing; a 404
-        within ten minutes of the submit only means that a replica lags.
+        answer is passed to *on_answer*. *until* returns the next time at which a caller gives up, None
+        without one: it is asked about once more shortly before each of these times. While a *signal* is
+        expected, nothing is asked unless it stays away or is a hint only. Raises the error of the status
+        request when it keeps failing; a 404 within ten minutes of the submit only means that a replica lags.
         """
         estimator = self.estimator(question.operation.name)
         workflow = OpenWorkflow(question, submitted_at, options, is_new, on_answer, estimator, until, signal)
-        self._open[workflow] = None
+        self._open[workflow] = self._agenda(workflow)
+        self._put(workflow)
         if signal is not None:
-            signal.wake = self._wake
+            signal.wake = partial(self._note_signal, workflow)
+            self._signalled.append(workflow)  # it may have come already
         # The caller's task waits, and a task of the client asks: cancelling the wait must end the question
         # too, or it would spend a token in vain.
         try:
             self._start()
             await workflow.done.wait()
         finally:
-            del self._open[workflow]
+            self._open.pop(workflow).discard(workflow)
             if workflow.asking is not None:
                 workflow.asking.cancel()
             self._wake()
@@ -95,6 +106,17 @@ class PollScheduler:
             raise workflow.error or AssertionError("done without an answer or an error")
         self._pipeline.events.emit(workflow.finished_event(workflow.answer, self._limiter.clock()))
         return workflow.answer
+
+    def hurry(self, workflow_ids: Collection[str]) -> None:
+        """Ask about these workflows as for callers that wait for each: by now, some do."""
+        for workflow in [one for one in self._open if one.hurry(workflow_ids)]:
+            self._open[workflow].discard(workflow)
+            self._open[workflow] = self._agenda(workflow)
+            if workflow.asking is None:
+                self._put(workflow)
+            else:  # its question may be waiting behind all submits; without it, the next one is asked
+                workflow.asking.cancel()
+            self._wake()
 
     @property
     def open_workflows(self) -> int:
@@ -104,14 +126,17 @@ class PollScheduler:
     @property
     def oldest_s(self) -> float:
         """Seconds since the oldest of them was submitted; 0 without one."""
-        now = self._pipeline.limiter.clock()
+        now = self._limiter.clock()
         return max((now - workflow.submitted_at for workflow in self._open), default=0.0)
 
     @property
-    def overdue(self) -> int:
-        """Number of workflows that should have been asked about by now."""
+    def is_behind(self) -> bool:
+        """Whether more workflows are overdue than a window has tokens for, and not the last ones."""
         now = self._limiter.clock()
-        return sum(one.is_overdue(now, relies_on_signal=self._relies_on(one.signal)) for one in self._open)
+        overdue = sum(agenda.overdue(now) for agenda in self._agendas.values())
+        return overdue >= self._limiter.limits.key and not self._price.submits_go_first(
+            self._agendas.values()
+        )
 
     # -- the schedule --------------------------------------------------------------------------
 
@@ -140,123 +165,136 @@ class PollScheduler:
     def _ask_due(self) -> float:
         """Start asking about every workflow that is due; return the seconds until the next one is."""
         now = self._limiter.clock()
-        for workflow in self._open:
-            self._take_signal(workflow)
-        idle = [workflow for workflow in self._open if workflow.is_idle]
-        places = self._places()
-        # A submit needs the next token more, also one that waits for its place on the wire.
-        saturated = self._limiter.waiting(RequestClass.SUBMIT) > 0 or self._pipeline.submits_in_line > 0
-        eager = {key: not saturated and self._is_idle(key) for key in {one.question.key for one in idle}}
-        scouts = self._scouts(idle, eager, 1 if saturated else _SCOUTS)
-        next_s = math.inf
-        for workflow in idle:
-            age_s = now - workflow.submitted_at
-            scout = workflow in scouts
-            wait_s = self._ask_age(workflow, eager=eager[workflow.question.key], scout=scout) - age_s
-            if wait_s > 0:
-                next_s = min(next_s, wait_s)
-            elif places[workflow.question.kind] > 0:
-                places[workflow.question.kind] -= 1
-                workflow.asking = anyio.CancelScope()
-                # `spawn` copies the context that is current: the waiting task's, not this one's.
-                workflow.context.run(self._pipeline.root.spawn, self._ask, workflow, workflow.asking)
-            # One that is due but finds no place is asked when a question ends, which wakes this loop.
-        # Tokens become idle without a wake-up, so look again after a thirtieth of a window. The floor
-        # prevents a busy loop when a workflow is due at once.
-        return max(0.01, min(next_s, self._limiter.limits.window_s / 30))
+        self._take_signals()
+        started = 0
+        while True:
+            due_at, agenda, workflow = self._first(now, started)
+            if workflow is None or agenda is None or due_at > now:
+                break
+            agenda.discard(workflow)
+            agenda.asking += 1
+            started += 1
+            workflow.asking = anyio.CancelScope()
+            # `spawn` copies the context that is current: the waiting task's, not this one's.
+            workflow.context.run(self._pipeline.root.spawn, self._ask, workflow, agenda, workflow.asking)
+        # Tokens become idle without a wake-up, so look again before long. The floor prevents a busy loop.
+        return max(0.01, min(due_at - now, self._window_s / 60))
 
-    def _places(self) -> dict[RequestClass, int]:
-        """Return how many more questions of each class may be queued: few until the estimates are good."""
-        streak = max((estimator.streak for estimator in self._estimators.values()), default=0)
-        places = dict.fromkeys(RequestClass, min(_ASKED_AT_ONCE, 1 + streak))
-        for workflow in self._open:
-            places[workflow.question.kind] -= workflow.asking is not None
-        return places
+    def _first(self, now: float, started: int) -> tuple[float, Agenda | None, Workflow | None]:
+        """Return the workflow that is due first among those whose questions have a place, and when."""
+        best: tuple[float, Agenda | None, Workflow | None] = (math.inf, None, None)
+        chances: dict[str | None, float] = {}
+        for (_, key, kind, is_hurried), agenda in self._agendas.items():
+            if not agenda:
+                continue
+            if key not in chances:
+                chances[key] = self._price.least_chance(self._agendas_of(key), key, now, started)
+            chance = chances[key]
+            if self._places(agenda, kind, chance) <= 0:
+                continue
+            later = chance
+            if is_hurried:  # tokens for a question that comes too early would be missed by the next ones
+                chance = later = min(chance, SURE)
+            elif kind is RequestClass.INTERACTIVE:
+                rhythm = self.rhythms.of(agenda.estimator)
+                # Where callers come one by one, no later batch needs the tokens that are idle.
+                chance = rhythm.chance if rhythm.gap_s else min(chance, rhythm.chance)
+                later = rhythm.later
+            if agenda.estimator.is_blank and chance < CERTAIN and not agenda.asking:
+                chance = min(chance, _IDLE_SCOUT if chance < SURE else _SCOUT)
+            self._refresh(agenda, chance, min(chance, later), now)
+            due_at, workflow = agenda.first(chance)
+            if due_at < best[0]:
+                best = due_at, agenda, workflow
+        return best
 
-    def _scouts(
-        self, idle: Sequence[OpenWorkflow[Any]], eager: Mapping[str | None, bool], count: int
-    ) -> list[OpenWorkflow[Any]]:
-        """Return which workflows are asked to learn how long their kind takes.
+    def _agendas_of(self, key: str | None) -> list[Agenda]:
+        return [agenda for (_, other, *_), agenda in self._agendas.items() if agenda and other == key]
 
-        The oldest while tokens are idle, else those asked about least, so that a slow one does not mislead.
-        """
-        scouts: list[OpenWorkflow[Any]] = []
-        for estimator in self._estimators.values():
-            if estimator.due_age_s is None:
-                new = [workflow for workflow in idle if workflow.estimator is estimator]
-                # The webhook of the others will teach as much, without a token.
-                few = 1 if any(self._relies_on(workflow.signal) for workflow in new) else count
-                scouts += nsmallest(few, new, lambda one: 0 if eager[one.question.key] else one.asked)
-        return scouts
+    def _places(self, agenda: Agenda, kind: RequestClass, chance: float) -> int:
+        """Return how many more questions may be queued: few where many may be too early."""
+        asking = sum(other.asking for (_, _, one, _), other in self._agendas.items() if one is kind)
+        at_once = max(1 + agenda.estimator.streak, int(1 / chance))
+        return min(_ASKED_AT_ONCE - asking, at_once - agenda.asking)
 
-    def _ask_age(self, workflow: OpenWorkflow[Any], *, eager: bool, scout: bool) -> float:
-        """Return the age at which to ask about a workflow."""
-        if workflow.signal is not None and workflow.signal.is_hint:
-            age_s = 0.0
-        elif workflow.is_new and self._relies_on(workflow.signal):
-            age_s = workflow.estimator.silent_at(workflow.last_age_s, eager=eager, scout=scout)
-        elif workflow.is_new:
-            age_s = workflow.estimator.ask_at(workflow.last_age_s, eager=eager, scout=scout)
-        else:
-            # The age of a workflow submitted elsewhere is unknown: ask at once, then more and more rarely.
-            age_s = workflow.asked and 1.0 + 1.5 * workflow.last_age_s
-        if (until := workflow.until()) is None:
-            return age_s
-        eager = eager and not self._relies_on(workflow.signal)
-        return min(age_s, self._single_ask_age(workflow, until, eager=eager))
+    def _refresh(self, agenda: Agenda, chance: float, later: float, now: float) -> None:
+        """Put the workflows of an agenda into order again, where much has changed since that was done."""
+        before, at = self._refreshed.get(agenda, (0.0, -math.inf))
+        is_same = before / _SAME <= chance <= before * _SAME
+        if not is_same or now - at >= self._window_s / 30:
+            agenda.refresh(chance, later)
+            self._refreshed[agenda] = chance, now
 
-    def _single_ask_age(self, workflow: OpenWorkflow[Any], until: float, *, eager: bool) -> float:
-        """Return the latest age at which to ask for a caller that waits for this workflow alone."""
-        window_s, last_s = self._limiter.limits.window_s, workflow.last_age_s
-        gives_up_s = until - workflow.submitted_at
-        last_look_s = gives_up_s - min(_LAST_LOOK * window_s, gives_up_s / 10)
-        age_s = last_look_s if last_s < last_look_s else math.inf
-        if not eager:
-            return age_s
-        return min(age_s, max(_FIRST_GAP * window_s, min(2 * last_s, last_s + _LONGEST_GAP * window_s)))
+    def _put(self, workflow: Workflow) -> None:
+        """Put an open workflow that no question is about on its agenda."""
+        is_plain = (
+            workflow.is_new
+            and workflow.until is wait_for_good
+            and not self._due_ages.relies_on(workflow.signal)
+        )
+        self._open[workflow].add(workflow, is_fresh=is_plain and not workflow.asked)
 
-    def _is_idle(self, key: str | None) -> bool:
-        """Whether so many tokens of a key are free that a question that is too early costs little.
-
-        That is more than half of them; or, at the end of a run, three for each workflow that is left.
-        """
-        route = self._pipeline.route
-        # Submits that wait for a place on the wire are not in the limiter's queue, but will take tokens.
-        free = self._limiter.available(route.only(key) if key else route) - self._pipeline.submits_in_line
-        left = sum(workflow.question.key == key for workflow in self._open)
-        return (free * 2 > self._limiter.limits.key and left * 2 <= max(free, 2)) or left * 3 <= free
+    def _agenda(self, workflow: Workflow) -> Agenda:
+        question = workflow.question
+        kind = question.operation.name, question.key, question.kind, workflow.is_hurried
+        if (agenda := self._agendas.get(kind)) is None:
+            agenda = self._agendas[kind] = Agenda(workflow.estimator, self._due_ages.of)
+        return agenda
 
     # -- signals -------------------------------------------------------------------------------
 
-    def _relies_on(self, signal: WebhookSignal[Any] | None) -> bool:
-        """Whether to wait for a signal, as long as it may still come."""
-        return signal is not None and signal.is_expected and self._silent_signals < _SILENT_SIGNALS
+    def _note_signal(self, workflow: Workflow) -> None:
+        self._signalled.append(workflow)
+        self._wake()
+
+    def _take_signals(self) -> None:
+        """Finish workflows whose signal has brought their final answer; have hints confirmed."""
+        signalled, self._signalled = self._signalled, []
+        for workflow in signalled:
+            if workflow in self._open and not workflow.done.is_set():
+                self._take_signal(workflow)
 
     def _take_signal(self, workflow: OpenWorkflow[S]) -> None:
-        """Finish a workflow whose signal has brought its final answer."""
         signal = workflow.signal
-        if signal is None or signal.answer is None or workflow.done.is_set():
+        if signal is None or signal.answer is None:
+            if workflow.is_idle:
+                self._open[workflow].discard(workflow)
+                self._put(workflow)
             return
-        self._silent_signals = 0
+        self._due_ages.silent_signals = 0
         if workflow.is_new:  # otherwise its age is not known
-            workflow.estimator.was_signalled(self._limiter.clock() - workflow.submitted_at)
+            age_s = self._limiter.clock() - workflow.submitted_at
+            workflow.estimator.was_signalled(workflow.last_age_s, age_s)
         if workflow.report(signal.answer):
             workflow.finish(signal.answer)
 
     # -- one question --------------------------------------------------------------------------
 
-    async def _ask(self, workflow: OpenWorkflow[Any], scope: anyio.CancelScope) -> None:
+    async def _ask(self, workflow: OpenWorkflow[Any], agenda: Agenda, scope: anyio.CancelScope) -> None:
+        # The workflow may be given up before this task has its first turn: it is not in `_open` then.
         if workflow.signal is not None and workflow.signal.is_hint:
             workflow.signal.is_hint = False  # before the request: a hint that comes meanwhile asks again
-            self._silent_signals = 0
-        with scope:  # cancelled when the caller no longer waits for the workflow
-            try:
-                self._pipeline.counters.status_requests += 1
-                answer = (await self._pipeline.call(workflow.question, workflow.options)).value
-                workflow.learn(answer, self._limiter.clock())
-                if workflow.answer is not None:  # a question found the end, so the signal did not come
-                    self._silent_signals += self._relies_on(workflow.signal)
-            except CleanlistError as error:
-                workflow.learn_failure(error, self._limiter.clock())
+            self._due_ages.silent_signals = 0
+        try:
+            with scope:  # cancelled when the caller no longer waits for the workflow
+                try:
+                    self._pipeline.counters.status_requests += 1
+                    answer = (await self._pipeline.call(workflow.question, workflow.options)).value
+                    workflow.learn(answer, self._limiter.clock())
+                    # A question found the end, so the signal did not come.
+                    if workflow.answer is not None and self._due_ages.was_missed(workflow.signal):
+                        _report_missing_webhooks(self._pipeline)
+                except CleanlistError as error:
+                    workflow.learn_failure(error, self._limiter.clock())
+        finally:
+            agenda.asking -= 1
         workflow.asking = None
+        if workflow in self._open and not workflow.done.is_set():
+            self._put(workflow)
         self._wake()
+
+
+def _report_missing_webhooks(pipeline: Pipeline) -> None:
+    from cleanlist_async.events import WebhooksMissing
+
+    pipeline.events.emit(WebhooksMissing())

@@ -8,15 +8,18 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import chain
 from random import Random
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from cleanlist_async.ratelimit.bucket import Bucket
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.pause import pause_s
 from cleanlist_async.ratelimit.window import Outcome
+
+_FEW_ROUTES: Final = 64
 
 StoreState: TypeAlias = Literal["lost", "found"]
 BucketKind: TypeAlias = Literal["key", "organization"]
@@ -40,9 +43,9 @@ class Route:
         """Return this route without one of its keys."""
         return Route(tuple(name for name in self.keys if name != key), self.organization)
 
-    def keys_apart_from(self, other: Route) -> bool:
-        """Whether the two share no key."""
-        return not any(key in other.keys for key in self.keys)
+    def shares_key(self, other: Route) -> bool:
+        """Whether one key could serve both."""
+        return any(key in other.keys for key in self.keys)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -60,21 +63,15 @@ class NamedBucket(Bucket):
 
 @dataclass(eq=False, slots=True)
 class Lease:
-    """The tokens of one request: one from each bucket of its route, taken together."""
+    """The tokens of one request: one from each bucket of its route, taken together.
+
+    After `good_until`, another process may have them.
+    """
 
     key: str | None
     buckets: tuple[NamedBucket, ...]
-    probes: list[bool]
-
-    @property
-    def bucket_name(self) -> str:
-        """The name of the organization's bucket."""
-        return self.buckets[-1].name
-
-    def is_overdue(self, now: float) -> bool:
-        """Whether another process may have these tokens by now: never, unless they are shared."""
-        del now
-        return False
+    taken_at: float
+    good_until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +88,18 @@ class BucketState:
     """One bucket at one moment. ``opens_in_s`` is None while only an answer can free a token."""
 
     name: str
+    """The key, as its fingerprint, or the organization."""
     limit: int
+    """Requests in a window, as published."""
     capacity: int
+    """Requests in a window that are used; fewer than `limit` after a 429."""
     available: int
+    """Requests that could be sent now."""
     in_flight: int
+    """Requests on their way."""
     opens_in_s: float | None
     paused_for_s: float
+    """Seconds until the end of a pause after a 429; 0 without one."""
 
     @property
     def use(self) -> float:
@@ -114,6 +117,7 @@ class Buckets(ABC):
         self._organizations: dict[str, NamedBucket] = {}
         self._organization_of: dict[str, str] = {}
         self._attached: set[Route] = set()
+        self._forget_at = _FEW_ROUTES
         # The latest end of any pause or even pacing: before it, each bucket is looked at, after it none.
         self._disturbed_until = -math.inf
 
@@ -125,6 +129,13 @@ class Buckets(ABC):
             organization = max(0, self._organization(route.organization).window.available(now))
             keys = [max(0, self._key(name).window.available(now)) for name in route.keys]
             return min(organization, sum(keys)) if keys else organization
+
+    def openings(self, route: Route, now: float) -> list[float]:
+        """Return when each token of *route* can be taken, in order, if no other is taken before."""
+        with self._lock:
+            organization = self._organization(route.organization).window.openings(now)
+            keys = sorted(chain.from_iterable(self._key(name).window.openings(now) for name in route.keys))
+        return list(map(max, organization, keys)) if route.keys else organization
 
     def paused_for_s(self, route: Route, now: float) -> float:
         """Return for how many seconds nothing may be sent on this route; 0 when something may."""
@@ -141,9 +152,13 @@ class Buckets(ABC):
         return now < self._disturbed_until
 
     def is_stale(self, lease: Lease, now: float) -> bool:
-        """Whether a bucket of this lease was paused since its tokens were taken."""
-        return now < self._disturbed_until and any(
-            now < bucket.window.paused_until for bucket in lease.buckets
+        """Whether nothing may be sent with this lease: it ran out, or a 429 came since it was taken."""
+        return now > lease.good_until or (
+            now < self._disturbed_until
+            and any(
+                lease.taken_at <= bucket.window.allowance.rejected_at or now < bucket.window.paused_until
+                for bucket in lease.buckets
+            )
         )
 
     def must_be_smooth(self, route: Route, now: float) -> bool:
@@ -152,17 +167,20 @@ class Buckets(ABC):
             return False
         with self._lock:
             buckets = [self._organization(route.organization), *map(self._key, route.keys)]
-            return any(now < bucket.window.smooth_until for bucket in buckets)
-
-    def note_interactive(self, route: Route, now: float) -> None:
-        """Record that an interactive call uses this organization's bucket."""
-        with self._lock:
-            self._organization(route.organization).interactive_at = now
+            return any(now < bucket.window.allowance.smooth_until for bucket in buckets)
 
     def has_interactive(self, route: Route, now: float) -> bool:
         """Whether an interactive call used this organization's bucket within the last two windows."""
         with self._lock:
-            return now - self._organization(route.organization).interactive_at < 2 * self.limits.window_s
+            return self._organization(route.organization).has_interactive(now)
+
+    def prefers_bulk(self, route: Route, now: float) -> bool:
+        """Whether interactive calls have used their half of the organization's tokens, or of each key's."""
+        with self._lock:
+            if self._organization(route.organization).prefers_bulk(now):
+                return True
+            keys = [self._key(name).prefers_bulk(now) for name in route.keys]
+            return bool(keys) and all(keys)
 
     # -- the outcome of a lease ----------------------------------------------------------------
 
@@ -173,23 +191,31 @@ class Buckets(ABC):
         """Record the outcome of *lease* at *at*; *rejection* is the 429, if it was one."""
 
     def _reject(self, lease: Lease, at: float, rejection: Rejection) -> dict[BucketKind, float]:
-        """Pause the buckets of a lease answered 429, and use less of their limits; return the pauses."""
-        pauses: dict[BucketKind, float] = {}
-        for bucket in self._rejected_buckets(lease, rejection.named):
-            in_a_row = bucket.count_rejection(at)
-            bucket.window.pause(at + pause_s(in_a_row, rejection.rng, rejection.asked_s))
-            pauses[self._kind(bucket)] = bucket.window.paused_until - at
-            until = max(bucket.window.paused_until, bucket.window.smooth_until)
-            self._disturbed_until = max(self._disturbed_until, until)
-        return pauses
+        """Pause the bucket that a 429 concerns, and learn what its server allows; return the pause."""
+        kind = self._rejected_kind(lease, at, rejection.named)
+        bucket = lease.buckets[0] if kind == "key" else lease.buckets[-1]
+        window, in_a_row = bucket.window, bucket.count_rejection(at)
+        pause = pause_s(in_a_row, rejection.rng, rejection.asked_s)
+        window.reject(at, pause, taken_at=lease.taken_at, asked_s=rejection.asked_s)
+        self._disturbed_until = max(self._disturbed_until, window.paused_until, window.allowance.smooth_until)
+        return {kind: window.paused_until - at}
 
-    def _rejected_buckets(self, lease: Lease, named: str | None) -> Sequence[NamedBucket]:
-        """Return the buckets of a lease that a 429 concerns: the one it names, or all."""
-        # All too where it names a key and the lease is a session token's, which has no such bucket.
-        return [one for one in lease.buckets if named in (None, self._kind(one))] or lease.buckets
+    def _rejected_kind(self, lease: Lease, at: float, named: str | None) -> BucketKind:
+        """Return which limit a 429 concerns: the one it names, or the key's.
 
-    def _kind(self, bucket: NamedBucket) -> BucketKind:
-        return "key" if self._keys.get(bucket.name) is bucket else "organization"
+        If it names none and another key was refused within the last window, it is the organization's.
+        """
+        if lease.key is None or named == "organization":
+            return "organization"
+        if named == "key":
+            return "key"
+        is_another_refused = any(
+            name != lease.key
+            and at - other.window.allowance.rejected_at < self.limits.window_s
+            and self._organizations.get(self._organization_of.get(name, "")) is lease.buckets[-1]
+            for name, other in self._keys.items()
+        )
+        return "organization" if is_another_refused else "key"
 
     # -- identities ----------------------------------------------------------------------------
 
@@ -226,20 +252,42 @@ class Buckets(ABC):
                 buckets = list(dict.fromkeys((*self._keys.values(), *self._organizations.values())))
             return tuple(_state(bucket, now) for bucket in buckets)
 
-    def attach(self, route: Route) -> None:
+    def attach(self, route: Route, now: float) -> None:
         """Record the organization of the keys of *route*, joining organizations that turn out to be one."""
         if route in self._attached:  # without the lock: this runs for every request
             return
         with self._lock:
+            if len(self._attached) >= self._forget_at:
+                self._forget_untouched(now)
+                self._forget_at = 2 * len(self._attached) + _FEW_ROUTES
             for key in route.keys:
                 self.join(route.organization, self._organization_of.setdefault(key, route.organization))
             self._attached.add(route)
 
-    def is_touched(self, route: Route, now: float) -> bool:
-        """Whether any key of *route* has tokens out, which another store would not know of."""
+    def is_touched(self, route: Route | None, now: float) -> bool:
+        """Whether any key of *route* has tokens out, or its organization if it has none; None for any."""
         with self._lock:
-            known = [self._keys[name] for name in route.keys if name in self._keys]
+            if route is None:
+                known = [*self._keys.values(), *self._organizations.values()]
+            elif route.keys:
+                known = [self._keys[name] for name in route.keys if name in self._keys]
+            else:
+                known = [self._organization(route.organization)]
             return any(not bucket.window.is_untouched(now) for bucket in known)
+
+    def _forget_untouched(self, now: float) -> None:
+        """Free what is as good as new: organizations with one key, all whose tokens have returned."""
+        keys_of: defaultdict[NamedBucket, list[NamedBucket]] = defaultdict(list)
+        for key, name in self._organization_of.items():
+            keys_of[self._organization(name)].append(self._key(key))
+        for organization in set(self._organizations.values()):
+            keys = keys_of[organization]
+            if len(keys) <= 1 and all(bucket.is_new(now) for bucket in (organization, *keys)):
+                for name in organization.names:
+                    del self._organizations[name]
+                for bucket in keys:
+                    del self._keys[bucket.name], self._organization_of[bucket.name]
+        self._attached = {route for route in self._attached if route.organization in self._organizations}
 
     def _key(self, name: str) -> NamedBucket:
         if (bucket := self._keys.get(name)) is None:
@@ -259,7 +307,7 @@ def _state(bucket: NamedBucket, now: float) -> BucketState:
     return BucketState(
         name=bucket.name,
         limit=window.limit,
-        capacity=int(window.capacity(now)),
+        capacity=window.tokens(now),
         available=max(0, window.available(now)),
         in_flight=window.in_flight,
         opens_in_s=None if math.isinf(opens_in) else opens_in,

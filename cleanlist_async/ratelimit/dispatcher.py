@@ -8,65 +8,83 @@ waiter that is cancelled after that returns it unsent, and the next one wakes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Container, Sequence
+from typing import Final, TypeAlias
+
+import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.errors import RateLimitError
-from cleanlist_async.ratelimit.buckets import Buckets, Lease, NamedBucket, Route
+from cleanlist_async.ratelimit.buckets import Buckets, BucketState, Lease, Route
 from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
+from cleanlist_async.ratelimit.pause import paused_error
 from cleanlist_async.ratelimit.shaper import Shaper
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass, Waiter, WaitQueues
+from cleanlist_async.redact import one_line
+
+log: Final = logging.getLogger("cleanlist_async")
+
+_FEW_SHAPERS: Final = 64
+_LONGEST_NAME: Final = 80
+Take: TypeAlias = Callable[[Waiter, float, int, Container[str]], Lease | float]
+"""Takes the tokens of a waiter at a time, but not the last so many of a key, nor those of some buckets; else
+returns when to try again: infinity when only an answer decides."""
 
 
-class Dispatcher(ABC):
+class Dispatcher:
     """The waiters of one event loop, its one timer, and its shapers."""
 
-    def __init__(self, store: Buckets, clock: Callable[[], float], wake_all: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Buckets, take: Take, clock: Callable[[], float], wake_all: Callable[[str], None]
+    ) -> None:
         self.queues = WaitQueues(store.limits.window_s)
         self._store = store
+        self._take = take
         self._clock = clock
         self._wake_all = wake_all
-        self._openings: IndexedHeap[str] = IndexedHeap()
+        self._openings: IndexedHeap = IndexedHeap()
         """When the next waiter of each organization can be served; no entry where only an answer decides."""
+        self._noted_until: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
-        self._shapers: dict[str, Shaper] = {}
-        # Names of buckets, the key's where there is one. One request at a time, so that the rest keep their
-        # ranks in the queues: aiolimiter has no priorities.
-        self._in_shaper: set[str] = set()
+        self._shapers: defaultdict[str, Shaper] = defaultdict(Shaper)
+        self._sweep_at = _FEW_SHAPERS
 
     async def acquire(self, route: Route, kind: RequestClass, pace: Pace) -> Lease:
         """Wait for the tokens of one request. Raises RateLimitError as `RateLimiter.acquire` does."""
-        self._store.attach(route)  # routes that share a key are of one organization, and woken together
-        waiter = Waiter(asyncio.get_running_loop().create_future(), route, kind, pace)
-        self.queues.join(waiter, self._clock())
-        while True:
-            if self.queues.is_head(waiter):  # behind others, it cannot be served before they are
-                self.dispatch(route.organization)
-            lease = await self._granted(waiter)
-            if waiter.shaped:
-                await self._pass_shapers(lease)
-            elif kind is RequestClass.INTERACTIVE:
-                self._skip_shapers(lease)
-            if not self._store.is_stale(lease, self._clock()):
-                return lease
-            self._store.settle(lease, "unsent", self._clock())  # a 429 came between the grant and this moment
-            waiter.future = asyncio.get_running_loop().create_future()
-            self.queues.rejoin(waiter)
-
-    async def _granted(self, waiter: Waiter) -> Lease:
+        loop, now = asyncio.get_running_loop(), self._clock()
+        self._store.attach(route, now)  # routes that share a key are of one organization, and woken together
+        waiter = Waiter(loop.create_future(), route, kind, pace)
+        waiter.gives_up_at = now + anyio.current_effective_deadline() - loop.time()
+        self.queues.join(waiter, now)
+        has_turn = False
         try:
-            return await waiter.future
+            while True:
+                future = waiter.future  # which is replaced when it gives a turn to await
+                # Behind others it cannot be served before they are, unless it has brought a turn.
+                if has_turn or self.queues.is_head(waiter):
+                    self.dispatch(route.organization)
+                given = await future
+                if has_turn := isinstance(given, Shaper):
+                    with anyio.CancelScope() as waiter.turn:
+                        if not waiter.future.done():
+                            await given.wait()
+                    waiter.await_no_turn()
+                elif not self._store.is_stale(given, self._clock()):
+                    return given
+                else:  # a 429 came between the grant and this moment
+                    self._store.settle(given, "unsent", self._clock())
+                    waiter.future = loop.create_future()
+                    self.queues.rejoin(waiter)
         except BaseException:
             self.queues.leave(waiter)
             # Cancelled between the grant and this moment: a token that is not returned is lost for ever.
             if (lease := waiter.granted()) is not None:
-                if waiter.shaped:
-                    self._in_shaper.discard(lease.buckets[0].name)
                 self._store.settle(lease, "unsent", self._clock())
-            self._wake_all(waiter.route.organization)
+            self._wake_all(route.organization)
             raise
 
     # -- hand-off ------------------------------------------------------------------------------
@@ -89,39 +107,57 @@ class Dispatcher(ABC):
         while opens <= now:
             opens = self._hand_over_one(names, now)
         self._openings[names[0]] = opens
+        if opens >= now + facts.LONG_WAIT_S and now >= self._noted_until.get(names[0], -math.inf):
+            self._note_wait(names, now)
 
     def _hand_over_one(self, names: Sequence[str], now: float) -> float:
         """Hand its tokens to the first waiter that can be served; else return when the next one can be."""
         opens = math.inf
-        heads = self.queues.heads(names)  # within a queue all need the same tokens, so heads are enough
+        heads = self._in_order(self.queues.heads(names), now)  # of a queue, all need the same tokens
         for waiter in heads:
-            shaped = self._is_shaped(waiter, now)
-            busy = self._in_shaper if shaped else ()
+            busy = self._without_turn(waiter, now)
             keep = _tokens_kept_from(waiter, heads) if waiter.kind is RequestClass.STATUS else 0
-            taken = self._take(waiter, now, keep, busy)
+            taken = self._take(waiter, now, keep, busy or ())
             if isinstance(taken, Lease):
                 self.queues.leave(waiter)
-                waiter.shaped = shaped
-                if shaped:
-                    self._in_shaper.add(taken.buckets[0].name)
+                if busy is not None:
+                    self._use_turns(taken, now)
                 waiter.future.set_result(taken)
                 return now
             opens = min(opens, taken)
+            if busy and not self._await_turn(waiter, busy):
+                return now
         return opens
 
-    @abstractmethod
-    def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
-        """Take the tokens of *waiter*, or return when to try again: infinity when only an answer decides."""
+    def _in_order(self, heads: list[Waiter], now: float) -> list[Waiter]:
+        """Put interactive calls first, or last if they have had their half."""
+        interactive = [head.route for head in heads if not head.kind.is_bulk]
+        if 0 < len(interactive) < len(heads):
+            bulk_first = any(self._store.prefers_bulk(route, now) for route in interactive)
+            heads.sort(key=lambda head: head.kind.is_bulk is not bulk_first)
+        return heads
 
     def _refuse_paused(self, names: Sequence[str], now: float) -> None:
-        for waiter in self.queues.heads(names):
-            if waiter.kind is not RequestClass.INTERACTIVE:
-                continue
+        """Refuse requests whose deadline, or the longest pause of their class, lies within a pause."""
+        for head in self.queues.heads(names):
             # Only the server's own pause counts, not the length of the queue.
-            pause = self._store.paused_for_s(waiter.route, now)
-            if pause > facts.LONGEST_INTERACTIVE_PAUSE_S:
-                for refused in self.queues.leave_all(waiter):
-                    refused.future.set_exception(_paused(pause))
+            pause_s = self._store.paused_for_s(head.route, now)
+            longest_s = facts.LONGEST_PAUSE_S if head.kind.is_bulk else facts.LONGEST_INTERACTIVE_PAUSE_S
+            for waiter in self.queues.all_behind(head) if pause_s > 0 else ():
+                if pause_s > min(longest_s, waiter.gives_up_at - now):
+                    self.queues.leave(waiter)
+                    waiter.future.set_exception(paused_error(pause_s))
+
+    def _note_wait(self, names: Sequence[str], now: float) -> None:
+        """Log that interactive calls will wait for long, once for all until then. Bulk always waits."""
+        for route in [head.route for head in self.queues.heads(names) if not head.kind.is_bulk]:
+            *keys, organization = self._store.states(now, route)
+            bucket = max(organization, min(keys, key=_wait_s, default=organization), key=_wait_s)
+            if facts.LONG_WAIT_S <= (wait_s := _wait_s(bucket)) < math.inf:
+                self._noted_until = {name: at for name, at in self._noted_until.items() if at > now}
+                self._noted_until[names[0]] = now + wait_s
+                log.info("waiting %.0f s for a token of %s", wait_s, one_line(bucket.name, _LONGEST_NAME))
+                return
 
     # -- the one timer -------------------------------------------------------------------------
 
@@ -149,69 +185,72 @@ class Dispatcher(ABC):
 
     def _is_shaped(self, waiter: Waiter, now: float) -> bool:
         """Whether *waiter* goes through the shaper: decided at each hand-off, so a 429 counts at once."""
-        if waiter.pace != "auto":
-            return waiter.pace == "smooth"
-        if self._store.must_be_smooth(waiter.route, now):
+        if waiter.pace == "smooth" or self._store.must_be_smooth(waiter.route, now):
             return True
-        # Bulk that shares a bucket with interactive calls is spread, so that tokens return evenly for those.
-        return waiter.kind is not RequestClass.INTERACTIVE and self._store.has_interactive(waiter.route, now)
+        if waiter.pace == "burst":
+            return False
+        if waiter.kind.is_bulk:  # spread beside interactive calls, so that tokens return evenly for those
+            return self._store.has_interactive(waiter.route, now)
+        if not self._shapers:
+            return False
+        # An interactive call takes the turn of such bulk, so that the traffic as a whole stays even.
+        return any(self._shapers[name].is_awaited for name in waiter.route.keys if name in self._shapers)
 
-    async def _pass_shapers(self, lease: Lease) -> None:
-        passed = False
-        try:
-            for bucket in lease.buckets:
-                await self._shaper(bucket).acquire()
-            passed = True
-        finally:
-            self._in_shaper.discard(lease.buckets[0].name)
-            if not passed:  # cancelled while it waited for its turn
-                self._store.settle(lease, "unsent", self._clock())
-            self._wake_all(lease.bucket_name)
+    def _without_turn(self, waiter: Waiter, now: float) -> Sequence[str] | None:
+        """Return the buckets that *waiter* may not use before their turn; None if it needs no turn."""
+        if not self._is_shaped(waiter, now):
+            return None
+        organization, keys = self._store.names_of(waiter.route.organization)[0], waiter.route.keys
+        is_smooth = not keys or self._store.must_be_smooth(Route((), organization), now)
+        if is_smooth and not self._shapers[organization].is_ready:
+            return (organization, *keys)  # whichever key it is, the organization's turn comes first
+        return [name for name in keys if not self._shapers[name].is_ready]
 
-    def _skip_shapers(self, lease: Lease) -> None:
-        """Let an interactive call take a turn without waiting, so that the traffic as a whole stays even."""
+    def _use_turns(self, lease: Lease, now: float) -> None:
         for bucket in lease.buckets:
-            if (shaper := self._shapers.get(bucket.name)) is not None:
-                shaper.skip()
+            self._shapers[bucket.name].use(bucket.window.allowance.interval_s(now))
+        if len(self._shapers) > self._sweep_at:  # a shaper that is ready is as good as a new one
+            for name in [name for name, one in self._shapers.items() if one.is_ready and not one.is_awaited]:
+                del self._shapers[name]
+            self._sweep_at = 2 * len(self._shapers) + _FEW_SHAPERS
 
-    def _shaper(self, bucket: NamedBucket) -> Shaper:
-        if (shaper := self._shapers.get(bucket.name)) is None:
-            # One less than the limit: requests at even intervals then stay below it in any window.
-            interval_s = bucket.window.window_s / max(1, bucket.window.limit - 1)
-            shaper = self._shapers[bucket.name] = Shaper(interval_s)
-        return shaper
+    def _await_turn(self, waiter: Waiter, names: Sequence[str]) -> bool:
+        """Let *waiter* wait for the first turn of any of these buckets; the best rank then gets it.
+
+        Returns False where all have come since they were looked at: then nobody would wake it.
+        """
+        # The turn of a shaper that is ready would come at once, again and again while the others are not.
+        shapers = [one for one in map(self._shapers.__getitem__, names) if not one.is_ready]
+        if not shapers:
+            return False
+        shapers = [one for one in shapers if not one.is_awaited]
+        if shapers and waiter.awaits is None:
+            shaper = waiter.awaits = min(shapers, key=lambda one: one.comes_at)
+            shaper.is_awaited = True
+            woken, waiter.future = waiter.future, asyncio.get_running_loop().create_future()
+            woken.set_result(shaper)
+        return True
 
 
 class Store(Buckets):
-    """The place where the tokens of a limiter are.
-
-    How tokens are taken is between a store and its dispatchers: at once from the memory of this process, or
-    by a request to a store that others share.
-    """
+    """The tokens of a limiter, which its dispatchers take at once or by a request to a shared store."""
 
     @abstractmethod
     def dispatcher(self, clock: Callable[[], float], wake_all: Callable[[str], None]) -> Dispatcher:
         """Open the wait queues of the running event loop."""
 
 
+def _wait_s(bucket: BucketState) -> float:
+    return math.inf if bucket.opens_in_s is None else bucket.opens_in_s
+
+
 def _tokens_kept_from(status: Waiter, heads: Sequence[Waiter]) -> int:
     """Return the number of key tokens that *status* leaves to submits, until it has aged past them."""
-    rivals = (
-        head
+    is_behind = any(
+        head.kind is RequestClass.SUBMIT and head.rank <= status.rank and head.route.shares_key(status.route)
         for head in heads
-        if head.kind is RequestClass.SUBMIT and not head.route.keys_apart_from(status.route)
     )
-    first = next(rivals, None)
-    return 0 if first is None or status.rank < first.rank else facts.TOKENS_KEPT_FROM_STATUS
-
-
-def _paused(pause_s: float) -> RateLimitError:
-    return RateLimitError(
-        f"The server asked for a pause of {pause_s:.0f} s.",
-        code="rate_limited",
-        retry_after_s=pause_s,
-        fix=f"Call again in {pause_s:.0f} s.",
-    )
+    return facts.TOKENS_KEPT_FROM_STATUS if is_behind else 0
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Container
-from typing import Final, Generic, TypeVar
-
-Name = TypeVar("Name", int, str)
+from typing import Final
 
 _SPARE: Final = 16
 """Outdated entries that are not worth a rebuild."""
 
 
-class IndexedHeap(Generic[Name]):
+class IndexedHeap:
     """Numbers by name, which may change at any time; a name without a number counts as infinite.
 
     Setting a number takes O(log n), and so does finding the least, on average.
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[Name, float] = {}
-        self._heap: list[tuple[float, Name]] = []
+        self._numbers: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
         """Every number that was set; those that were replaced since are skipped when they come up."""
 
-    def __getitem__(self, name: Name) -> float:
+    def __getitem__(self, name: str) -> float:
         return self._numbers.get(name, math.inf)
 
-    def __setitem__(self, name: Name, number: float) -> None:
+    def __setitem__(self, name: str, number: float) -> None:
         if number == math.inf:
             self._numbers.pop(name, None)
         elif number != self._numbers.get(name):
@@ -37,25 +34,18 @@ class IndexedHeap(Generic[Name]):
             if len(self._heap) > 2 * len(self._numbers) + _SPARE:
                 self._rebuild()
 
-    def first(self, but: Container[Name] = ()) -> tuple[float, Name | None]:
-        """Return the least number, and its name, of those not in *but*; infinity and None if there is none.
-
-        Where the first is one of *but*, this is a linear scan.
-        """
+    def first(self) -> tuple[float, str | None]:
+        """Return the least number, and its name; infinity and None if there is none."""
         while self._heap:
             number, name = self._heap[0]
-            if self._numbers.get(name) != number:
-                heapq.heappop(self._heap)
-            elif name not in but:
+            if self._numbers.get(name) == number:
                 return number, name
-            else:
-                others = [(number, name) for name, number in self._numbers.items() if name not in but]
-                return min(others, default=(math.inf, None))
+            heapq.heappop(self._heap)
         return math.inf, None
 
-    def take_until(self, limit: float) -> list[Name]:
+    def take_until(self, limit: float) -> list[str]:
         """Remove and return the names whose number is at most *limit*, the least first."""
-        taken: list[Name] = []
+        taken: list[str] = []
         while self._heap and self._heap[0][0] <= limit:
             number, name = heapq.heappop(self._heap)
             if self._numbers.get(name) == number:

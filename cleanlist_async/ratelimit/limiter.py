@@ -9,6 +9,8 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from os import PathLike
 from random import Random
 from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, get_args
@@ -23,10 +25,13 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store, running_loop
+from cleanlist_async.ratelimit.endpoints import Endpoint, Endpoints, wait_for
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.memory import MemoryStore
+from cleanlist_async.ratelimit.shared.process import boot_clock
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
 from cleanlist_async.ratelimit.window import Outcome
+from cleanlist_async.redact import Secret
 
 if TYPE_CHECKING:
     from cleanlist_async.ratelimit.shared.remote import RemoteLimits
@@ -43,19 +48,18 @@ class Watcher(Protocol):
         ...
 
 
+@dataclass(eq=False, slots=True)
 class Permit:
     """Permission to send one request. Exactly one of `answered`, `lost` and `unsent` must be called."""
 
-    __slots__ = ("_limiter", "_settle_lease", "lease", "settled", "waited_s")
-
-    def __init__(
-        self, limiter: RateLimiter, lease: Lease, waited_s: float, settle_lease: Callable[..., None]
-    ) -> None:
-        self._limiter = limiter
-        self._settle_lease = settle_lease
-        self.lease = lease
-        self.waited_s = waited_s
-        self.settled = False
+    _limiter: RateLimiter = field(repr=False)
+    lease: Lease
+    waited_s: float
+    _settle_lease: Callable[..., None] = field(repr=False)
+    _route: Route = field(repr=False)
+    _endpoint: Endpoint = field(repr=False)
+    _of_endpoint: Permit | None = field(default=None, repr=False)
+    settled: bool = False
 
     @property
     def key(self) -> str | None:
@@ -63,9 +67,11 @@ class Permit:
         return self.lease.key
 
     @property
-    def is_overdue(self) -> bool:
-        """Whether it is too late to send: others may have the tokens, since no sync renewed the lease."""
-        return self.lease.is_overdue(self._limiter.clock())
+    def is_void(self) -> bool:
+        """Whether it must not be used: a 429 came since it was given, or others may have its tokens."""
+        is_refused = self.lease.taken_at <= self._endpoint.rejected_at
+        is_refused |= self._of_endpoint is not None and self._of_endpoint.is_void
+        return is_refused or self._limiter.store.is_stale(self.lease, self._limiter.clock())
 
     def answered(
         self, at: float, *, rejected: bool = False, asked_s: float | None = None, named: str | None = None
@@ -75,20 +81,33 @@ class Permit:
         A 429 (*rejected*) pauses the buckets for *asked_s* seconds; *named* is the one the body names.
         """
         rejection = Rejection(asked_s, named, self._limiter.rng) if rejected else None
-        self._settle("rejected" if rejected else "answered", at, rejection)
+        self.settle("rejected" if rejected else "answered", at, rejection)
 
     def lost(self) -> None:
         """Note that the attempt ended without an answer, after a byte may have left."""
-        self._settle("lost")
+        self.settle("lost")
 
     def unsent(self) -> None:
         """Note that no byte left."""
-        self._settle("unsent")
+        self.settle("unsent")
 
-    def _settle(self, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None) -> None:
-        if not self.settled:  # the first word counts: callers settle once more in a `finally`
-            self.settled = True
-            self._settle_lease(self.lease, outcome, at, rejection)
+    def settle(self, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None) -> None:
+        """Note the outcome at *at*, by default now; *rejection* is the 429, if it was one."""
+        if self.settled:  # the first word counts: callers settle once more in a `finally`
+            return
+        self.settled = True
+        limiter, endpoint, taken_at = self._limiter, self._endpoint, self.lease.taken_at
+        endpoint.settle(outcome, taken_at)
+        of_endpoint: Rejection | None = None
+        if rejection is not None and rejection.named is None:
+            if self._of_endpoint is not None:
+                of_endpoint, rejection = rejection, None
+            elif limiter.endpoints.is_another_accepted(self._route, endpoint, taken_at):
+                endpoint.reject(limiter.clock() if at is None else at, rejection)
+                rejection = None
+        if self._of_endpoint is not None:
+            self._of_endpoint.settle(outcome, at, of_endpoint)
+        self._settle_lease(self.lease, outcome, at, rejection)
 
 
 class RateLimiter:
@@ -117,17 +136,20 @@ class RateLimiter:
         rng: Random | None = None,
         store: Store | None = None,
     ) -> None:
-        check_function("clock", clock)
         _check(limits, clock, rng)
         optional(check_methods, "store", store, "dispatcher", "settle")
         self.store = MemoryStore(limits or RateLimits()) if store is None else store
         self.limits = self.store.limits
+        self.is_shared = not isinstance(self.store, MemoryStore)
         self.clock = clock
         self.rng = rng or Random()  # noqa: S311  # jitter, not cryptography
+        self.endpoints = Endpoints()
         self.rejections = 0
+        self.is_store_away = False
         self._lock = threading.Lock()
         self._dispatchers: dict[asyncio.AbstractEventLoop, Dispatcher] = {}
         self._watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
+        self.limit_endpoints(lambda limits: RateLimiter(limits, clock=clock, rng=self.rng))
 
     @classmethod
     def sqlite(
@@ -135,24 +157,23 @@ class RateLimiter:
         path: str | PathLike[str],
         limits: RateLimits | None = None,
         *,
-        clock: Clock | None = None,
+        clock: Clock = boot_clock,
         rng: Random | None = None,
     ) -> Self:
         """Share the limits with all processes of this machine that open the file at *path*.
 
         The file is created if it does not exist, readable for its owner alone. It outlives every process, and
-        holds fingerprints of keys, no keys. All that share it must give the same *limits*. It must not be on
-        a network file system. Raises ConfigurationError when it cannot be used.
+        holds fingerprints of keys, no keys. While processes give other *limits*, all keep to the smaller. It
+        must not be on a network file system. Raises ConfigurationError when it cannot be used.
         """
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415  # sqlite3 is not small
         from cleanlist_async.ratelimit.sqlite import LimitsFile  # noqa: PLC0415
 
         _check(limits, clock, rng)
-        clock = clock or _boot_clock()
         backend = LimitsFile(checked_path("path", path), limits or RateLimits(), clock)
         limiter = cls(clock=clock, rng=rng, store=SharedStore(backend, clock))
         backend.reachability.on_change = limiter._notify_watchers
-        return limiter
+        return limiter.limit_endpoints(lambda own: cls.sqlite(path, own, clock=clock, rng=rng))
 
     @classmethod
     def redis(
@@ -162,7 +183,7 @@ class RateLimiter:
         *,
         fail: WhenAway = "closed",
         namespace: str = "cleanlist",
-        clock: Clock | None = None,
+        clock: Clock = boot_clock,
         rng: Random | None = None,
     ) -> Self:
         """Share the limits with all processes, on any machine, that use the Redis at *url*.
@@ -171,16 +192,18 @@ class RateLimiter:
         its own tokens up to its share of the limits (``"local"``). If Redis loses its data, requests
         pause for a lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, not
         the keys; every Redis key begins with *namespace* and expires. All that share it must give the same
-        *limits*, *fail* and *namespace*. Needs the extra ``redis``. Raises ConfigurationError when that is
-        missing or *url* is no address; if Redis refuses the user or a command, every call that waits raises
-        it.
+        *fail* and *namespace*; while they give other *limits*, all keep to the smaller. Needs the extra
+        ``redis``. Raises ConfigurationError when that is missing or *url* is no address; if Redis refuses the
+        user or a command, every call that waits raises it.
         """
         from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
 
         try:
             _check(limits, clock, rng)
-            clock = clock or _boot_clock()
-            return cls._remote(RedisLimits(url, limits or RateLimits(), clock, namespace), fail, rng)
+            backend = RedisLimits(url, limits or RateLimits(), clock, namespace)
+            alike = partial(cls.redis, fail=fail, namespace=namespace, clock=clock, rng=rng)
+            limiter, address = cls._remote(backend, fail, rng), Secret(url)
+            return limiter.limit_endpoints(lambda own: alike(address.reveal(), own))
         finally:
             del url  # it may hold a password, which a traceback that shows local variables must not show
 
@@ -191,17 +214,14 @@ class RateLimiter:
         limits: RateLimits | None = None,
         *,
         fail: WhenAway = "closed",
-        clock: Clock | None = None,
+        clock: Clock = boot_clock,
         rng: Random | None = None,
     ) -> Self:
         """Share the limits with all processes, on any machine, that use the PostgreSQL database at *url*.
 
-        Its two tables, whose names begin with ``cleanlist_``, are made when it is first used. It may be the
-        database of a `Store`, and PgBouncer may lie between. While it is away, requests wait (*fail*
-        is ``"closed"``), or each process goes on with its own tokens up to its share of the limits
-        (``"local"``). It loses nothing when it is restarted; when a standby takes over, requests pause for a
-        lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, not the keys. All
-        that share it must give the same *limits* and *fail*. Needs the extra ``postgres``. Raises
+        As `redis`, but its two tables, whose names begin with ``cleanlist_``, lose nothing in a restart; when
+        a standby takes over, requests pause for a lease and a window, two minutes, and draw no 429. It may be
+        the database of a `Store`, and PgBouncer may lie between. Needs the extra ``postgres``. Raises
         ConfigurationError when that is missing or *url* is no address; if the database refuses the user or a
         statement, every call that waits raises it.
         """
@@ -209,8 +229,10 @@ class RateLimiter:
 
         try:
             _check(limits, clock, rng)
-            clock = clock or _boot_clock()
-            return cls._remote(PostgresLimits(url, limits or RateLimits(), clock), fail, rng)
+            backend = PostgresLimits(url, limits or RateLimits(), clock)
+            alike = partial(cls.postgres, fail=fail, clock=clock, rng=rng)
+            limiter, address = cls._remote(backend, fail, rng), Secret(url)
+            return limiter.limit_endpoints(lambda own: alike(address.reveal(), own))
         finally:
             del url  # as above
 
@@ -225,17 +247,46 @@ class RateLimiter:
         backend.reachability.on_change = limiter._notify_watchers
         return limiter
 
-    async def acquire(self, route: Route, kind: RequestClass, pace: Pace = "auto") -> Permit:
-        """Wait for both tokens of a request of class *kind*.
+    def limit_endpoints(self, open_limiter: Callable[[RateLimits], RateLimiter]) -> Self:
+        """Open a limiter for each endpoint with a limit of its own: it has a bucket for each organization."""
+        self._of_endpoints = {name: open_limiter(own) for name, own in self.limits.of_endpoints().items()}
+        return self
+
+    async def acquire(
+        self, route: Route, kind: RequestClass, pace: Pace = "auto", *, operation: str = ""
+    ) -> Permit:
+        """Wait for both tokens of a request of class *kind*, and for its *operation*'s if that has a limit.
 
         Raises RateLimitError for an interactive call that would have to wait longer than 120 s because
         the server asked for it.
         """
-        started = self.clock()
-        if kind is RequestClass.INTERACTIVE:
-            self.store.note_interactive(route, started)
-        lease = await self._dispatcher().acquire(route, kind, pace)
-        return Permit(self, lease, self.clock() - started, self._settle)
+        started, endpoint = self.clock(), self.endpoints.of(route, operation)
+        of_endpoint: Permit | None = None
+        if (own := self._of_endpoints.get(operation)) is not None:
+            # First, since it is held while the others are waited for, and only its endpoint misses it.
+            of_endpoint = await own.acquire(self._route_of(operation, route.organization), kind, "burst")
+        try:
+            while True:
+                await wait_for(endpoint, kind, self.clock)
+                lease = await self._dispatcher().acquire(route, kind, pace)
+                if endpoint.paused_until <= (now := self.clock()):
+                    return Permit(self, lease, now - started, self._settle, route, endpoint, of_endpoint)
+                self._settle(lease, "unsent")
+        except BaseException:
+            if of_endpoint is not None:
+                of_endpoint.unsent()
+            raise
+
+    def _route_of(self, endpoint: str, organization: str) -> Route:
+        return Route((), f"{self.store.names_of(organization)[0]} {endpoint}")
+
+    def endpoints_of(self, route: Route) -> tuple[BucketState, ...]:
+        """Return the state of the endpoints that are paused, or have limits of their own."""
+        limited = (
+            replace(own.states(self._route_of(name, route.organization))[-1], name=name)
+            for name, own in self._of_endpoints.items()
+        )
+        return (*self.endpoints.paused(route, self.clock()), *limited)
 
     def waiting(self, kind: RequestClass | None = None) -> int:
         """Return how many requests (of one class) wait in this event loop; 0 where none runs."""
@@ -247,6 +298,13 @@ class RateLimiter:
         """Return how many requests of *route* could be sent now."""
         return self.store.available(route, self.clock())
 
+    def openings(self, route: Route, now: float) -> list[float]:
+        """Return when each token of *route* can be taken, in order, if no other is taken before.
+
+        Times of `clock`: *now* for a free token, a window later for one whose request is not answered yet.
+        """
+        return self.store.openings(route, now)
+
     def states(self, route: Route | None = None) -> tuple[BucketState, ...]:
         """Return the state of every bucket; of those of *route*, the organization's comes last."""
         return self.store.states(self.clock(), route)
@@ -254,6 +312,8 @@ class RateLimiter:
     def join(self, organization: str, other: str) -> None:
         """Let two names of one organization share a bucket, as soon as an answer shows that they are one."""
         before = self.store.names_of(organization)
+        for name, own in self._of_endpoints.items():
+            own.join(f"{before[0]} {name}", f"{other} {name}")
         self.store.join(organization, other)
         if self.store.names_of(organization) != before:
             self.wake_all(organization)
@@ -264,6 +324,7 @@ class RateLimiter:
             self._watchers.add(watcher)
 
     def _notify_watchers(self, state: StoreState) -> None:
+        self.is_store_away = state == "lost"
         with self._lock:
             watchers = list(self._watchers)
         for watcher in watchers:
@@ -277,11 +338,8 @@ class RateLimiter:
         """Record the outcome of *lease* at *at* (None for now), and wake the requests that wait."""
         self.rejections += outcome == "rejected"
         self.store.settle(lease, outcome, self.clock() if at is None else at, rejection=rejection)
-        returns_at = -math.inf
-        # An ordinary answer frees its token only a window later; that of a probe may let others go at once.
-        if at is not None and outcome == "answered" and not any(lease.probes):
-            returns_at = at + self.limits.window_s
-        self.wake_all(lease.bucket_name, returns_at)
+        returns_at = -math.inf if at is None or outcome != "answered" else at + self.limits.window_s
+        self.wake_all(lease.buckets[-1].name, returns_at)
 
     def wake_all(self, organization: str, returns_at: float = -math.inf) -> None:
         """Let every event loop dispatch the tokens of *organization*: one returns at *returns_at*."""
@@ -303,13 +361,7 @@ class RateLimiter:
         return dispatcher
 
 
-def _boot_clock() -> Clock:
-    from cleanlist_async.ratelimit.shared.process import boot_clock  # noqa: PLC0415
-
-    return boot_clock
-
-
 def _check(limits: object, clock: object, rng: object) -> None:
     optional(check_instance, "limits", limits, RateLimits)
     optional(check_instance, "rng", rng, Random)
-    optional(check_function, "clock", clock)
+    check_function("clock", clock)

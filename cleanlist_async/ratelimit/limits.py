@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_number, check_whole
+from cleanlist_async.checks import check_choice, check_instance, check_number, check_whole, wrong
 from cleanlist_async.ratelimit.window import Window
 
 
@@ -13,16 +14,25 @@ from cleanlist_async.ratelimit.window import Window
 class RateLimits:
     """Requests per window for an organization and for one key.
 
-    The published limits are 60 and 30 a minute (docs.cleanlist.ai/mcp-api/errors, "Rate limits").
+    The published limits are 60 and 30 a minute (docs.cleanlist.ai/mcp-api/errors, "Rate limits"). ``leave``
+    is the share of each, from 0 to below 1, that is left to programs which do not share the limiter.
     ``margin_s`` is added to each window, ``grace_s`` to that of a request which got no answer; both
     scale down with a window shorter than a minute, such as that of a sandbox. All times are in seconds.
+
+    ``endpoints`` has the requests that single endpoints allow in a window, by the name of the operation on
+    the client: ``{"search.people": 10}``.
     """
 
     org: int = facts.ORGANIZATION_LIMIT
+    """Requests in a window, for all keys of the organization together."""
     key: int = facts.KEY_LIMIT
+    """Requests in a window, for each key."""
     window_s: float = facts.WINDOW_S
+    """The length of the window."""
     margin_s: float = facts.MARGIN_S
     grace_s: float = facts.GRACE_S
+    leave: float = 0.0
+    endpoints: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)  # a dict has no hash
 
     def __post_init__(self) -> None:
         check_whole("org", self.org, "a number of requests", at_least=1)
@@ -30,18 +40,49 @@ class RateLimits:
         check_number("window_s", self.window_s, "a number of seconds", above=0)
         check_number("margin_s", self.margin_s, "a number of seconds", at_least=0)
         check_number("grace_s", self.grace_s, "a number of seconds", at_least=0)
+        check_number("leave", self.leave, "a share", at_least=0)
+        if self.leave >= 1:
+            raise wrong("leave", "a share below 1", self.leave)
+        check_instance("endpoints", self.endpoints, Mapping)
+        for name, limit in self.endpoints.items():
+            check_choice("endpoints", name, facts.ENDPOINTS)
+            check_whole(f"endpoints[{name!r}]", limit, "a number of requests", at_least=1)
+
+    @property
+    def ours(self) -> tuple[int, int]:
+        """The requests of an organization and of one key in a window, without what is left to others."""
+        return max(1, int(self.org * (1 - self.leave))), max(1, int(self.key * (1 - self.leave)))
 
     def per_window(self, keys: int) -> int:
         """Return the requests that a client with *keys* keys (0 for a JWT) may send in a window."""
-        return min(self.org, self.key * keys) if keys else self.org
+        org, key = self.ours
+        return min(org, key * keys) if keys else org
+
+    def strictest(self, other: RateLimits) -> RateLimits:
+        """Return limits that keep to these and to *other*."""
+        (org, key), (other_org, other_key) = self.ours, other.ours
+        return RateLimits(
+            min(org, other_org),
+            min(key, other_key),
+            max(self.window_s, other.window_s),
+            max(self.margin_s, other.margin_s),
+            max(self.grace_s, other.grace_s),
+        )
 
     def organization_window(self) -> Window:
         """Make the bucket of one organization."""
-        return self._window(self.org)
+        return self._window(self.ours[0])
 
     def key_window(self) -> Window:
         """Make the bucket of one key."""
-        return self._window(self.key)
+        return self._window(self.ours[1])
+
+    def of_endpoints(self) -> dict[str, RateLimits]:
+        """Return the limits of each endpoint that has some of its own, by the name of its operation."""
+        return {
+            name.rpartition(".")[2]: replace(self, org=limit, key=limit, leave=0.0, endpoints={})
+            for name, limit in self.endpoints.items()
+        }
 
     def _window(self, limit: int) -> Window:
         scale = min(1.0, self.window_s / facts.WINDOW_S)

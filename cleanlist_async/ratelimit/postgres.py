@@ -129,7 +129,19 @@ class PostgresLimits(RemoteLimits):
 
     async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
         """Return all that is stored, by number, the number of each name, and the time of the server."""
-        work = self._postgres.run(_read_all, self.answer_s)
+        from psycopg.errors import UndefinedTable  # noqa: PLC0415
+
+        async def read(
+            connection: AsyncConnection[Any],
+        ) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+            pools, names = list[tuple[str, str]](), list[tuple[str, str]]()
+            with suppress(UndefinedTable):  # nobody has used it yet
+                pools = await (await connection.execute(_POOLS.encode())).fetchall()
+                names = await (await connection.execute(_NAMES.encode())).fetchall()
+            [(now,)] = await (await connection.execute(_NOW.encode())).fetchall()
+            return {id_: cast("StoredPool", json.loads(state)) for id_, state in pools}, names, now
+
+        work = self._postgres.run(lambda ours, until: ours.begin(read, until), self.answer_s)
         return await self.reach(work, BackendUnavailableError)
 
     async def _change(
@@ -186,21 +198,3 @@ class PostgresLimits(RemoteLimits):
             self.server(timeline, now, started_at=float("-inf")),
             sent,
         )
-
-
-async def _read_all(
-    ours: PostgresConnection, until: float
-) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
-    from psycopg.errors import UndefinedTable  # noqa: PLC0415
-
-    async def read(
-        connection: AsyncConnection[Any],
-    ) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
-        pools, names = list[tuple[str, str]](), list[tuple[str, str]]()
-        with suppress(UndefinedTable):  # nobody has used it yet
-            pools = await (await connection.execute(_POOLS.encode())).fetchall()
-            names = await (await connection.execute(_NAMES.encode())).fetchall()
-        [(now,)] = await (await connection.execute(_NOW.encode())).fetchall()
-        return {id_: cast("StoredPool", json.loads(state)) for id_, state in pools}, names, now
-
-    return await ours.begin(read, until)

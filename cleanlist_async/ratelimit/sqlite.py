@@ -28,7 +28,7 @@ from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import PoolState, SyncAnswer, SyncRequest
 from cleanlist_async.ratelimit.shared.lease import poll_s
 from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
-from cleanlist_async.ratelimit.shared.pool import Pool, plain_limits
+from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
 from cleanlist_async.ratelimit.shared.reachability import Reachability
 from cleanlist_async.storage.sqlite_file import SharedFile, may_pass
@@ -115,7 +115,7 @@ class LimitsFile:
             names = rows.execute("SELECT name, pool FROM names").fetchall()
         self._file.close()
         with self._damage_explained():
-            return named_pools({number: _read(state) for number, state in states}, names)
+            return named_pools({number: json.loads(state) for number, state in states}, names)
 
     def reset(self) -> None:
         """Forget all pools: every token is free at once, whatever is on its way to the server."""
@@ -134,7 +134,8 @@ class LimitsFile:
             number, *others = numbers
             pool = self._load(rows, number)
         else:
-            number, others, pool = _add(rows, Pool(self.limits).state()), [], Pool(self.limits)
+            pool, others = Pool(self.limits), []
+            number = cast("int", rows.execute("INSERT INTO pools (state) VALUES ('')").lastrowid)
         for other in others:
             pool.absorb(self._load(rows, other))
             rows.execute("UPDATE names SET pool = ? WHERE pool = ?", (number, other))
@@ -146,20 +147,10 @@ class LimitsFile:
     def _load(self, rows: sqlite3.Connection, number: int) -> Pool:
         state = rows.execute("SELECT state FROM pools WHERE id = ?", (number,)).fetchone()
         with self._damage_explained():
-            pool = Pool.of(_read(state[0]))
-        if plain_limits(pool.limits) == plain_limits(self.limits):
-            return pool
-        # Other limits may take over as soon as nothing is out under the old ones.
+            pool = Pool.of(json.loads(state[0]))
         pool.advance_to(self.clock(), clock_began_at=0.0)
-        pool.expire_dead(has_ended)
-        if pool.is_untouched():
-            return Pool(self.limits)
-        _save(rows, number, pool.state())
-        rows.execute("COMMIT")  # so that expired leases stay expired, and the file is free a window later
-        raise ConfigurationError(
-            f"{self._file.path.name} is in use under other rate limits.",
-            fix="Give all processes that share a file the same rate limits.",
-        )
+        pool.agree(self.limits)
+        return pool
 
     @contextmanager
     def _damage_explained(self) -> Generator[None]:
@@ -177,18 +168,6 @@ def _pool_of(rows: sqlite3.Connection, name: str) -> int | None:
     return None if found is None else cast("int", found[0])
 
 
-def _add(rows: sqlite3.Connection, state: PoolState) -> int:
-    cursor = rows.execute("INSERT INTO pools (state) VALUES (?)", (_written(state),))
-    return cast("int", cursor.lastrowid)
-
-
 def _save(rows: sqlite3.Connection, number: int, state: PoolState) -> None:
-    rows.execute("UPDATE pools SET state = ? WHERE id = ?", (_written(state), number))
-
-
-def _written(state: PoolState) -> str:
-    return json.dumps(state, separators=(",", ":"))
-
-
-def _read(text: str) -> PoolState:
-    return cast("PoolState", json.loads(text))
+    text = json.dumps(state, separators=(",", ":"))
+    rows.execute("UPDATE pools SET state = ? WHERE id = ?", (text, number))

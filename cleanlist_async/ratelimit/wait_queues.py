@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import operator
+import math
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
+
+import anyio
 
 from cleanlist_async.ratelimit.buckets import Lease, Route
+from cleanlist_async.ratelimit.shaper import Shaper
 
 Pace: TypeAlias = Literal["auto", "burst", "smooth"]
 
@@ -18,42 +22,49 @@ class RequestClass(Enum):
     """The purpose of a request. The value is its handicap, in windows.
 
     The rank is the time of arrival plus the handicap, so later arrivals rank behind and nothing starves.
+    Interactive calls have an order of their own, before or after all others (see `Bucket`).
     """
 
     INTERACTIVE = 0
     SUBMIT = 1
     STATUS = 2
 
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it is no interactive call's."""
+        return self is not RequestClass.INTERACTIVE
+
 
 _Queue: TypeAlias = "OrderedDict[Waiter, None]"
 _QueueKey: TypeAlias = tuple[tuple[str, ...], RequestClass, Pace]
 
 
+@dataclass(eq=False, slots=True)
 class Waiter:
-    """One request that waits for its tokens."""
+    """One request that waits. Its future gives its tokens, or a shaper whose next turn it is to wait for."""
 
-    __slots__ = ("future", "kind", "pace", "queue", "rank", "route", "shaped")
+    future: asyncio.Future[Lease | Shaper]
+    route: Route
+    kind: RequestClass
+    pace: Pace = "auto"
+    rank: float = 0.0
+    gives_up_at: float = math.inf
+    awaits: Shaper | None = None
+    turn: anyio.CancelScope | None = None  # in which it waits for that
+    queue: _Queue = field(init=False)
 
-    def __init__(
-        self, future: asyncio.Future[Lease], route: Route, kind: RequestClass, pace: Pace = "auto"
-    ) -> None:
-        self.future = future
-        self.route = route
-        self.kind = kind
-        self.pace: Pace = pace
-        self.queue: _Queue
-        self.rank = 0.0
-        self.shaped = False
+    def await_no_turn(self) -> None:
+        """Let another request wait for the turn."""
+        if self.awaits is not None:
+            self.awaits.is_awaited, self.awaits = False, None
 
     def granted(self) -> Lease | None:
         """Return the tokens that were charged for this waiter, if any were."""
         # `exception` raises CancelledError on a cancelled future, so that comes first.
         if not self.future.done() or self.future.cancelled() or self.future.exception() is not None:
             return None
-        return self.future.result()
-
-
-_by_rank: Final = operator.attrgetter("rank")
+        given = self.future.result()
+        return given if isinstance(given, Lease) else None
 
 
 class WaitQueues:
@@ -84,25 +95,24 @@ class WaitQueues:
     def leave(self, waiter: Waiter) -> None:
         """Remove *waiter* from its queue, if it is in it."""
         if waiter in waiter.queue:
+            waiter.await_no_turn()  # so that the next in line can
+            if waiter.turn is not None:
+                waiter.turn.cancel()
             del waiter.queue[waiter]
             self._counts[waiter.kind] -= 1
             if not waiter.queue:
                 self._close_queue(waiter)
 
-    def leave_all(self, waiter: Waiter) -> list[Waiter]:
-        """Empty the queue that *waiter* heads, and return its waiters."""
-        left = list(waiter.queue)
-        waiter.queue.clear()
-        self._counts[waiter.kind] -= len(left)
-        self._close_queue(waiter)
-        return [one for one in left if not one.future.done()]
+    def all_behind(self, head: Waiter) -> list[Waiter]:
+        """Return all that wait in the queue of *head*, itself first."""
+        return [waiter for waiter in head.queue if not waiter.future.done()]
 
     def heads(self, names: Iterable[str]) -> list[Waiter]:
         """Return the first of each queue of the organization with these *names*, best rank first."""
         firsts: list[Waiter] = []
         for name in names:
             # A copy, since `leave` closes queues that become empty.
-            for queue in list(self._queues.get(name, _NO_QUEUES).values()):
+            for queue in list(self._queues.get(name, {}).values()):
                 first = next(iter(queue), None)
                 while first is not None and first.future.done():
                     self.leave(first)  # it was cancelled, and its own task has not run yet
@@ -110,16 +120,12 @@ class WaitQueues:
                 if first is not None:
                     firsts.append(first)
         if len(firsts) > 1:
-            firsts.sort(key=_by_rank)
+            firsts.sort(key=lambda first: first.rank)
         return firsts
 
     def is_head(self, waiter: Waiter) -> bool:
         """Whether *waiter* is the first of its queue."""
         return next(iter(waiter.queue), None) is waiter
-
-    def is_alone(self, waiter: Waiter) -> bool:
-        """Whether *waiter* is the only one in its queue."""
-        return len(waiter.queue) == 1
 
     def _enter(self, waiter: Waiter) -> None:
         queues = self._queues.setdefault(waiter.route.organization, {})
@@ -133,6 +139,3 @@ class WaitQueues:
         del queues[waiter.route.keys, waiter.kind, waiter.pace]
         if not queues:
             del self._queues[waiter.route.organization]
-
-
-_NO_QUEUES: Final[dict[_QueueKey, _Queue]] = {}

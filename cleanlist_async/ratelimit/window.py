@@ -5,260 +5,238 @@ server counted the request no later than it answered, so any two requests that u
 reached the server at least one window apart: at most `limit` arrivals fall into any window, whether it
 slides, is aligned to the clock, or is a token bucket that starts full.
 
-That holds against the published limits, when all traffic of the key and the organization shares the
-bucket. For a server that is stricter, or traffic that is not ours, there are `pause` and `shrink`.
+A token whose request got no answer comes back a grace later still, for the request may yet arrive. The proof
+fails where the network holds back such a request for longer than the grace, and where a transport sends a
+request again by itself. It is about the published limits, and traffic that is all ours: for a server that is
+stricter, and for strangers, there is `reject`.
 """
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import math
 from typing import Final, Literal, NotRequired, TypeAlias, TypedDict
 
 from cleanlist_async import facts
+from cleanlist_async.ratelimit.allowance import Allowance
 
-_UNTIL_ANSWER: Final = math.inf
-_NEVER: Final = -math.inf
+_ARRIVES_WITHIN_S: Final = 1.0
+"""A learned limit takes a request to have arrived after so many seconds at the latest."""
+
+_MOST_OPENINGS: Final = 1_000
+"""Limits may be far greater than what any schedule looks at."""
 
 Outcome: TypeAlias = Literal["answered", "rejected", "lost", "unsent"]
 """How a request ended: with an answer other than a 429, with a 429, without one, or with no byte sent."""
 
 
 class WindowState(TypedDict):
-    """A window as plain data, for stores that several processes share. Absent moments never came."""
+    """A window as plain data, for stores that several processes share."""
 
     in_flight: int
     returning: list[float]
-    capacity: float
-    burst_spent: bool
-    tried: int
-    probing: int
-    shrunk_at: NotRequired[float]
+    allowance: NotRequired[dict[str, float]]
     paused_until: NotRequired[float]
-    smooth_until: NotRequired[float]
+    sent: NotRequired[list[float]]
 
 
 class Window:
-    """Tokens of one bucket: free, in flight, or waiting to return."""
+    """Tokens of one bucket: free, `in_flight`, or waiting to return; before `paused_until`, none is free.
+
+    While `allowance` is less than the published limit, no more than that are `sent` in any window besides.
+    """
 
     __slots__ = (
-        "_burst_spent",
-        "_capacity",
-        "_in_flight",
-        "_probing",
         "_returning",
-        "_shrunk_at",
-        "_tried",
+        "allowance",
         "grace_s",
-        "limit",
+        "in_flight",
         "margin_s",
         "paused_until",
-        "smooth_until",
+        "sent",
         "window_s",
     )
 
     def __init__(self, limit: int, window_s: float, margin_s: float = 0.0, grace_s: float = 0.0) -> None:
-        self.limit = limit
+        self.allowance = Allowance(limit, window_s)
         self.window_s = window_s
         self.margin_s = margin_s
         self.grace_s = grace_s
-        self.paused_until = _NEVER
-        self.smooth_until = _NEVER
-        self._in_flight = 0
+        self.paused_until = -math.inf
+        self.in_flight = 0
         self._returning: list[float] = []
-        self._capacity = float(limit)
-        self._shrunk_at = _NEVER
-        self._burst_spent = False
-        self._tried = 0
-        self._probing = 0
+        self.sent: list[float] = []
+
+    def adopt(self, other: Window) -> None:
+        """Keep to the limit and the times of *other* from now on; what was sent still counts."""
+        self.allowance.limit, self.allowance.window_s = other.limit, other.window_s
+        self.window_s, self.margin_s, self.grace_s = other.window_s, other.margin_s, other.grace_s
 
     # -- what is free --------------------------------------------------------------------------
 
     def available(self, now: float) -> int:
         """Return how many tokens can be taken at *now*."""
-        if self._returning and self._returning[0] <= now:
-            self._collect(now)
+        self._collect(now)
         if now < self.paused_until:
             return 0
-        free = max(0, self._free(now))
-        return min(free, self._probes_allowed) if self._must_probe else free
+        free = self.limit - self.in_flight - len(self._returning)
+        if now < self.allowance.full_at:
+            free = min(free, self.tokens(now) - self._sent_lately(now))
+        return max(0, free)
 
     def opens_at(self, now: float, keep: int = 0, ahead: int = 0) -> float:
         """Return when more than *keep* tokens are free, after *ahead* others have taken one each.
 
         Infinity when only an answer can free them.
         """
-        needed = 1 + ahead
-        if keep:
-            needed += self.kept(keep, now)
-        if self.available(now) >= needed:
-            return now
-        if self._must_probe and needed > self._probes_allowed:
-            if ahead or self._in_flight:
-                return _UNTIL_ANSWER
-            return max(*self._returning, self.paused_until)  # once all are back, the burst is over
-        # Two things bring tokens: those that return, and the capacity that grows back after a 429. Any split
-        # between them will do, and the earliest counts.
-        missing = needed - self._free(now)
-        growable = min(missing, self.limit - int(self.capacity(now)))
-        opens = min(self._opens_with(grown, missing, now) for grown in range(max(growable, 0) + 1))
+        if self._returning and self._returning[0] <= now:
+            self._collect(now)
+        needed = self.in_flight + len(self._returning) + 1 + ahead + keep
+        missing = needed - self.limit
+        opens = self._nth_return(missing) if missing > 0 else now
+        if now < self.allowance.full_at:
+            opens = max(opens, self._allowed_at(now, ahead + keep))
         return max(opens, self.paused_until)
 
-    def capacity(self, now: float) -> float:
-        """Return the limit in use: less than `limit` for a while after a 429."""
-        if self._capacity >= self.limit:
-            return float(self.limit)
-        return min(float(self.limit), self._capacity + (now - self._shrunk_at) / self.window_s)
+    def openings(self, now: float) -> list[float]:
+        """Return when each token can be taken, in order, if no other is taken before; of 1,000 at most."""
+        free = self.available(now)
+        if free >= _MOST_OPENINGS:
+            return [now] * _MOST_OPENINGS
+        times = [now] * free + heapq.nsmallest(_MOST_OPENINGS - free, self._returning)
+        times += [now + self.window_s] * min(self.in_flight, _MOST_OPENINGS - len(times))
+        return [max(time, self.paused_until) for time in times] if now < self.paused_until else times
 
-    def kept(self, keep: int, now: float) -> int:
-        """Return how many of *keep* tokens are kept: of a small limit, no more than a quarter."""
-        return min(keep, int(self.capacity(now)) // 4)
+    def tokens(self, now: float) -> int:
+        """Return how many requests may be sent in a window at *now*."""
+        allowance = self.allowance
+        return allowance.limit if allowance.rejected_at == -math.inf else allowance.tokens(now)
 
     @property
-    def in_flight(self) -> int:
-        """Tokens whose request has not been answered yet."""
-        return self._in_flight
+    def limit(self) -> int:
+        """Requests in a window by what is published."""
+        return self.allowance.limit
 
     def is_untouched(self, now: float) -> bool:
         """Whether every token has returned, so that forgetting this bucket loses nothing."""
         self._collect(now)
-        return not self._in_flight and not self._returning and now >= self.paused_until
+        if is_untouched := not self._out and now >= self.paused_until:
+            self.allowance.forget(now)
+        return is_untouched
 
     # -- what happens to a token ---------------------------------------------------------------
 
-    def take(self, now: float) -> bool:
-        """Take one token. Return whether its request is a probe, whose answer others wait for.
+    def take(self, now: float) -> None:
+        """Take one token."""
+        self.allowance.note_sent(now, is_only=not self._out)
+        del self.sent[: len(self.sent) - self._sent_lately(now)]
+        self.sent.append(now)
+        self.in_flight += 1
 
-        The tokens that return after a burst are spent one, then two, and never more than four at a time: a
-        server that is stricter than published then answers a few 429s, not a whole burst of them.
+    def settle(self, outcome: Outcome, at: float, taken_at: float) -> None:
+        """Let a token that was taken at *taken_at* return according to the outcome of its request at *at*.
+
+        After an answer it returns one window later; if the request is lost, a grace later still. If it was
+        refused or not sent, the token is free at once.
         """
-        is_probe = self._must_probe
-        self._in_flight += 1
-        self._probing += is_probe
-        if not self._burst_spent and self._free(now) <= 0:
-            self._burst_spent = True
-        return is_probe
-
-    def settle(self, outcome: Outcome, at: float, *, probe: bool = False) -> None:
-        """Let a token return according to the outcome of its request at *at*.
-
-        After an answer, also a 429, it returns one window later. If the request is lost, it returns a grace
-        later still, for the request may yet arrive. If it was not sent, the token is free at once.
-        """
-        self._in_flight -= 1
-        self._probing -= probe
-        if outcome != "unsent":
+        self.in_flight -= 1
+        if outcome == "unsent":
+            self.allowance.note_not_accepted()
+            self._uncount(taken_at)
+        elif outcome != "rejected":
             grace_s = self.grace_s if outcome == "lost" else 0.0
             heapq.heappush(self._returning, at + grace_s + self.window_s + self.margin_s)
-        self._forget_burst()
-        if outcome == "unsent" and not probe:
-            self._burst_spent = self._tried > 0  # a token is left, so the burst is not spent after all
-        elif outcome not in {"unsent", "lost"}:  # only an answer shows how strict the server is
-            self._tried += probe
 
-    # -- what the server says ------------------------------------------------------------------
+    def reject(self, at: float, pause_s: float, *, taken_at: float, asked_s: float | None) -> None:
+        """Pause for *pause_s* seconds after a 429 at *at*, and learn from it.
+
+        *asked_s* is what the server said, *taken_at* when the request got its token: one that left before the
+        last pause says nothing new. If the server counts what it refuses, so do we.
+        """
+        counted = self.allowance.counts_refused
+        if taken_at >= self.allowance.cycle_at:
+            recent = self._sent_lately(at) - 1
+            self.allowance.learn(at, asked_s, is_first=at >= self.paused_until, recent=recent)
+        if not self.allowance.counts_refused:
+            self._uncount(taken_at)
+        elif not counted:  # it shows only now: the one before was counted as well
+            bisect.insort(self.sent, taken_at)
+        self.pause(at + pause_s)
+
+    # -- what else may happen ------------------------------------------------------------------
 
     def pause(self, until: float) -> None:
         """Give out nothing before *until*."""
         self.paused_until = max(self.paused_until, until)
 
-    def shrink(self, now: float) -> None:
-        """Use less of the limit for a while: a 429 shows that other programs share it."""
-        self.smooth_until = max(self.smooth_until, now + facts.SMOOTH_AFTER_429_S)
-        if now - self._shrunk_at < self.window_s:  # the 429s of one burst have one cause
-            return
-        smallest = min(facts.SMALLEST_LIMIT, self.limit)
-        self._capacity = max(smallest, math.floor(self.capacity(now) * facts.SHRINK_FACTOR))
-        self._shrunk_at = now
-
     def hold_back(self, now: float, until: float) -> None:
         """Withhold all tokens that are free at *now* until *until*: others may have used them."""
         self._collect(now)
-        for _ in range(self._free(now)):
+        for _ in range(self.limit - self._out):
             heapq.heappush(self._returning, until)
 
     def absorb(self, other: Window) -> None:
         """Take over the tokens that *other* has out, when two buckets turn out to be one."""
         # More may be out now than the limit; `available` is 0 until enough have returned.
-        self._in_flight += other._in_flight
+        self.in_flight += other.in_flight
         self._returning = [*self._returning, *other._returning]
         heapq.heapify(self._returning)
         self.pause(other.paused_until)
-        self.smooth_until = max(self.smooth_until, other.smooth_until)
-        self._burst_spent = self._burst_spent or other._burst_spent
-        self._tried = max(self._tried, other._tried)
-        self._probing += other._probing
-        if other._shrunk_at > self._shrunk_at:
-            self._capacity, self._shrunk_at = other._capacity, other._shrunk_at
-
-    def shift(self, by_s: float) -> None:
-        """Convert every moment to a clock that is *by_s* ahead of the present one."""
-        self.restore(self.state(), by_s)
+        self.allowance.absorb(other.allowance)
+        self.sent = sorted([*self.sent, *other.sent])
 
     # -- as plain data -------------------------------------------------------------------------
 
     def state(self) -> WindowState:
         """Return everything but the limits."""
         state = WindowState(
-            in_flight=self._in_flight,
-            returning=sorted(self._returning),
-            capacity=self._capacity,
-            burst_spent=self._burst_spent,
-            tried=self._tried,
-            probing=self._probing,
+            in_flight=self.in_flight, returning=sorted(self._returning), allowance=self.allowance.state()
         )
-        if self._shrunk_at > _NEVER:
-            state["shrunk_at"] = self._shrunk_at
-        if self.paused_until > _NEVER:
+        if self.paused_until > -math.inf:
             state["paused_until"] = self.paused_until
-        if self.smooth_until > _NEVER:
-            state["smooth_until"] = self.smooth_until
+        if self.allowance.rejected_at > -math.inf:
+            state["sent"] = self.sent
         return state
 
     def restore(self, state: WindowState, shift_s: float = 0.0) -> None:
         """Take over *state*, whose clock is *shift_s* behind ours."""
-        self._in_flight = state["in_flight"]
+        self.in_flight = state["in_flight"]
         self._returning = [at + shift_s for at in state["returning"]]
-        self._capacity = state["capacity"]
-        self._burst_spent = state["burst_spent"]
-        self._tried = state["tried"]
-        self._probing = state["probing"]
-        self._shrunk_at = state.get("shrunk_at", _NEVER) + shift_s
-        self.paused_until = state.get("paused_until", _NEVER) + shift_s
-        self.smooth_until = state.get("smooth_until", _NEVER) + shift_s
+        self.allowance.restore(state.get("allowance", {}), shift_s)
+        self.paused_until = state.get("paused_until", -math.inf) + shift_s
+        self.sent = [at + shift_s for at in state.get("sent", ())]
 
     # -- inside --------------------------------------------------------------------------------
 
     @property
-    def _must_probe(self) -> bool:
-        return self._burst_spent and self._tried < self.limit
+    def _out(self) -> int:
+        return self.in_flight + len(self._returning)
 
     @property
-    def _probes_allowed(self) -> int:
-        return min(self._tried + 1, facts.PROBES_AT_ONCE) - self._probing
+    def _counted_s(self) -> float:
+        return self.window_s + min(_ARRIVES_WITHIN_S, self.window_s / facts.WINDOW_S)
 
-    def _free(self, now: float) -> int:
-        limit = self.limit if self._capacity >= self.limit else int(self.capacity(now))
-        return limit - self._in_flight - len(self._returning)
+    def _sent_lately(self, now: float) -> int:
+        return len(self.sent) - bisect.bisect_right(self.sent, now - self._counted_s)
+
+    def _uncount(self, taken_at: float) -> None:
+        if taken_at in self.sent:
+            self.sent.remove(taken_at)
+
+    def _allowed_at(self, now: float, ahead: int) -> float:
+        full_at = self.allowance.full_at
+        if (place := self.tokens(now) - ahead) > len(self.sent):
+            return now
+        if place <= 0:
+            return full_at
+        return min(full_at, self.sent[-place] + self._counted_s)
 
     def _collect(self, now: float) -> None:
         while self._returning and self._returning[0] <= now:
             heapq.heappop(self._returning)
-        self._forget_burst()
-
-    def _forget_burst(self) -> None:
-        if not self._returning and not self._in_flight:
-            self._burst_spent, self._tried = False, 0
-
-    def _opens_with(self, grown: int, missing: int, now: float) -> float:
-        """Return when *missing* tokens are free, if *grown* of them come from the capacity growing back."""
-        returned = self._nth_return(missing - grown) if missing > grown else now
-        if not grown:
-            return returned
-        capacity = self.capacity(now)
-        return max(returned, now + (int(capacity) + grown - capacity) * self.window_s)
 
     def _nth_return(self, count: int) -> float:
         if count > len(self._returning):
-            return _UNTIL_ANSWER
+            return math.inf
         return self._returning[0] if count == 1 else heapq.nsmallest(count, self._returning)[-1]

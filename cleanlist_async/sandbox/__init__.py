@@ -5,7 +5,10 @@ Written apart from the client and its rate limiter, so that one misunderstanding
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from cleanlist_async.checks import with_extras
 
 from .faults import Fault
 from .ledger import AcceptedContact, ChargeRecord, DeliveryRecord, Ledger, RequestRecord
@@ -14,6 +17,7 @@ from .people import Expected, Person, expected
 
 if TYPE_CHECKING:
     from .server import Sandbox
+    from .threaded import ThreadedSandbox
 
 __all__ = [
     "AcceptedContact",
@@ -30,22 +34,26 @@ __all__ = [
     "RequestRecord",
     "Sandbox",
     "Shape",
+    "ThreadedSandbox",
     "Tier",
     "expected",
 ]
 
 
+_SERVERS: Final = {"Sandbox": ".server", "ThreadedSandbox": ".threaded"}
+
+
 def __getattr__(name: str) -> object:
     # Only the server needs two more packages: `cleanlist_async.testing` uses the limits without them.
-    if name != "Sandbox":
+    if name not in _SERVERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from .server import Sandbox  # noqa: PLC0415
+        server: object = getattr(import_module(_SERVERS[name], __name__), name)
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
             raise
         raise ModuleNotFoundError(
-            "the sandbox needs two more packages: pip install 'cleanlist-async[sandbox]'", name=missing.name
+            f"the sandbox needs two more packages: {with_extras('sandbox')}.", name=missing.name
         ) from missing
-    globals()[name] = Sandbox
-    return Sandbox
+    globals()[name] = server
+    return server

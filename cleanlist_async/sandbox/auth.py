@@ -53,11 +53,8 @@ class Keyring:
     def identify(self, authorization: str | None) -> Caller:
         """Return the sender of this ``Authorization`` header.
 
-        Raises
-        ------
-        RefusedError
-            401 for a missing, malformed, unknown or revoked credential; 403 for a plan without API access.
-
+        Raises RefusedError 401 for a missing, malformed, unknown or revoked credential; 403 for
+        a plan without API access.
         """
         # X-API-Key and basic auth are refused as well; the word Bearer and one space are required.
         if authorization is None or not authorization.startswith(SCHEME):

@@ -32,6 +32,7 @@ class Fault:
     times: Annotated[float, Field(ge=0)] = 1
     """How many requests; ``math.inf`` for all from the nth on."""
     when: Literal["before", "after"] = "before"
+    """Whether it strikes before or after the operation."""
     status: Annotated[int, Field(ge=100, le=999)] | None = None
     """Answer with this status; without ``body``, in the documented words for it."""
     body: object = None

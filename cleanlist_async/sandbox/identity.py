@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from cleanlist_async.contacts.contact import API_FIELDS, Contact
+from cleanlist_async.contacts.contact import API_FIELDS, Contact, ContactDict
 
-ContactLike: TypeAlias = Contact | Mapping[str, object]
+ContactLike: TypeAlias = Contact | ContactDict | Mapping[str, object]
 Identity: TypeAlias = tuple[str, ...]
 """The values of ``API_FIELDS``, in that order, without surrounding blanks; "" for an absent one."""
 

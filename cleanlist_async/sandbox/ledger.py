@@ -24,8 +24,11 @@ class RequestRecord:
     at: float
     """Seconds on the sandbox's clock."""
     method: str
+    """The HTTP method."""
     path: str
+    """The path, without the query."""
     query: str
+    """The query, as it was sent."""
     key_id: str | None = None
     """Name of the credential; None where it was not accepted."""
     admitted: bool = False
@@ -39,13 +42,19 @@ class AcceptedContact:
     """One contact of an accepted submit, or one lead of an accepted modern enrichment."""
 
     workflow_id: str
+    """The workflow that it is in."""
     task_id: str
+    """Its id in that."""
     index: int
     """Position in its request."""
     contact: Contact
+    """Its fields, exactly as sent."""
     enrichment_type: str
+    """What is looked for."""
     accepted_at: float
+    """Seconds on the sandbox's clock."""
     credits: float = 0.0
+    """What it cost so far."""
     charged_at: float | None = None
     """When it finished; None before. ``credits`` may be 0 even then."""
 
@@ -62,6 +71,7 @@ class ChargeRecord:
     tool: str
     """What they were taken for: ``enrich_bulk`` of the Public API, or the tool's name in an estimate."""
     credits: float
+    """How many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +79,15 @@ class DeliveryRecord:
     """One attempt to deliver a webhook."""
 
     workflow_id: str
+    """The workflow that it reports."""
     attempt: int
+    """Which attempt it was, from 1."""
     delivered: bool
+    """Whether the receiver answered 2xx."""
     response_code: int | None
+    """The status that it answered with; None for no answer."""
     error_message: str | None
+    """Why it failed, if it did."""
     attempted_at: str
     """UTC, ISO 8601."""
 
@@ -82,9 +97,13 @@ class Ledger:
     """Everything that happened; the lists are live, in order of time."""
 
     requests: list[RequestRecord] = field(default_factory=list[RequestRecord])
+    """Every request that arrived."""
     contacts: list[AcceptedContact] = field(default_factory=list[AcceptedContact])
+    """Every contact that was accepted."""
     charges: list[ChargeRecord] = field(default_factory=list[ChargeRecord])
+    """Every time that credits were taken."""
     deliveries: list[DeliveryRecord] = field(default_factory=list[DeliveryRecord])
+    """Every attempt to deliver a webhook."""
     on_read: Callable[[], None] = field(default=lambda: None, repr=False)
     """Brings the charges up to the clock."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, InstanceOf
 
 from cleanlist_async.errors import ConfigurationError
 
@@ -37,9 +37,11 @@ class Shape:
     row: Literal["flat", "nested"] = "flat"
     """``primary_email`` and the like beside the task id, or under ``result``."""
     results_key: Literal["results", "tasks", "data"] = "results"
+    """The name under which the rows are."""
     echo_input: bool = True
     """Nested rows carry the contact as it was sent, under ``input``."""
     carry_linkedin: bool = True
+    """Rows carry the address of the person's LinkedIn profile."""
     carry_names: bool = True
     """Rows carry the ``prospect`` names and the ``company`` block."""
     shuffle_ids: bool = False
@@ -55,6 +57,7 @@ class Shape:
     no_rows: bool = False
     """The workflow answer carries counts only."""
     row_success_word: Literal["completed", "success"] = "completed"
+    """Status of a row for which something was found."""
     row_miss_word: Text = "failed"
     """Status of a row for which nothing was found."""
     unfinished_rows: Share = 0.0
@@ -82,24 +85,34 @@ class Options:
     """
 
     host: Text = "127.0.0.1"
+    """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """0 lets the system choose a free one."""
     api_keys: Sequence[Text] = ("clapi_sandbox_0123456789abcdef",)
-    """Keys of the one organization there is."""
+    """Keys of the organization."""
     no_api_keys: Sequence[Text] = ()
     """Keys of a plan without API access: answered 403."""
     jwts: Sequence[Text] = ()
     """Session tokens that are accepted; they pass the organization's limit only."""
     organization_id: Text = "org_sandbox"
+    """What the server calls the organization."""
+    organizations: Sequence[InstanceOf[Options]] = ()
+    """Other organizations on the same server: each a :class:`Sandbox` that is not started, with keys,
+    credits, limits, faults and a ledger of its own."""
     credits: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1_000_000.0
+    """The balance at the start."""
     window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    """The window of the limits, in seconds."""
     org_limit: Positive = 60
+    """Requests in a window, for all keys together."""
     key_limit: Positive = 30
+    """Requests in a window, for each key."""
     limiter: LimiterKind = "sliding"
+    """How requests are counted; ``off`` counts none."""
     count_rejected: bool = False
     """A request answered 429 uses up the limit like any other."""
     limit_429: Envelope = "error"
-    """``error`` names the wait, in the body and in ``Retry-After``; ``detail`` names none."""
+    """Form of a 429: ``error`` names the wait, in the body and in ``Retry-After``; ``detail`` names none."""
     envelope: Envelope = "detail"
     """Form of every other error of the Public API. The modern surface always answers ``error``."""
     modern_validation: Envelope = "detail"
@@ -111,22 +124,29 @@ class Options:
     quote_ttl_s: Length = 300.0
     """How long a quote is good; the documentation says five minutes."""
     tier: Tier = "pro"
+    """The plan that ``whoami`` names; every plan may do the same."""
     workflow_s: Seconds = 2.0
+    """How long a workflow takes."""
     latency_s: Seconds = 0.0
     """Time between arrival (which the limiter sees) and the operation."""
     keep_alive_s: Count = 75
     """An idle connection is closed after so long."""
     hit_rate: Share = 0.7
-    """Share of e-mails found, and share of phones found."""
+    """Share of e-mails found, and share of phones found, 0..1; with 0 every contact is ``not_found``."""
     half_full_price: HalfFullPrice = "each"
     """Price of a ``full`` result with one half found: 1 or 10, or 11 (not documented)."""
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
+    """Decides all that is drawn: findings, delays, disturbances. The same one draws the same again."""
     shape: Shape = field(default_factory=Shape)
+    """How answers look, and what is disturbed in them: see :class:`Shape`."""
     webhook_backoff_s: Sequence[Length] = (1, 2, 4, 8, 16)
     """One attempt for each number, which is the wait after it; the last wait is not waited."""
     webhook_timeout_s: Length = 10.0
+    """How long a receiver of webhooks may take."""
     faults: Sequence[Fault] = ()
+    """Disturbances from the start; `add_fault` adds others."""
     clock: Clock = time.monotonic
+    """The clock of the server, in seconds."""
 
     def __post_init__(self) -> None:
         """Refuse what could not work. Raises ConfigurationError."""

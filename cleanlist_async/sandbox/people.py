@@ -30,10 +30,15 @@ class Person(NamedTuple):
     """Name, profile and employer of a contact; what the contact lacks is invented."""
 
     first_name: str
+    """The first name."""
     last_name: str
+    """The last name."""
     linkedin_url: str
+    """The address of the LinkedIn profile."""
     company_name: str
+    """The name of the employer."""
     company_domain: str
+    """The domain of the employer's web site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,17 @@ class Expected:
     """What the sandbox answers for a contact, and what it charges (credits)."""
 
     person: Person
+    """Who was found."""
     successful: bool
+    """Whether anything was found."""
     email: str | None
+    """The e-mail address, if one was found."""
     email_status: str | None
+    """How certain the server is of it."""
     phones: tuple[str, ...]
+    """The phone numbers that were found."""
     credits: float
+    """What it costs."""
 
 
 class Dice(NamedTuple):

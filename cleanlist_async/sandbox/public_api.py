@@ -1,4 +1,4 @@
-"""The five operations of the Public API (docs.cleanlist.ai/api-reference)."""
+"""The operations of the Public API, as the sandbox answers them (docs.cleanlist.ai/api-reference)."""
 
 from __future__ import annotations
 

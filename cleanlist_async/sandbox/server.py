@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self, Unpack
 
 import anyio
 from starlette.routing import Route
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import DEFAULT_BASE_URL
 
 from . import answers
@@ -25,6 +26,7 @@ from .ledger import Ledger
 from .limits import Limits
 from .modern.assembly import Modern
 from .options import Options
+from .organizations import Dispatcher
 from .people import Expected, expected
 from .prices import Account
 from .public_api import PublicApi
@@ -32,6 +34,10 @@ from .refusals import Envelopes
 from .webhooks import WebhookSender
 from .wire import Connection
 from .workflows import Workflow, Workflows
+
+if TYPE_CHECKING:
+    from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.runtime.options import ClientOptions
 
 SETTLE_STEP_S: Final = 0.005
 TURNS_TO_CLOSE: Final = 5
@@ -47,7 +53,7 @@ class Sandbox(Options):
             ...  # sandbox.base_url, sandbox.api_key
         assert not sandbox.ledger.duplicates()
 
-    Options: see :class:`Options`. Needs ``pip install 'cleanlist-async[sandbox]'``.
+    Options: see :class:`Options`. Needs the extra ``sandbox``.
     """
 
     def __post_init__(self) -> None:
@@ -73,12 +79,14 @@ class Sandbox(Options):
             jwts=tuple(self.jwts),
         )
         self._fault_plan = FaultPlan(self.faults)
-        self._webhooks = WebhookSender(self, self._ledger, self._webhook_payload)
+        self.webhooks = WebhookSender(self, self._ledger, self._webhook_payload)
         self._envelopes = Envelopes(self.envelope, self.limit_429, self.seed)
-        self._app = self._build_app()
+        self.own_app = self._build_app()
+        self._all = (self, *_unstarted(self.organizations))
+        self.app = Dispatcher(*self._all)
         self._state = ServerState()
         self._server: asyncio.Server | None = None
-        self._webhook_task: asyncio.Task[None] | None = None
+        self._webhook_tasks: list[asyncio.Task[None]] = []
 
     def __repr__(self) -> str:
         """Show the address; never a credential."""
@@ -103,9 +111,10 @@ class Sandbox(Options):
         # The port that the system chose, where 0 was asked for.
         self.port = listener.getsockname()[1]
         host = f"[{self.host}]" if ":" in self.host else self.host
-        self.base_url = f"http://{host}:{self.port}"
+        for organization in self._all:
+            organization.base_url = f"http://{host}:{self.port}"
         config = Config(
-            self._app,
+            self.app,
             http=Connection,
             ws="none",
             lifespan="off",
@@ -123,26 +132,29 @@ class Sandbox(Options):
         self._server = await loop.create_server(
             lambda: Connection(config, self._state, {}), sock=listener, backlog=2048
         )
-        self._webhook_task = loop.create_task(self._webhooks.run())
+        self._webhook_tasks = [loop.create_task(one.webhooks.run()) for one in self._all]
 
     async def aclose(self) -> None:
         """Close the port and every connection at once; what is being answered is given up."""
-        server, webhooks = self._server, self._webhook_task
-        self._server = self._webhook_task = None
-        if server is None or webhooks is None:
+        server, webhooks = self._server, self._webhook_tasks
+        self._server, self._webhook_tasks = None, []
+        if server is None:
             return
         # A cancelled test must not leave the port open.
         with anyio.CancelScope(shield=True):
             server.close()
-            webhooks.cancel()
+            for task in webhooks:
+                task.cancel()
             await self._drop_connections()
             # Only now: uvicorn logs an error when a request ends without an answer on a live connection.
-            self._app.stop()
-            await asyncio.wait([webhooks, *self._state.tasks])
+            for organization in self._all:
+                organization.own_app.stop()
+            await asyncio.wait([*webhooks, *self._state.tasks])
             await server.wait_closed()
-        if not webhooks.cancelled():
-            # An error that ended it early would otherwise never be seen.
-            webhooks.result()
+        for task in webhooks:
+            if not task.cancelled():
+                # An error that ended it early would otherwise never be seen.
+                task.result()
 
     async def _drop_connections(self) -> None:
         for _ in range(TURNS_TO_CLOSE):
@@ -205,17 +217,32 @@ class Sandbox(Options):
             half_full_price=self.half_full_price,
         )
 
+    def client(self, **options: Unpack[ClientOptions]) -> AsyncCleanlist:
+        """Return a client of this server with its keys and limits, and with options of `AsyncCleanlist`.
+
+        Raises ConfigurationError before the server is started.
+        """
+        from .client import client_of  # noqa: PLC0415  # the server itself shares nothing with the client
+
+        return client_of(self, self.base_url, options)
+
     async def settle(self) -> None:
         """Wait until every workflow is finished and charged, and every webhook delivered or given up.
 
         Waits for the sandbox's own clock: one that a test moves has to be moved meanwhile.
         """
-        while not (self._settled() and self._webhooks.idle):  # noqa: ASYNC110 - no event tells of a clock
+        while not all(one.is_settled for one in self._all):  # noqa: ASYNC110 - no event tells of a clock
             await anyio.sleep(SETTLE_STEP_S)
 
-    def _settled(self) -> bool:
+    def holds_file(self, path: str) -> bool:
+        """Whether a path is that of a file that this organization has exported."""
+        return self._modern.holds_file(path)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all workflows of this organization are finished, and all webhooks delivered or given up."""
         self._advance()
-        return self._workflows.settled and self._modern.settled
+        return self._workflows.settled and self._modern.settled and self.webhooks.idle
 
     def _advance(self) -> None:
         now = self.clock()
@@ -236,7 +263,7 @@ class Sandbox(Options):
             count_rejected=self.count_rejected,
         )
         gate = Gate(self, self._keyring, limits, self._fault_plan)
-        public_api = PublicApi(self, self._account, self._workflows, self._webhooks, self._ledger)
+        public_api = PublicApi(self, self._account, self._workflows, self.webhooks, self._ledger)
         routes = [
             Route(path, gate.guard(operation, of_surface), methods=[method])
             for operations, of_surface in (
@@ -253,6 +280,13 @@ class Sandbox(Options):
 
     def _envelopes_of(self, path: str) -> Envelopes:
         return self._modern.envelopes if self._modern.owns(path) else self._envelopes
+
+
+def _unstarted(organizations: Sequence[Options]) -> tuple[Sandbox, ...]:
+    sandboxes = tuple(one for one in organizations if isinstance(one, Sandbox) and not one.organizations)
+    if len(sandboxes) < len(organizations):
+        raise ConfigurationError("organizations must be sandboxes, which have no others in them.")
+    return sandboxes
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -1,4 +1,8 @@
-"""Checks of a submitted batch, with the answers FastAPI gives (docs.cleanlist.ai/api-reference/errors)."""
+"""Checks of the bodies that the Public API takes, of which there is one: a batch of contacts to enrich.
+
+What is wrong is told as FastAPI tells it (docs.cleanlist.ai/api-reference/errors), by `field_error` for any
+body.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +45,7 @@ class Submission:
 def parse_submission(body: bytes) -> Submission:
     """Read the body of ``POST /enrich/bulk``.
 
-    Raises
-    ------
-    RefusedError
-        422 with every field error there is, else 400 for no contacts or more than 250.
-
+    Raises RefusedError 422 with every field error there is, else 400 for no contacts or more than 250.
     """
     document = _document(body)
     errors = [

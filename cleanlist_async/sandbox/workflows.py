@@ -99,16 +99,12 @@ class Workflows:
     def submit(self, submission: Submission, now: float) -> Workflow:
         """Accept a batch, and hold the credits it can cost at most.
 
-        Raises
-        ------
-        RefusedError
-            402 if there are fewer.
-
+        Raises RefusedError 402 if there are fewer.
         """
         # Held at the worst case, so that running workflows can never overdraw the balance.
         worst = WORST_CASE[submission.enrichment_type] * len(submission.contacts)
         if not self._account.reserve(worst):
-            raise insufficient_credits(worst, self._account.available)
+            raise insufficient_credits("enrich_bulk", worst, self._account.available)
         workflow = self._workflow(submission, now)
         self._workflows[workflow.workflow_id] = workflow
         for task in workflow.tasks:
@@ -218,12 +214,12 @@ class Workflows:
         )
 
 
-def insufficient_credits(needed: float, available: float) -> RefusedError:
-    """Return the refusal of a batch that could cost more than there is."""
+def insufficient_credits(tool: str, needed: float, available: float) -> RefusedError:
+    """Return the refusal of a call of *tool* that could cost more than there is."""
     return RefusedError(
         402,
         extra={
-            "problem": f"This enrich_bulk call requires {needed:g} credits; organization has {available:g}.",
+            "problem": f"This {tool} call requires {needed:g} credits; organization has {available:g}.",
             "estimated_cost_credits": needed,
             "available_credits": available,
             "shortfall_credits": needed - available,

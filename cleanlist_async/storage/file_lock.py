@@ -79,6 +79,7 @@ class FileLock:
         except FileNotFoundError:
             return False
         try:
+            # Shared, so that two processes that look do not take each other for a holder.
             return not _locked(descriptor, is_shared=True)
         finally:
             os.close(descriptor)

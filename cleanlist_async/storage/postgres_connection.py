@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from cleanlist_async.checks import check_text
+from cleanlist_async.checks import check_text, extra_missing
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret
 
@@ -97,7 +97,7 @@ class SharedPostgres:
             elif loop.is_running():
                 asyncio.run_coroutine_threadsafe(connection.aclose(), loop)
             else:
-                connection.close()
+                connection.close()  # nothing is under way in a loop that does not run
 
     def _connection(self) -> PostgresConnection:
         running = asyncio.get_running_loop()
@@ -227,6 +227,7 @@ class PostgresConnection:
             while True:
                 try:
                     # Prepared statements belong to a session, which a pool in transaction mode does not keep.
+                    # With autocommit, since operations send BEGIN and COMMIT themselves.
                     return await AsyncConnection.connect(
                         self._url.reveal(), autocommit=True, prepare_threshold=None, connect_timeout=3
                     )
@@ -245,6 +246,7 @@ class PostgresConnection:
         if self._connection is not None and not self._connection.closed:
             with (
                 suppress(OSError),
+                # Of whichever family: to shut it down, the kernel does not ask.
                 socket.fromfd(self._connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as duplicate,
             ):
                 duplicate.shutdown(socket.SHUT_RDWR)
@@ -260,10 +262,7 @@ _of_parents: Final[list[object]] = []
 def _checked(url: str, kind: DatabaseKind) -> str:
     """Return the name of a database and its host. Raises ConfigurationError for what is no address."""
     if find_spec("psycopg") is None:
-        raise ConfigurationError(
-            f"A {kind.noun} in PostgreSQL needs psycopg.",
-            fix="Run: pip install 'cleanlist-async[postgres]'.",
-        )
+        raise extra_missing(f"A {kind.noun} in PostgreSQL needs psycopg.", "postgres")
     from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
 
     check_text("url", url)

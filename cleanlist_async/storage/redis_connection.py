@@ -13,7 +13,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from cleanlist_async.checks import check_text, wrong
+from cleanlist_async.checks import check_text, extra_missing, wrong
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret, one_line
 
@@ -105,9 +105,7 @@ class SharedRedis:
 def _parts_of(url: str) -> tuple[dict[str, Any], Secret | None, Secret | None]:
     """Return the options of an address, its user and its password."""
     if find_spec("redis") is None:  # of the extra "redis"
-        raise ConfigurationError(
-            "Sharing through Redis needs redis-py.", fix="Run: pip install 'cleanlist-async[redis]'."
-        )
+        raise extra_missing("Sharing through Redis needs redis-py.", "redis")
     from redis.asyncio.connection import ConnectionPool, parse_url  # noqa: PLC0415
 
     odd: list[str] = []
@@ -161,7 +159,7 @@ def _explained(error: Exception) -> CleanlistError:
             "+expire, +pexpire, +time and +info.",
         )
     name, word = type(error).__name__, str(error).partition(" ")[0]
-    if name in {"MovedError", "AskError"}:
+    if isinstance(error, exceptions.AskError):  # and MovedError, which is one
         return ConfigurationError(
             "This Redis is one server of a cluster, and the keys of the namespace are on another.",
             fix="Give the address of that server, another namespace, or a Redis that is no cluster.",
@@ -170,10 +168,7 @@ def _explained(error: Exception) -> CleanlistError:
         return RedisUnavailableError(f"Redis cannot be reached ({name}).")
     if name in _PASSING or word in _PASSING:
         return RedisUnavailableError(f"Redis cannot do its work now ({name}: {word[:40]}).")
-    is_cluster = word in {"MOVED", "ASK"} or name in {"MovedError", "AskError"}
     return ConfigurationError(
         f"Redis refused a command ({name}: {word[:40]}).",
-        fix="It must be a Redis (5 or later) or Valkey, not a proxy that knows no scripts."
-        if not is_cluster
-        else "It must be a single Redis: this one is a node of a cluster, which cannot be shared.",
+        fix="It must be a Redis (5 or later) or Valkey, not a proxy that knows no scripts.",
     )

@@ -17,9 +17,13 @@ from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.storage.filesystem import refuse_network
 from cleanlist_async.storage.sqlite_version import refuse_old
 
-_BUSY_S: Final = 10.0
+BUSY_S: Final = 10.0
+"""Seconds to wait while another process holds a file."""
+_MAGIC: Final = b"SQLite format 3\0"
+_A_FILE_OF_ITS_OWN: Final = "Give the path of a file of its own."
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
-_PASSING: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
+_LOCKED: Final = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_PASSING: Final = (*_LOCKED, "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 _PASSING_ERRNOS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
@@ -75,12 +79,18 @@ class SharedFile:
 
     A commit survives a kill of the process; where the file `holds_contacts`, it also survives a power
     failure, and no other user may read the file. Raises the error of its *kind* (ConfigurationError) when the
-    file cannot be used, or others can write to it, both when it is made and when it is opened again.
-    `times_replaced` counts how often another file had the path.
+    file cannot be used, or others can write to it, both when it is made and when it is opened again. While
+    another process holds it, this waits *busy_s* seconds, by default 10. `times_replaced` counts how often
+    another file had the path.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, holds_contacts: bool = False, kind: FileKind = LIMITS_FILE
+        self,
+        path: str | os.PathLike[str],
+        *,
+        holds_contacts: bool = False,
+        kind: FileKind = LIMITS_FILE,
+        busy_s: float | None = None,
     ) -> None:
         self.path = Path(path)
         self._kind = kind
@@ -92,6 +102,7 @@ class SharedFile:
         refuse_old(kind.error)
         refuse_network(self.path, kind.noun, kind.error)
         self._holds_contacts = holds_contacts
+        self._busy_s = BUSY_S if busy_s is None else busy_s
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
         self._opened = (0, 0)
@@ -153,9 +164,10 @@ class SharedFile:
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self._refuse_what_is_not_ours()
+        # Looked at before SQLite opens it: of a file that is replaced in between, the next transaction knows.
         self._opened = self._identity()
         connection = sqlite3.connect(
-            self.path, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
+            self.path, isolation_level=None, timeout=self._busy_s, check_same_thread=False
         )
         try:
             self._prepare(connection)
@@ -177,23 +189,31 @@ class SharedFile:
         for path in (file, *(file.with_name(file.name + end) for end in _SIDE_FILES)):
             with suppress(FileNotFoundError):
                 status = path.stat()
+                if not stat.S_ISREG(status.st_mode):
+                    raise self._kind.error(f"{path} is not a regular file.", fix=_A_FILE_OF_ITS_OWN)
                 if status.st_uid != os.geteuid():
                     raise self._kind.error(
                         f"{path.name} belongs to another user.",
                         fix="Give a path in a directory that is yours alone.",
                     )
                 if mode := stat.S_IMODE(status.st_mode) & denied:
+                    if path == file and not _is_of_sqlite(path):  # never advise to delete a stranger
+                        raise self._kind.error(f"{path} is not a {self._kind.noun}.", fix=_A_FILE_OF_ITS_OWN)
                     raise self._kind.error(
                         f"{path.name} can be {'written' if mode & 0o022 else 'read'} by other users.",
                         fix=f"If you trust its content: chmod 600 {shlex.quote(str(path))}. Else delete it.",
                     )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        # Outside a transaction, in which SQLite does not change its journal.
         connection.execute("PRAGMA journal_mode = WAL")  # a commit without an fsync, and readers never wait
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._holds_contacts else 'NORMAL'}")
         if self._holds_contacts:  # what is removed is overwritten, too
             connection.execute("PRAGMA secure_delete = ON")
-        if self._is_ours(connection):
+        connection.execute("BEGIN")  # one look: another process may make the tables in the middle of it
+        is_ours = self._is_ours(connection)
+        connection.execute("COMMIT")
+        if is_ours:
             return
         connection.execute("BEGIN IMMEDIATE")
         if not self._is_ours(connection):  # another process may have been quicker
@@ -213,7 +233,7 @@ class SharedFile:
         if application or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise self._kind.error(
                 f"{self.path.name} is not a {self._kind.noun}, or of another version of this package.",
-                fix="Give the path of a file of its own.",
+                fix=_A_FILE_OF_ITS_OWN,
             )
         return False
 
@@ -223,10 +243,26 @@ class SharedFile:
             yield
         except kinds as error:
             self.close()
+            if is_locked(error):
+                raise self._kind.error(
+                    f"Another process holds the {self._kind.noun} {self.path.name} (SQLite: {error}).",
+                    fix="Wait until it is done, or end what keeps the file open, such as a database browser.",
+                ) from error
             raise self._kind.error(
                 f"The {self._kind.noun} {self.path.name} cannot be used: {error}.",
                 fix=f"Check its directory and permissions. {self._kind.if_damaged}",
             ) from error
+
+
+def _is_of_sqlite(path: Path) -> bool:
+    """Whether SQLite wrote a file, or nobody did yet."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) in {b"", _MAGIC}
+
+
+def is_locked(cause: BaseException | None) -> bool:
+    """Whether *cause* is that another process holds a file."""
+    return (getattr(cause, "sqlite_errorname", "") or "").startswith(_LOCKED)
 
 
 def may_pass(cause: BaseException | None) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from cleanlist_async.tables.errors import EncodingUnknownError, TableError
+from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.guessing import Guess, guess_columns
-from cleanlist_async.tables.reading import ContactTable, Row, TableFormat
-from cleanlist_async.tables.writing import ENRICHMENT_COLUMNS, EnrichedWriter
+from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, OutputChoice
+from cleanlist_async.tables.reading import ContactTable, Row
+from cleanlist_async.tables.writing import EnrichedWriter
 
 __all__ = [
     "ENRICHMENT_COLUMNS",
@@ -13,6 +15,7 @@ __all__ = [
     "EncodingUnknownError",
     "EnrichedWriter",
     "Guess",
+    "OutputChoice",
     "Row",
     "TableError",
     "TableFormat",

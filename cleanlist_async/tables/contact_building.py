@@ -9,6 +9,7 @@ from cleanlist_async.contacts.cleaning import is_placeholder
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.tables.guessing import Guess
 from cleanlist_async.tables.headers import last_name_comes_first
+from cleanlist_async.tables.honorifics import without_titles
 from cleanlist_async.tables.mapping import is_split_name
 from cleanlist_async.tables.values import company_domain, split_name
 
@@ -20,8 +21,8 @@ BuildContact: TypeAlias = Callable[[Texts], Contact]
 def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
     """Return a function from the cells of a record to a contact.
 
-    Values lose surrounding white space; blank ones and placeholders are None; a web address becomes its
-    domain.
+    Values lose surrounding white space, and names their titles; what is blank then, and placeholders, are
+    None; a web address becomes its domain.
     """
     positions = [(field, guess.column) for field, guess in columns.items()]
     # By position, not by name: this runs for each of a million rows.
@@ -54,4 +55,8 @@ def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
 
 def _value(field: str, text: str) -> str | None:
     text = text.strip()
+    if field == "first_name":
+        text = without_titles(text).strip()
+    elif field == "last_name":  # "Herr" is a family name too
+        text = without_titles(text).strip() or ("" if "." in text else text)
     return None if not text or (field != "key" and is_placeholder(field, text)) else text

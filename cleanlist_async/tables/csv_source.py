@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, cast
 
 from cleanlist_async.tables.dialect import LARGEST_CELL, Dialect, allow_large_cells, detect_dialect
 from cleanlist_async.tables.errors import TableError
@@ -19,6 +19,7 @@ from cleanlist_async.tables.spaced_rows import SpacedRows
 if TYPE_CHECKING:
     from _csv import Reader
 
+T = TypeVar("T")
 MOST_LINES_OF_A_ROW: Final = 1_000
 """A row of more lines than that holds a quote that was never closed."""
 
@@ -80,6 +81,10 @@ class CsvSource:
         cells = record.cells
         return [cells[column] for column in columns] if isinstance(cells, tuple) else []
 
+    def of_row(self, row: Sequence[T]) -> list[T]:
+        """Return what of a whole row of the file is part of the table."""
+        return [*row]
+
     def _first_row(self) -> tuple[str, ...]:
         with self.file.text() as text:
             for _, cells in self._rows(text):
@@ -133,6 +138,30 @@ class CsvSource:
                         name = self._column_name(column) if number > self.dialect.preamble.rows + 1 else None
                         return self.file.damage_at(row=number, column=name)
         return self.file.damage_at()
+
+
+class CsvColumns(CsvSource):
+    """Some columns of a CSV file that was opened and checked already; `of_row` says which."""
+
+    def __init__(self, whole: CsvSource) -> None:
+        # Without super(), which would open the file again.
+        self._whole = whole
+        self.file, self.dialect, self.has_header = whole.file, whole.dialect, whole.has_header
+        self.raw_headers = self._cells(whole.raw_headers)
+        self.headers = addressable(self.raw_headers) if self.has_header else self._cells(whole.headers)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was noticed while reading."""
+        return self._whole.notes
+
+    def records(self) -> Iterator[Record]:
+        """Read all rows after the header, in one pass."""
+        for record in self._whole.records():
+            yield record._replace(cells=self._cells(cast("tuple[str, ...]", record.cells)))
+
+    def _cells(self, cells: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self.of_row(cells))
 
 
 def _reason(message: str, lines: int) -> tuple[str, str]:

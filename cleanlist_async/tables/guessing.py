@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.contact import CONTACT_FIELDS
 from cleanlist_async.tables import values
 from cleanlist_async.tables.headers import OWN_WORD, is_half_of_a_name, known_as, words
 from cleanlist_async.tables.vocabulary import FULL_NAME
@@ -36,8 +36,11 @@ class Guess:
     """A column that holds a field: its header, its 0-based position, and the reason in a few words."""
 
     header: str
+    """The header of the column."""
     column: int
+    """Its position, from 0."""
     why: str
+    """The reason in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class _Column:
 def guess_columns(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) -> dict[str, Guess]:
     """Guess the columns of a table's contact fields, from its headers and some of its rows.
 
-    ``key`` is never guessed. First and last name are split from one column only if neither has its own.
+    ``key`` is only a column of that very name. First and last name are split from one column only if neither
+    has its own.
     """
     return dict(survey(headers, sample_rows).guesses)
 
@@ -111,9 +115,13 @@ def survey(headers: Sequence[str], sample_rows: Sequence[Sequence[str]]) -> Surv
     search = _Search(columns)
     for name in ("linkedin_url", "email", "first_name", "last_name", "company_name", "company_domain"):
         search.by_header(name)
+    # Values last: they decide only where no header did.
     search.names()
     search.by_values()
-    ordered: dict[str, Guess] = {name: search.guesses[name] for name in API_FIELDS if name in search.guesses}
+    search.key()
+    ordered: dict[str, Guess] = {
+        name: search.guesses[name] for name in CONTACT_FIELDS if name in search.guesses
+    }
     return Survey(ordered, search.ambiguous, search.others, sample_rows)
 
 
@@ -165,6 +173,12 @@ class _Search:
             if named.share(values.is_domain) >= _NEARLY_ALL:
                 self.guesses["company_domain"] = Guess(named.header, named.position, "values are domains")
                 del self.guesses["company_name"]
+
+    def key(self) -> None:
+        """Find the caller's own ids where a column says so; any other column of ids may be of companies."""
+        named = [column for column in self.columns if words(column.header) == ("key",)]
+        if len(named) == 1:
+            self.guesses["key"] = Guess(named[0].header, named[0].position, "known header")
 
     def _likely(self, name: str) -> list[_Column]:
         """Return the columns that a field can be by their headers and values, best first."""

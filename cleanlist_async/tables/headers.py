@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 from cleanlist_async.tables.vocabulary import (
+    BEFORE_A_VALUE,
     FOOTER,
     FULL_NAME,
     HALF_OF_A_NAME,
@@ -37,7 +38,7 @@ _SPELLINGS: Final = str.maketrans(
 )
 """Letters that are often written as others, and have no decomposition in Unicode."""
 
-_TWO_HEADERS: Final = re.compile(r"[/|()\[\]（）【】\r\n]")  # noqa: RUF001 - as Chinese and Japanese write them
+_TWO_HEADERS: Final = re.compile(r"[/|()\[\]（）【】・\r\n]")  # noqa: RUF001 - as Chinese and Japanese write them
 """Between two headers of one column, such as its name in two languages."""
 
 OWN_WORD: Final = "cleanlist"
@@ -67,7 +68,9 @@ def known_as(header: str) -> tuple[str, int] | None:
 
 def is_half_of_a_name(half: str, header: str) -> bool:
     """Whether a header of a whole name means *half* of it where the other half has its own column."""
-    return "".join(words(header)) in _listed(HALF_OF_A_NAME[half])
+    parts = words(header)
+    plain = parts[1:] if len(parts) > 1 and parts[0] in _PERSON_WORDS else parts
+    return "".join(plain) in _listed(HALF_OF_A_NAME[half])
 
 
 def last_name_comes_first(header: str) -> bool:
@@ -77,7 +80,22 @@ def last_name_comes_first(header: str) -> bool:
 
 def opens_a_footer(cell: str) -> bool:
     """Whether a line below a table that begins with *cell* is known to be no row of it."""
-    return "©" in cell or any(word in _listed(FOOTER) for word in words(cell)[:1])
+    first, *others = words(cell) or ("",)
+    if first.isdigit():  # "3 of 3 rows"
+        return any(word in _listed(FOOTER) for word in others)
+    return "©" in cell or first in _listed(FOOTER)
+
+
+def opens_a_named_value(cell: str) -> bool:
+    """Whether a cell of a line below a table says what its next cell is: ``Run by``, ``Generated on``."""
+    parts = words(cell)
+    return len(parts) == 2 and parts[0] in _listed(FOOTER) and parts[1] in _listed(BEFORE_A_VALUE)
+
+
+@cache
+def usual_headers() -> frozenset[str]:
+    """Return the known headers, as they are written most often, in lower case."""
+    return frozenset(" ".join(header.split()) for listed in HEADERS.values() for header in listed.split(","))
 
 
 def _known_in_each(parts: Sequence[str]) -> tuple[str, int] | None:

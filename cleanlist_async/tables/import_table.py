@@ -11,12 +11,12 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.facts import CsvField
 from cleanlist_async.tables.contact_building import contact_builder
+from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
 from cleanlist_async.tables.mapping import Mapper, is_split_name, no_columns_error
 from cleanlist_async.tables.reading import (
-    TableFormat,
     known_format,
     open_source,
     refuse_data_as_header,
@@ -81,7 +81,8 @@ class ImportTable:
         if isinstance(given, bytes):  # bytes have no name with an extension
             file, by_name = InputFile.of_bytes(given, encoding), None
         else:
-            file, by_name = InputFile(given, encoding=encoding), known_format(given)
+            by_name = known_format(given)
+            file = InputFile(given, encoding=encoding, kind=format or by_name or "csv")
         source = open_source(file, format or by_name or "csv", delimiter=delimiter, has_header=has_header)
         known = _survey(source) if guess else Survey()
         mapper = Mapper(file, source.headers, known, facts.CSV_FIELDS)

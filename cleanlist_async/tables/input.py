@@ -7,8 +7,7 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -21,7 +20,11 @@ from cleanlist_async.tables.encoding import (
     wide_encoding,
 )
 from cleanlist_async.tables.errors import EncodingUnknownError, TableError
-from cleanlist_async.tables.snapshot import Snapshot
+from cleanlist_async.tables.formats import TableFormat
+from cleanlist_async.tables.formats.compressions import DamagedError, decompressed, is_compressed
+from cleanlist_async.tables.formats.location import is_address, opened, version_of
+from cleanlist_async.tables.formats.original import PACKED, Original
+from cleanlist_async.tables.snapshot import NoCopyError, Snapshot
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 << 20
@@ -33,11 +36,15 @@ DAMAGE: Final = "\udfff"
 _MARK_DAMAGE: Final = "cleanlist_async.mark_damage"
 _CHUNK_BYTES: Final = 1 << 18
 _START_BYTES: Final = 4096
-_SAVE_AS_CSV: Final = "save it as CSV UTF-8 and pass that file"
+_SHOWN_SHEETS: Final = 6
 _NOT_TEXT: Final = (
-    (b"PK\x03\x04", "is an Excel workbook or a zip archive, not text", _SAVE_AS_CSV),
-    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook, not text", _SAVE_AS_CSV),
-    (b"\x1f\x8b", "is compressed with gzip", "decompress it first"),
+    (
+        b"PK\x03\x04",
+        "is an Excel workbook or a zip archive, not text",
+        "pass --format xlsx if it is a workbook",
+    ),
+    (b"PAR1", "is a Parquet file, not text", "pass --format parquet"),
+    (b"\xd0\xcf\x11\xe0", "is an old Excel workbook, not text", "save it as .xlsx, or as CSV UTF-8"),
     (b"%PDF", "is a PDF document, not a table", "export the table as CSV"),
 )
 
@@ -51,7 +58,11 @@ codecs.register_error(_MARK_DAMAGE, _mark_damage)
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Identifies the content of a file: whether it is still the one that was checked."""
+    """Identifies the content of a file: whether it is still the one that was checked.
+
+    *sha256* is the digest of the content; of an object in a store that has ETags or versions, that of its
+    address and version, which does not depend on how a workbook or a data file becomes text.
+    """
 
     size: int
     modified_ns: int
@@ -63,11 +74,19 @@ class InputFile:
 
     ``damage`` is what is wrong with its characters, if anything: only a reader, which knows rows and columns,
     can name the place. A *snapshot* is read from a private temporary copy: what happens to the file later
-    changes nothing. Standard input and pipes always are, because a table is read more than once.
+    changes nothing. Standard input and pipes always are, because a table is read more than once; so are
+    addresses, compressed files, and files of a *kind* that is not text, which are read as text. Their
+    ``original`` stays at hand; of a workbook, *sheet* is read.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, encoding: str | None = None, snapshot: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        encoding: str | None = None,
+        snapshot: bool = False,
+        kind: TableFormat = "csv",
+        sheet: str | None = None,
     ) -> None:
         given = os.fspath(path)
         self._is_stdin = given == STDIN
@@ -75,18 +94,31 @@ class InputFile:
         self.name = "standard input" if self._is_stdin else given
         self.path = Path(given)
         self._snapshot: Snapshot | None = None
+        self._is_remote = is_address(given)
+        self._version = ""
+        self.original: Original | None = None
         if self._is_stdin:
             if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # as where it is closed
                 raise self.error("is closed", "pass the path of a file")
             self._snapshot = self._copied(sys.stdin.buffer)
-        elif snapshot or self._is_pipe:
+        elif self._is_remote:
+            self._snapshot = self._fetched(given)
+        elif snapshot or self._is_pipe or self._must_be_copied(kind):
             with self._open() as stream:
                 self._snapshot = self._copied(stream)
+        if kind in PACKED and self._snapshot is not None:
+            self.original = Original(self._snapshot.open, kind, self.name, sheet)
+            self._snapshot = self._as_text(self.original)
+            encoding = UTF_8.name  # of the text that was made of it, whatever the original was in
         self.damage: str | None = None
         self._is_encoding_unknown = False
         self._start = self._first_bytes()
         self.encoding = self._encoding(encoding)
         self.fingerprint = self._inspect(is_chosen=encoding is not None)
+        if self._version:
+            # The sheet too: it is part of the text that is read, not of the object.
+            parts = "\0".join((given, self._version, sheet or ""))
+            self.fingerprint = replace(self.fingerprint, sha256=hashlib.sha256(parts.encode()).hexdigest())
 
     @staticmethod
     def of_bytes(data: bytes, encoding: str | None = None) -> InputFile:
@@ -108,7 +140,7 @@ class InputFile:
     @property
     def given(self) -> Path | int | None:
         """The file that was given: its path, or the descriptor of standard input; None for a pipe."""
-        if self._is_pipe:
+        if self._is_pipe or self._is_remote:
             return None
         return _descriptor_of_stdin() if self._is_stdin else self.path
 
@@ -149,6 +181,17 @@ class InputFile:
         return kind(path=self.name, row=row, column=column, problem=problem, fix=self._way_out)
 
     @property
+    def or_another_sheet(self) -> str:
+        """The end of an advice: how the other sheets of a workbook are read; blank without any."""
+        if self.original is None or not self.original.other_sheets:
+            return ""
+        shown = ", ".join(f'"{name}"' for name in self.original.other_sheets[:_SHOWN_SHEETS])
+        more = ", ..." if len(self.original.other_sheets) > _SHOWN_SHEETS else ""
+        return (
+            f', or pass --sheet with the one to read instead of "{self.original.sheet_name}": {shown}{more}'
+        )
+
+    @property
     def _way_out(self) -> str:
         if self.encoding.name.startswith(("utf-16", "utf-32")):
             return "the file may be cut short: save it again"
@@ -166,21 +209,51 @@ class InputFile:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def _fetched(self, address: str) -> Snapshot:
+        """Copy an object as it is at one time, although it is read in parts."""
+        before = version_of(address)
+        try:
+            with opened(address, "rb") as stream:
+                fetched = self._copied(stream)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        after = version_of(address)
+        if before and after and before != after:
+            raise self.error("was replaced while it was read", "run it again")
+        # A web server may make its ETag of time and size, which prove nothing of the content.
+        self._version = after if before == after and not address.startswith(("http:", "https:")) else ""
+        return fetched
+
     def _copied(self, stream: BinaryIO) -> Snapshot:
         try:
-            return Snapshot(stream)
+            return Snapshot.of(decompressed(stream))
+        except DamagedError as error:
+            raise self.error(f"is damaged ({error})", "compress it again, or pass it as it is") from error
+        except NoCopyError as error:
+            raise error.refusal(self.name) from error
         except OSError as error:
-            problem = f"cannot be copied to {tempfile.gettempdir()} ({error.strerror or error})"
-            raise self.error(problem, "free some space there, or name another folder in TMPDIR") from error
+            raise self._unreadable(error) from error
+
+    def _must_be_copied(self, kind: TableFormat) -> bool:
+        with self._open() as stream:
+            return kind in PACKED or is_compressed(stream.read(4))
+
+    def _as_text(self, original: Original) -> Snapshot:
+        try:
+            return Snapshot(original.lines())
+        except NoCopyError as error:
+            raise error.refusal(self.name) from error
 
     def _unreadable(self, error: OSError) -> TableError:
-        return self.error(f"cannot be read ({error.strerror or error})", "check the path and its permissions")
+        what = "address and the access to it" if self._is_remote else "path and its permissions"
+        return self.error(f"cannot be read ({error.strerror or error})", f"check the {what}")
 
     def _first_bytes(self) -> bytes:
         with self._open() as stream:
             start = stream.read(_START_BYTES)
         if not start.removeprefix(codecs.BOM_UTF8).strip():  # blank lines alone are no table either
-            raise self.error("is empty", "its first row must hold the column headers")
+            fix = f"its first row must hold the column headers{self.or_another_sheet}"
+            raise self.error("is empty", fix)
         for magic, problem, fix in _NOT_TEXT:
             if start.startswith(magic):
                 raise self.error(problem, fix)
@@ -191,10 +264,15 @@ class InputFile:
         if chosen is None:
             return declared_encoding(self._start) or UTF_8
         try:
-            return chosen_encoding(chosen, self._start)
+            encoding = chosen_encoding(chosen, self._start)
         except LookupError:
             problem = f'cannot be read as "{chosen}": no text encoding has that name'
             raise self.error(problem, "try utf-8, utf-16, cp1252 or latin-1") from None
+        declared = declared_encoding(self._start)
+        told = declared.name if declared else wide_encoding(self._start)
+        if told and told[:6] == encoding.name[:6] and told != encoding.name:
+            raise self.error(f"is {told}, not {encoding.name}", f"pass --encoding {told}")
+        return encoding
 
     def _inspect(self, *, is_chosen: bool) -> Fingerprint:
         """Decode everything once, to the end: a single byte in the last row can rule an encoding out."""
@@ -235,6 +313,7 @@ class InputFile:
         return Fingerprint(size, modified_ns, digest.hexdigest())
 
     def _stamp(self, stream: BinaryIO) -> tuple[int, int]:
+        # Of the open file: by now its path may lead to another one.
         status = os.fstat(stream.fileno())
         return status.st_size, status.st_mtime_ns
 

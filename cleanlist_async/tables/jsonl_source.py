@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, cast
 
 from cleanlist_async.tables.input import DAMAGE, InputFile
-from cleanlist_async.tables.records import NumberText, Record
+from cleanlist_async.tables.records import NumberText, Record, Source
 from cleanlist_async.types import JSON
 
 _SAMPLE: Final = 100
@@ -100,6 +100,11 @@ class JsonlSource:
         with self.file.text(newline="\n") as lines:
             numbered = enumerate(lines, 1)
             return next((number for number, line in numbered if DAMAGE in line or "\0" in line), None)
+
+
+def all_headers(source: Source) -> Sequence[str]:
+    """Return the names of all columns, of JSON lines also those that the first lines lack."""
+    return source.all_keys() if isinstance(source, JsonlSource) else source.headers
 
 
 def json_text(value: JSON) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
+from cleanlist_async.checks import with_extras
 from cleanlist_async.contacts.contact import CONTACT_FIELDS
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, Survey
@@ -21,14 +22,48 @@ _SHARED: Final = ("key", "company_domain")
 """Fields whose column may be another's, too."""
 
 
+class Refusing(Protocol):
+    """A table that can be named in an error."""
+
+    def error(self, problem: str, fix: str = "", *, column: str | None = None) -> TableError:
+        """Return an error that names the table."""
+        ...
+
+
+def _as_option(field: str, header: str) -> str:
+    """Return how the command line is told the column of a field."""
+    return f"--map {_quoted(f'{field}={header}')}" if header else f"--map {field}=..."
+
+
+def position_of(file: Refusing, headers: Sequence[str], header: str) -> int:
+    """Return the position of the column that a caller named. Raises TableError if there is none, or two."""
+    # An exact name first: a file can have both "E-Mail" and "Email".
+    if header in headers:
+        return headers.index(header)
+    wanted = words(header)
+    alike = [
+        number
+        for number, name in enumerate(headers)
+        if (wanted and words(name) == wanted) or name.strip() == header.strip()
+    ]
+    if len(alike) == 1:
+        return alike[0]
+    fix = _close(header, headers) or f"the columns are {_listed(headers)}"
+    raise file.error(f'there is no column "{header}"', fix)
+
+
 @dataclass(frozen=True, slots=True)
 class Mapper:
-    """Resolves the caller's mapping and the guesses into the column of each of *fields*."""
+    """Resolves the caller's mapping and the guesses into the column of each of *fields*.
 
-    file: InputFile
+    *choice* returns how the caller says that a field has a column.
+    """
+
+    file: Refusing
     headers: Sequence[str]
     survey: Survey
     fields: Sequence[str] = CONTACT_FIELDS
+    choice: Callable[[str, str], str] = _as_option
 
     def columns(self, mapping: Mapping[str, str]) -> dict[str, Guess]:
         """Return the column of each field, in the order of `fields`.
@@ -63,7 +98,7 @@ class Mapper:
         return " and ".join(f'"{self.headers[column]}"' for column in columns)
 
     def _choice(self, field: str, columns: Sequence[int]) -> str:
-        return f"--map {_quoted(f'{field}={self.headers[columns[0]]}')}"
+        return self.choice(field, self.headers[columns[0]])
 
     def _given(self, field: str, header: str) -> Guess | None:
         if field not in self.fields:
@@ -71,10 +106,10 @@ class Mapper:
             raise self.file.error(f'a contact has no field "{field}"', close)
         if not header:  # --map email= leaves the field out
             return None
-        position = self._position(header)
+        position = position_of(self.file, self.headers, header)
         if (value := self.survey.misfit(field, position)) is not None:
             problem = f"no value of this column can be {field}, such as {_quoted(value[:40])}"
-            fix = f"map another column: --map {field}=..."
+            fix = f"map another column: {self.choice(field, '')}"
             raise self.file.error(problem, fix, column=self.headers[position])
         if (
             field == "company_domain"
@@ -82,25 +117,8 @@ class Mapper:
             and published_free_hosts() is None
         ):
             problem = "the hosts that give e-mail addresses to everyone are not known"
-            raise self.file.error(
-                problem, "pip install 'cleanlist-async[cli]'", column=self.headers[position]
-            )
+            raise self.file.error(problem, with_extras("cli"), column=self.headers[position])
         return Guess(self.headers[position], position, BY_CALLER)
-
-    def _position(self, header: str) -> int:
-        # An exact name first: a file can have both "E-Mail" and "Email".
-        if header in self.headers:
-            return self.headers.index(header)
-        wanted = words(header)
-        alike = [
-            number
-            for number, name in enumerate(self.headers)
-            if (wanted and words(name) == wanted) or name.strip() == header.strip()
-        ]
-        if len(alike) == 1:
-            return alike[0]
-        fix = _close(header, self.headers) or f"the columns are {_listed(self.headers)}"
-        raise self.file.error(f'there is no column "{header}"', fix)
 
     def _guessed(self, given: Mapping[str, Guess | None]) -> dict[str, Guess]:
         # The column of the key may be that of a field, too, and a work e-mail address holds a domain.
@@ -150,6 +168,8 @@ def no_columns_error(file: InputFile, first_row: Sequence[str], *, has_header: b
     example = next((header for header in first_row if header.strip()), "Profile")
     mapped = f"map the columns, e.g. --map linkedin_url={_quoted(example)}"
     fix = f"{mapped}; if row 1 is data, pass --no-header and the column's number, e.g. --map linkedin_url=1"
+    if file.or_another_sheet:  # the first sheet is often a cover
+        fix = f"{mapped}{file.or_another_sheet}"
     promising = [header for header in first_row if known_as(header)]
     if promising:
         problem = f"the values of {_listed(promising)} are not what the header says"

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from cleanlist_async.tables import values
-from cleanlist_async.tables.headers import opens_a_footer
+from cleanlist_async.tables.headers import (
+    known_as,
+    opens_a_footer,
+    opens_a_named_value,
+    usual_headers,
+    words,
+)
 from cleanlist_async.tables.records import Record
 
 _NAMED: Final = 5
 _LONGEST_FOOTER: Final = 1_000
 _LEAST_REPEATED: Final = 2
 """Columns of a header that is looked for in the rows: a single word may be a value."""
-_END_OF_FILE: Final = "\x1a"
-"""Ctrl-Z, which ends a file of a program for DOS."""
+_BETWEEN_FILES: Final = "\x1a\ufeff"
+"""Ctrl-Z, which ends a file of a program for DOS, and the byte order mark, which begins one."""
+_RULER: Final = re.compile(r"[-=_+:*]{2,}")
+"""A cell of the line that query tools and Markdown draw below a header."""
 
 
 class RowTally:
@@ -37,7 +46,26 @@ class RowTally:
 
 
 def _content(cell: str) -> str:
-    return cell.strip().strip(_END_OF_FILE)
+    return cell.strip().strip(_BETWEEN_FILES)
+
+
+def _plain(cell: str) -> str:
+    """Return a header as it is compared first."""
+    return _content(cell).replace("_", " ").casefold()
+
+
+def _is_ruler(cells: Sequence[str]) -> bool:
+    if not cells or cells[0][:1].isalnum():  # nearly always
+        return False
+    filled = [content for cell in cells if (content := _content(cell))]
+    return bool(filled) and all(_RULER.fullmatch(cell) for cell in filled)
+
+
+def _is_same_header(cell: str, name: str) -> bool:
+    if words(cell) == words(name):
+        return True
+    field = known_as(name)
+    return field is not None and (known_as(cell) or ("",))[0] == field[0]
 
 
 class OddRows:
@@ -48,7 +76,9 @@ class OddRows:
 
     def __init__(self, width: int, header: Sequence[str] | None = None) -> None:
         self._width = width
-        self._header = None if header is None or width < _LEAST_REPEATED else list(header)
+        is_looked_for = header is not None and width >= _LEAST_REPEATED
+        self._header = list(header) if header is not None and is_looked_for else None
+        self._first_cells = usual_headers() | {_plain(cell) for cell in self._header or ()}
         self._counted_to = 0
         self._short = RowTally()
         self._long = RowTally()
@@ -63,6 +93,7 @@ class OddRows:
         for number, cells in rows:
             # The common case first: this runs for each of a million rows.
             is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
+            is_blank = is_blank or _is_ruler(cells)
             if is_blank and not held:
                 yield self._blank_row(number, cells)
             elif len(held) < _LONGEST_FOOTER and (
@@ -101,6 +132,8 @@ class OddRows:
             return False
         if filled[0].endswith(":"):
             return True
+        if is_apart and opens_a_named_value(filled[0]):
+            return True
         # "Page" and "Count" are names of people, too.
         is_known = opens_a_footer(filled[0]) and not any(
             sign.isalpha() for cell in filled[1:] for sign in cell
@@ -109,7 +142,7 @@ class OddRows:
 
     def _no_footer(self, number: int, cells: list[str]) -> Record:
         """Return a row with padding if it is too short, as it is if it is too long."""
-        if not any(map(_content, cells)):
+        if not any(map(_content, cells)) or _is_ruler(cells):
             return self._blank_row(number, cells)
         if self._repeats_header(cells):
             if self._is_new(number):
@@ -126,19 +159,23 @@ class OddRows:
         return Record(number, tuple(cells), is_contact=False)
 
     def _footer_row(self, number: int, cells: list[str]) -> Record:
-        if not any(map(_content, cells)):
+        if not any(map(_content, cells)) or _is_ruler(cells):
             return self._blank_row(number, cells)
         if self._is_new(number):
             self._footer.add(number)
         return Record(number, tuple(cells), is_contact=False)
 
     def _repeats_header(self, cells: Sequence[str]) -> bool:
-        """Whether a row has the header's cells and nothing else; later columns may be blank in it."""
+        """Whether a row has the header's cells and nothing else, in any spelling or language that is known.
+
+        Later columns may be blank in it.
+        """
         header = self._header
-        if header is None or not cells or cells[0] != header[0]:
+        # The common case first: few rows begin with a header of any table.
+        if header is None or not cells or _plain(cells[0]) not in self._first_cells:
             return False
-        named = [(cell, name) for cell, name in zip(cells, header, strict=False) if cell]
-        return len(named) >= _LEAST_REPEATED and all(cell == name for cell, name in named)
+        named = [(cell, name) for cell, name in zip(cells, header, strict=False) if _content(cell)]
+        return len(named) >= _LEAST_REPEATED and all(_is_same_header(*pair) for pair in named)
 
     def _is_new(self, number: int) -> bool:
         """Whether a row was not counted yet: a table is read several times."""

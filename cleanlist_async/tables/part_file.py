@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from cleanlist_async.storage.permissions import opener_for
 from cleanlist_async.tables.encoding import UTF_8_MARKED, Encoding
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _BUFFER: Final = 1 << 18
+Pack: TypeAlias = Callable[[Path, BinaryIO], None]
+"""Writes into a stream what a part holds, in the format of the target."""
 
 
 class PartFile:
@@ -65,21 +67,37 @@ class PartFile:
             self._drop_provisional()
             end = self._file.tell()
             for text in provisional:
+                self._truncate_to = end  # first: of a line that fails half-way, the piece goes too
                 # Provisional lines are replaced later, so they need not turn the file into UTF-8.
                 self._file.write(text.encode(self.encoding.name, "replace"))
-                self._truncate_to = end
             self._file.flush()
             os.fsync(self._file.fileno())
 
-    def finish(self, *, overwrite: bool) -> None:
-        """Write everything to the disk and rename the part to the target."""
+    def finish(self, *, overwrite: bool, pack: Pack | None = None) -> None:
+        """Write everything to the disk and rename the part to the target; *pack* makes another file of it."""
         # On the disk before the rename: a crash must not leave an empty file under the target's name.
         self.flush()
         with self._explained():
             self._file.close()
             if self.target.exists() and not overwrite:
                 raise self.error("was created meanwhile", f"the output is in {self.path.name}: rename it")
-            self.path.replace(self.target)  # atomic: readers see the old file or the whole new one
+            done = self.path if pack is None else self._packed(pack)
+            done.replace(self.target)  # atomic: readers see the old file or the whole new one
+            if pack is not None:
+                # Only now: until the target has its name, the part is what holds the results.
+                self.path.unlink()
+
+    def _packed(self, pack: Pack) -> Path:
+        path, stream = _create_beside(self.target, self.source, ".packed")
+        try:
+            with stream:
+                pack(self.path, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except BaseException:
+            path.unlink()
+            raise
+        return path
 
     def leave(self) -> None:
         """Close the part, and leave it where it is."""
@@ -109,10 +127,11 @@ class PartFile:
     def _turn_into_utf_8(self) -> None:
         old = self.encoding
         self.encoding = UTF_8_MARKED  # marked, because Excel would read it as Windows-1252 otherwise
-        self.notes.append(f"written as UTF-8, because {old.name} lacks some characters of the results")
+        self.notes.append(f"written as UTF-8, because {old.name} lacks some of its characters")
         with self._explained():
             self._file.close()
             copy, stream = _create_beside(self.target, self.source)
+            # newline="": the line ends are those of the input, and stay.
             with stream, self.path.open(encoding=old.name, newline="") as source:
                 stream.write(UTF_8_MARKED.mark)
                 while text := source.read(_BUFFER):
@@ -131,7 +150,7 @@ class PartFile:
     def _unwritable(self, error: OSError) -> TableError:
         return self.error(
             f"cannot be written ({error.strerror or error})",
-            "check the folder, its permissions and free space",
+            f"check the folder {self.target.parent}, its permissions and free space",
         )
 
 

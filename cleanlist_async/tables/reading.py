@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePath
-from typing import Final, Literal, Self, TypeAlias, get_args
+from typing import Final, Self
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables import values
@@ -16,24 +16,17 @@ from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
 from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.formats import FORMATS, TEXT_OF, TableFormat, format_of
 from cleanlist_async.tables.guessing import Guess, Survey, survey
 from cleanlist_async.tables.headers import known_as
 from cleanlist_async.tables.input import InputFile, is_stream
 from cleanlist_async.tables.jsonl_source import JsonlSource
-from cleanlist_async.tables.mapping import Mapper, looks_like_data_error, no_columns_error
+from cleanlist_async.tables.mapping import Mapper, is_split_name, looks_like_data_error, no_columns_error
+from cleanlist_async.tables.output_layout import AS_THE_INPUT, OutputLayout, delimiter_named
 from cleanlist_async.tables.records import Cells, Record, Source
 
-TableFormat: TypeAlias = Literal["csv", "tsv", "jsonl"]
-
-_FORMATS: Final[Mapping[str, TableFormat]] = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-}
 _SAMPLE_ROWS: Final = 100
-_DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+_SHOWN_SPLITS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +34,13 @@ class Row:
     """One contact of a table: its 0-based index, its row number in a spreadsheet, and what it holds."""
 
     index: int
+    """Position among the contacts, from 0."""
     number: int
+    """The row in a spreadsheet, from 1 with the header."""
     cells: Cells
+    """What its cells hold."""
     contact: Contact
+    """What was read from them."""
 
 
 class ContactTable:
@@ -62,9 +59,15 @@ class ContactTable:
     """
 
     def __init__(
-        self, source: Source, table_format: TableFormat, columns: Mapping[str, Guess], notes: Sequence[str]
+        self,
+        source: Source,
+        table_format: TableFormat,
+        columns: Mapping[str, Guess],
+        notes: Sequence[str],
+        layout: OutputLayout = AS_THE_INPUT,
     ) -> None:
         self.source = source
+        self.layout = layout
         self.format: TableFormat = table_format
         self.name = source.file.name
         self.headers = tuple(source.headers)
@@ -84,33 +87,55 @@ class ContactTable:
         encoding: str | None = None,
         delimiter: str | None = None,
         has_header: bool = True,
+        sheet: str | None = None,
         snapshot: bool = False,
     ) -> Self:
         """Open a table and resolve its columns.
 
-        *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl`` or ``.ndjson`` file (or any, with *format*),
-        ``-`` for CSV on standard input, or a pipe. *mapping* goes from contact field to column and wins over
-        guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding; of a
-        *snapshot* it makes a private copy, which is what is read from then on.
+        *path* is a ``.csv``, ``.tsv``, ``.tab``, ``.jsonl``, ``.ndjson``, ``.json``, ``.xlsx``, ``.xlsm``,
+        ``.parquet`` or ``.arrow`` file (or any, with *format*), also with ``.gz`` or ``.zst``; ``-`` for CSV
+        on standard input; a pipe; or an address that fsspec knows. *sheet* is the name or number of a
+        workbook's sheet, by default the first. A file that is no text has no *encoding* and no *delimiter*:
+        they are then those of a CSV that is written. *mapping* goes from contact field to column and wins
+        over guesses; an empty string leaves a field out. Reads the whole file once, to verify its encoding;
+        of a *snapshot* it makes a private copy, which is what is read from then on.
 
         Raises :class:`TableError` if the file cannot be read, holds no header, or no column that is known.
         """
-        file = InputFile(path, encoding=encoding, snapshot=snapshot)
         table_format = format or known_format(path)
         if table_format is None:
+            InputFile(path, encoding=encoding)  # a file that is not there is the first thing to say
             raise _no_format(path)
+        file = InputFile(path, encoding=encoding, snapshot=snapshot, kind=table_format, sheet=sheet)
+        # The columns of such a file always have names.
+        has_header = has_header or table_format in {"parquet", "arrow"}
         source = open_source(file, table_format, delimiter=delimiter, has_header=has_header)
-        return cls(source, table_format, *resolve(source, mapping or {}, has_header=has_header))
+        layout = output_layout(file, table_format, encoding, delimiter)
+        return cls(source, table_format, *resolve(source, mapping or {}, has_header=has_header), layout)
 
     @property
     def notes(self) -> list[str]:
         """What the user should know about how the table was read; grows while it is read."""
-        return [*self._notes, *self.source.notes, *self._cell_notes.notes]
+        original = self.source.file.original
+        return [
+            *(original.notes if original else ()),
+            *self._notes,
+            *self.source.notes,
+            *self._cell_notes.notes,
+        ]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the file's bytes when it was opened, in hexadecimal."""
+        """SHA-256 of what the file held when it was opened, in hexadecimal.
+
+        Of an object in a store that tells its ETag or version, it is that of its address and version.
+        """
         return self.source.file.fingerprint.sha256
+
+    @property
+    def field_headers(self) -> dict[str, str]:
+        """The header of the column of each contact field."""
+        return {field: guess.header for field, guess in self.columns.items()}
 
     def rows(self) -> Iterator[Row]:
         """Read the rows lazily, in order. Each call reads the file again.
@@ -137,6 +162,26 @@ class ContactTable:
                 self._cell_notes.look_at(record.number, texts)
                 yield build(texts)
 
+    def split_samples(self) -> dict[str, Contact]:
+        """Return two names of the first rows that were split, the longest ones, and their contacts.
+
+        Empty where first and last name have a column each.
+        """
+        if not is_split_name(self.columns):
+            return {}
+        position = self.columns["first_name"].column
+        names: dict[str, Contact] = {}
+        for record in islice(self.source.records(), _SAMPLE_ROWS):
+            if not record.is_contact:
+                continue
+            texts = self._texts(record)
+            contact = self._build(texts)
+            if contact.first_name and contact.last_name:
+                names[" ".join(texts[position].split())] = contact
+        # The longest are the most likely to go wrong.
+        longest = sorted(names, key=lambda name: -len(name.split()))[:_SHOWN_SPLITS]
+        return {name: names[name] for name in longest}
+
     def _texts(self, record: Record) -> dict[int, str]:
         return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
 
@@ -158,17 +203,28 @@ def resolve(
     return columns, [*mapper.notes(columns), *_header_notes(source), *_domain_notes(columns, known.sample)]
 
 
+def output_layout(
+    file: InputFile, table_format: TableFormat, encoding: str | None, delimiter: str | None
+) -> OutputLayout:
+    """Return what a caller said of a CSV that the input has not: it is for the output then.
+
+    Raises :class:`TableError` for an encoding or a delimiter that does not exist.
+    """
+    is_text = file.original is None
+    is_csv = is_text and TEXT_OF[table_format] != "jsonl"
+    return OutputLayout.of(file.name, None if is_text else encoding, None if is_csv else delimiter)
+
+
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
     """Return the format by a file's extension, or None; a pipe is CSV unless its name says otherwise."""
-    by_name = _FORMATS.get(PurePath(os.fspath(path)).suffix.lower())
-    return by_name or ("csv" if is_stream(path) else None)
+    return format_of(path) or ("csv" if is_stream(path) else None)
 
 
 def _no_format(path: str | os.PathLike[str]) -> TableError:
     name = os.fspath(path)
     extension = PurePath(name).suffix
     problem = f'the extension "{extension}" is unknown' if extension else "the name has no extension"
-    fix = f"save it as CSV, or pass --format with one of {', '.join(get_args(TableFormat))}"
+    fix = f"save it as CSV, or pass --format with one of {', '.join(FORMATS)}"
     return TableError(path=name, problem=problem, fix=fix)
 
 
@@ -179,15 +235,14 @@ def open_source(
 
     Raises :class:`TableError` on a delimiter that cannot be one, and as the sources do.
     """
-    if table_format == "jsonl":
+    if TEXT_OF[table_format] == "jsonl":
         return JsonlSource(file)
+    if file.original is not None:
+        delimiter = ","  # its text is our own
     if delimiter is None:  # a TSV file may have more commas than tabs
         delimiters = TSV_DELIMITERS if table_format == "tsv" else CSV_DELIMITERS
         return CsvSource(file, delimiters, has_header=has_header)
-    given = _DELIMITER_NAMES.get(delimiter, delimiter)
-    if len(given) != 1 or given in '"\r\n\0':
-        raise file.error(f"{delimiter!r} is not a delimiter", "pass one character, such as ; or tab")
-    return CsvSource(file, (given,), has_header=has_header)
+    return CsvSource(file, (delimiter_named(file.name, delimiter),), has_header=has_header)
 
 
 def survey_of(source: Source) -> Survey:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import StringIO
 from typing import Final, Protocol
 
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import Dialect
 from cleanlist_async.tables.encoding import UTF_8, Encoding
-from cleanlist_async.tables.formulas import phones_without_formula, without_formula
+from cleanlist_async.tables.formulas import phones_without_formula, text_without_formula, without_formula
 from cleanlist_async.tables.headers import free_name
-from cleanlist_async.tables.jsonl_source import JsonlSource, json_text
+from cleanlist_async.tables.jsonl_source import JsonlSource, all_headers, json_text
+from cleanlist_async.tables.output_layout import AS_THE_INPUT, OutputLayout
 from cleanlist_async.tables.records import Record, Source
 from cleanlist_async.types import JSON
 
@@ -23,6 +25,8 @@ class Rendering(Protocol):
     """A format of output. An enrichment is rendered when it arrives, to one compact string."""
 
     encoding: Encoding
+    left_out: str
+    """What is written in place of a contact whose row is left out."""
 
     def head(self) -> str:
         """Everything before the first record."""
@@ -37,9 +41,12 @@ class Rendering(Protocol):
         ...
 
 
-def new_names(columns: Sequence[str], existing: Sequence[str]) -> tuple[str, ...]:
-    """Name the columns to append so that none doubles an existing one: ``cleanlist_email (2)``."""
-    return tuple(free_name(column, existing) for column in columns)
+def new_names(names: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
+    """Name the columns to append so that none doubles another one: ``cleanlist_email (2)``."""
+    taken, new = [*existing], list[str]()
+    for name in names:
+        new.append(free_name(name, (*taken, *new)))
+    return tuple(new)
 
 
 class _RowText:
@@ -64,11 +71,33 @@ class _RowText:
 
 
 class CsvRendering:
-    """CSV: the cells of the record, the enrichment, then the cells that a long row has beyond the header."""
+    """CSV: the cells of the record, the enrichment, then the cells that a long row has beyond the header.
 
-    def __init__(self, source: Source, columns: Sequence[str], dialect: Dialect, *, excel_safe: bool) -> None:
+    Text that was no formula in a file of another format does not become one.
+    """
+
+    left_out = ""
+
+    def __init__(
+        self,
+        source: Source,
+        columns: Mapping[str, str],
+        dialect: Dialect,
+        *,
+        excel_safe: bool,
+        layout: OutputLayout = AS_THE_INPUT,
+    ) -> None:
         self._dialect = dialect
         self._row = _RowText(dialect)
+        is_csv = isinstance(source, CsvSource) and source.file.original is None
+        self._is_guarded = excel_safe and (layout.is_of_texts or not is_csv)
+        # As it is, unless it is to have another delimiter.
+        read_as = source.dialect.delimiter if isinstance(source, CsvSource) else dialect.delimiter
+        self._preamble = dialect.preamble.text
+        if self._preamble and (self._is_guarded or dialect.delimiter != read_as):
+            self._preamble = self._rendered(
+                csv.reader(StringIO(self._preamble, newline=""), delimiter=read_as)
+            )
         self._columns = columns
         self._guards = [_guard(column, excel_safe=excel_safe) for column in columns]
         self._has_header = True
@@ -76,16 +105,16 @@ class CsvRendering:
             self._headers: Sequence[str] = source.raw_headers
             self._has_header = source.has_header
         else:
-            self._headers = source.all_keys() if isinstance(source, JsonlSource) else source.headers
-        self.encoding = source.file.encoding
+            self._headers = all_headers(source)
+        self.encoding = layout.encoding or source.file.encoding
 
     def head(self) -> str:
         """Return what stood before the header, and the header with the new columns."""
-        preamble = self._dialect.preamble.text
         if not self._has_header:
-            return preamble
-        names = tuple(map(_cell, (*self._headers, *new_names(self._columns, self._headers))))
-        return f"{preamble}{self._row(names)}{self._dialect.line_end}"
+            return self._preamble
+        new = new_names(self._columns.values(), self._headers)
+        names = tuple(map(_cell, (*self._own(self._headers), *new)))
+        return f"{self._preamble}{self._row(names)}{self._dialect.line_end}"
 
     def enrichment(self, values: Sequence[str]) -> str:
         """Render the values, each guarded against formulas."""
@@ -105,19 +134,27 @@ class CsvRendering:
 
     def _cells(self, record: Record) -> Sequence[str]:
         if isinstance(record.cells, tuple):
-            return record.cells
+            return self._own(record.cells)
         if not record.raw:  # a blank line
             return ()
-        return tuple(_cell(json_text(record.cells.get(header))) for header in self._headers)
+        return self._own([_cell(json_text(record.cells.get(header))) for header in self._headers])
+
+    def _own(self, cells: Sequence[str]) -> Sequence[str]:
+        return [*map(text_without_formula, cells)] if self._is_guarded else cells
+
+    def _rendered(self, rows: Iterable[Sequence[str]]) -> str:
+        return "".join(f"{self._row(self._own(row)) if row else ''}{self._dialect.line_end}" for row in rows)
 
 
 class JsonlRendering:
     """JSON lines: an object is kept to the byte and extended; a CSV row becomes an object."""
 
-    def __init__(self, source: Source, columns: Sequence[str]) -> None:
+    left_out = ""
+
+    def __init__(self, source: Source, columns: Mapping[str, str]) -> None:
         self._headers = source.headers
-        self._columns = columns
-        self._names = new_names(columns, source.headers)
+        self._wished = tuple(columns.values())
+        self._names = new_names(self._wished, source.headers)
         self._extends = isinstance(source, JsonlSource)
         self.encoding = source.file.encoding if self._extends else UTF_8
 
@@ -149,7 +186,29 @@ class JsonlRendering:
         if cells.keys().isdisjoint(self._names):
             return enrichment
         values: dict[str, str] = json.loads(f"{{{enrichment}}}")
-        return _members(new_names(self._columns, (*self._headers, *cells)), tuple(values.values()))
+        return _members(new_names(self._wished, (*self._headers, *cells)), tuple(values.values()))
+
+
+class EnrichmentRendering:
+    """The enrichment alone, as an object for each contact: for formats that are written at the end."""
+
+    encoding = UTF_8
+    left_out = "\n"  # the part keeps a line for each contact
+
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._columns = tuple(columns)
+
+    def head(self) -> str:
+        """Return nothing, as for JSON lines."""
+        return ""
+
+    def enrichment(self, values: Sequence[str]) -> str:
+        """Render the values as members of an object, by the names that the columns have here."""
+        return _members(self._columns, values)
+
+    def line(self, record: Record, enrichment: str) -> str:
+        """Render the enrichment of a contact, and nothing of its row."""
+        return f"{{{enrichment}}}\n" if record.is_contact else ""
 
 
 def _members(names: Sequence[str], values: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from cleanlist_async.tables.honorifics import without_titles
+from cleanlist_async.tables.surnames import first_names, is_surname, surname_words
 from cleanlist_async.tables.work_email import is_work_host
 
 # Possessive before the dot, so that a long value without one fails in linear time.
@@ -16,6 +18,10 @@ _COMPANY_PAGE: Final = re.compile(r"linkedin\.com/(?:company|school|showcase|sal
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
 _EAST_ASIAN: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _PATRONYMIC: Final = re.compile(r"(?<=\w) +\w+(?:вич|ьич|мич|вна|чна|шна)$", re.IGNORECASE)
+_SHORTEST_NAME: Final = 2
+"""Letters; in capitals, what has no more is rather a degree."""
+_VOWEL: Final = re.compile(r"[aeiouy]|[^\x00-\x7f]", re.IGNORECASE)
+_INITIAL: Final = re.compile(r"[^\W\d_]\.")
 _SHARED_HOSTS: Final = frozenset(
     {
         "linkedin.com",
@@ -65,7 +71,7 @@ def is_domain(value: str) -> bool:
 
 def is_full_name(value: str) -> bool:
     """Whether the value can be a person's first and last name."""
-    words = value.split()
+    words = without_titles(value).split()
     # These signs stand in addresses, handles and ids, but in no name.
     return len(words) > 1 and not any(sign in value for sign in "@/0123456789")
 
@@ -81,7 +87,8 @@ def company_domain(value: str) -> str | None:
     text = value.strip()
     address = text.split("://", 1)[-1].removeprefix("//")
     authority, _, path = address.replace("?", "/").replace("#", "/").partition("/")
-    host = authority.rpartition("@")[2].partition(":")[0].rstrip(".").lower().removeprefix("www.")
+    # "Ada Love <ada@acme.com>" is how mail programs write an address.
+    host = authority.rpartition("@")[2].partition(":")[0].rstrip(".>)\"' ").lower().removeprefix("www.")
     if not _DOMAIN.fullmatch(host):
         return text or None
     if "@" in authority and "://" not in text and not is_work_host(host):
@@ -98,20 +105,28 @@ def _is_shared(host: str) -> bool:
 def split_name(name: str, *, last_name_first: bool = False) -> tuple[str | None, str | None]:
     """Split a full name into first and last: the first word, and all the others.
 
-    ``Doe, Jane`` is turned round, as is a name of which *last_name_first* says so, or that is written in
-    Chinese, Japanese or Korean; letters after a comma (``Jane Doe, PhD``) and patronymics are left out. A
-    single word is a first name.
+    Of ``Mary Ann van der Berg``, all before the particle are first names.
+    ``Doe, Jane`` and ``van der Berg, Jane`` are turned round, as is a name of which *last_name_first* says
+    so, or that is written in Chinese, Japanese or Korean; titles (``Dr. Jane Doe, PhD``) and patronymics are
+    left out. A single word is a first name.
     """
-    before, _, after = (part.strip() for part in name.partition(","))
-    # "Doe, Jane", but neither "Jane Doe, PhD" nor "Doe, M.D."
-    if after and " " not in before and not _is_degree(after):
-        return after, before
-    first, _, last = (part.strip() for part in before.replace("\u3000", " ").partition(" "))
-    if last and (last_name_first or _EAST_ASIAN.match(before)):
-        first, last = _PATRONYMIC.sub("", last), first
-    return first or None, last or None
+    before, _, after = (without_titles(part).strip() for part in without_titles(name).partition(","))
+    # "Doe, Jane", but not "Jane Doe, MA"
+    if after and is_surname(before) and not _is_degree(after, all_is_upper=before.isupper()):
+        return after, before or None
+    words = before.split()
+    if len(words) > 1 and (last_name_first or _EAST_ASIAN.match(before)):
+        count = min(surname_words(words), len(words) - 1)
+        last, first = " ".join(words[:count]), _PATRONYMIC.sub("", " ".join(words[count:]))
+        return without_titles(first).strip() or None, last
+    given = first_names(words)
+    return " ".join(words[:given]) or None, " ".join(words[given:]) or None
 
 
-def _is_degree(text: str) -> bool:
+def _is_degree(text: str, *, all_is_upper: bool) -> bool:
     word = text.split(maxsplit=1)[0]
-    return "." in word or sum(letter.isupper() for letter in word) > 1
+    if "." in word:
+        return _INITIAL.fullmatch(word) is None
+    if all_is_upper:  # "DOE, JANE", but not "DOE, RN"
+        return len(word) <= _SHORTEST_NAME or not _VOWEL.search(word)
+    return sum(letter.isupper() for letter in word) > 1

@@ -58,7 +58,8 @@ HEADERS: Final[Mapping[str, str]] = {
         địa chỉ email, surel, alamat email, อีเมล, อีเมล์
     """,
     "first_name": """
-        first name, given name, forename, fname, first, given names, vorname, rufname, prénom, prénoms,
+        first name, given name, forename, fname, first, given names, first names, names, forenames,
+        vorname, rufname, prénom, prénoms,
         primer nombre, nombre de pila, nombres, primeiro nome, nome próprio, primo nome,
         nome di battesimo, voornaam, roepnaam, förnamn, tilltalsnamn, fornavn, fornavne, etunimi,
         etunimet, kutsumanimi, imię, imiona, křestní jméno, křestní, krstné meno, keresztnév, utónév,
@@ -68,8 +69,10 @@ HEADERS: Final[Mapping[str, str]] = {
         nama depan, ชื่อจริง
     """,
     "last_name": """
-        last name, surname, family name, lname, last, sur name, second name, nachname, familienname,
-        zuname, nom de famille, apellido, apellidos, primer apellido, cognome, sobrenome, apelido,
+        last name, surname, family name, lname, last, sur name, second name, surnames, last names,
+        family names, nachname, familienname,
+        zuname, nom de famille, apellido, apellidos, primer apellido, cognome, sobrenome, apelido, apelidos,
+        sobrenomes,
         último nome, nome de família, achternaam, familienaam, efternamn, familjenamn, efternavn,
         efternavne, etternavn, sukunimi, nazwisko, příjmení, priezvisko, vezetéknév, családnév,
         nume de familie, numele de familie, prezime, priimek, uzvārds, pavardė, perekonnanimi, perenimi,
@@ -87,7 +90,8 @@ HEADERS: Final[Mapping[str, str]] = {
         firmenname, unternehmen, unternehmensname, arbeitgeber, firmierung, société, nom de la société,
         entreprise, nom de lentreprise, nom entreprise, nom société, raison sociale, organisme, empresa,
         nombre de la empresa, nombre de empresa, nombre empresa, compañía, razón social, organización,
-        nome da empresa, nome empresa, razão social, companhia, organização, azienda, nome azienda,
+        nome da empresa, nome empresa, nome da organização, entidade, empregador,
+        razão social, companhia, organização, azienda, nome azienda,
         società, nome società, ragione sociale, impresa, ditta, bedrijf, bedrijfsnaam, organisatie,
         werkgever, företag, företagsnamn, arbetsgivare, firmanavn, virksomhed, virksomhedsnavn,
         virksomhedens navn, selskab, selskap, selskapsnavn, bedrift, bedriftsnavn, arbejdsgiver,
@@ -102,7 +106,7 @@ HEADERS: Final[Mapping[str, str]] = {
         şirket adı, şirket ismi, firma adı, kurum, kurum adı, kuruluş, işyeri, fyrirtæki, εταιρεία,
         εταιρία, επωνυμία, όνομα εταιρείας, חברה, שם חברה, שם החברה, ארגון, الشركة, شركة, اسم الشركة,
         إسم الشركة, المؤسسة, اسم المؤسسة, جهة العمل, المنظمة, شرکت, نام شرکت, 会社, 会社名, 貴社名,
-        御社名, 所属会社, 企業名, 企業, 勤務先, 法人名, 所属, 勤務先名, 社名, 組織名, 公司, 公司名称,
+        御社名, 所属会社, 企業名, 企業, 勤務先, 法人名, 団体名, 所属, 勤務先名, 社名, 組織名, 公司, 公司名称,
         公司名, 企业, 企业名称, 单位, 单位名称, 组织, 公司全称, 工作单位, 公司名稱, 企業名稱, 單位,
         組織, 회사, 회사명, 회사 이름, 기업명, 직장, 소속, công ty, tên công ty, perusahaan,
         nama perusahaan, บริษัท, ชื่อบริษัท
@@ -181,10 +185,16 @@ LAST_NAME_FIRST: Final = """
 """Headers of a whole name that begins with the last name."""
 
 FOOTER: Final = """
-    total, totals, grand, subtotal, sum, count, rows, records, record, generated, exported, report,
+    total, totals, grand, run, filters, as, subtotal, sum, count, rows, records, record, generated, exported,
+    report,
     copyright, confidential, page, source, filtered, printed, end, summe, gesamt, gesamtsumme, anzahl,
     erstellt, seite, vertraulich, généré, exporté, confidentiel, totale, generato, esportato, totaal,
     gegenereerd, totalt, yhteensä, razem, suma, wygenerowano, celkem, vygenerováno, итого, всего,
     создано, toplam, oluşturuldu, المجموع, الإجمالي, 合計, 計, 总计, 合计, 共计, 總計, 합계
 """
 """First words of the lines that a report has below its table."""
+
+BEFORE_A_VALUE: Final = (
+    "by, on, at, of, from, von, am, par, le, por, el, da, il, door, op, av, przez, dnia, автор, дата"
+)
+"""Second words of such a line that has a value in its next cell: ``Run by``, ``Generated on``."""

@@ -3,41 +3,51 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Self
 
+from cleanlist_async.results import COLUMN_PREFIX
+from cleanlist_async.tables.chosen_columns import as_written
 from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.delivery_folder import DeliveryFolder
 from cleanlist_async.tables.dialect import Dialect, Preamble
 from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.formats import TEXT_OF, TableFormat, compression_of, is_read_only
+from cleanlist_async.tables.formats.compressions import compressed
+from cleanlist_async.tables.formats.location import STDOUT, is_address
+from cleanlist_async.tables.formats.original import PACKED
+from cleanlist_async.tables.formats.packing import Packer
+from cleanlist_async.tables.jsonl_source import all_headers
+from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice
 from cleanlist_async.tables.part_file import PartFile
-from cleanlist_async.tables.reading import ContactTable, TableFormat, known_format
-from cleanlist_async.tables.rendering import PHONES_COLUMN, CsvRendering, JsonlRendering, Rendering
-
-ENRICHMENT_COLUMNS: Final = (
-    "cleanlist_status",
-    "cleanlist_email",
-    "cleanlist_email_status",
-    PHONES_COLUMN,
-    "cleanlist_credits",
-    "cleanlist_error",
-    "cleanlist_workflow_id",
-    "cleanlist_task_id",
-    "cleanlist_duplicate_of",
+from cleanlist_async.tables.reading import ContactTable, known_format
+from cleanlist_async.tables.records import Record
+from cleanlist_async.tables.rendering import (
+    CsvRendering,
+    EnrichmentRendering,
+    JsonlRendering,
+    Rendering,
+    new_names,
 )
-"""Columns that are appended. One that the table has already stays; ours is then called ``... (2)``."""
 
 
 class EnrichedWriter:
-    """Writes *table* to *path* with the enrichment columns appended.
+    """Writes *table* to *path* with the enrichment columns appended, as far as *choice* says.
 
-    Rows stand in input order with their original cells untouched, even those that a spreadsheet takes for
-    formulas: they are the user's own. With *excel_safe*, an enrichment cell that would be a formula gets a
-    leading ``'`` (OWASP, "CSV Injection"); phone numbers keep their ``+``, and JSON lines need no guard.
-    CSV keeps the input's delimiter, line ends, byte order mark and encoding. The output
+    Where it leaves rows or columns out, so it does with blank lines and lines above and below the table.
+
+    Rows stand in input order with their original cells untouched, even those of a CSV that a spreadsheet
+    takes for formulas: they are the user's own. With *excel_safe*, an enrichment cell that would be a formula
+    gets a leading ``'`` (OWASP, "CSV Injection"), and so does in a CSV what was text in a file of another
+    format; phone numbers keep their ``+``, and JSON lines need no guard.
+    An output ``-`` or at an address is made in a temporary folder, and delivered when it is closed.
+    CSV keeps the input's delimiter, line ends, byte order mark and encoding; the table's ``layout`` says
+    what they are where the input has none. The output
     grants no more permissions than the input.
 
     The output grows in ``path.part`` and is renamed by :meth:`close`, as it is when the context is left,
@@ -54,32 +64,43 @@ class EnrichedWriter:
         table: ContactTable,
         columns: Sequence[str] = ENRICHMENT_COLUMNS,
         *,
+        choice: OutputChoice = WHOLE,
         excel_safe: bool = True,
         overwrite: bool = False,
         is_renewable: bool = False,
         format: TableFormat | None = None,  # noqa: A002 - the word of the command line
     ) -> None:
         self.name = os.fspath(path)
+        table = as_written(table, choice)
         self._table = table
-        self._columns = tuple(columns)
         self._known = frozenset(columns)
-        self._overwrite = overwrite
-        target = self._checked_target()  # before anything is created
-        self._rendering = _rendering(
-            table, self._columns, format or _format_of(path, table), excel_safe=excel_safe
+        self._choice = choice
+        # Each column to the name that it is to have.
+        self._columns = (
+            {COLUMN_PREFIX + column: name for column, name in choice.names().items()}
+            if choice is not WHOLE
+            else {column: column for column in columns}
         )
-        self._blank = self._rendering.enrichment([""] * len(self._columns))
+        self._overwrite = overwrite
+        if is_read_only(self.name):
+            raise self._error("would be a workbook without its macros", "end the name in .xlsx")
+        self._folder: DeliveryFolder | None = None
+        is_elsewhere = self.name == STDOUT or is_address(self.name)
+        target = None if is_elsewhere else self._checked_target()  # before anything is created
+        self._format = format or _format_of(path, table)
+        table.layout.refuse_other_format(self.name, self._format)
+        self._packer = _packer(table, self._columns, self._format, self.name, is_whole=choice.is_whole)
+        if self._packer is not None and not (self._format == "json" and _is_text(table)):
+            self._rendering: Rendering = EnrichmentRendering(self._columns)
+        else:
+            self._rendering = _rendering(table, self._columns, self._format, excel_safe=excel_safe)
+        self._blank = self._enrichment({})
         # Rendered text, not results: many may wait behind a row whose result comes late.
-        self._waiting: dict[int, str] = {}
+        # None for a row that is left out.
+        self._waiting: dict[int, str | None] = {}
         self._next = 0
         self._records = table.source.records()
-        self._part = PartFile(
-            target,
-            self.name,
-            self._rendering.encoding,
-            table.source.file.given,
-            is_renewable=is_renewable,
-        )
+        self._part = self._created_part(target, is_renewable=is_renewable)
         self._is_open = True
         self._broken = False
         self._part.write(self._rendering.head())
@@ -100,11 +121,11 @@ class EnrichedWriter:
     @property
     def notes(self) -> list[str]:
         """What the user should know about how the output was written."""
-        return list(self._part.notes)
+        return [*_taken_names(self._table, self._choice), *self._part.notes]
 
     @property
     def rows_written(self) -> int:
-        """How many contacts are written; those put later wait for the ones before them."""
+        """How many contacts are written or left out; those put later wait for the ones before them."""
         return self._next
 
     def put(self, index: int, values: Mapping[str, str]) -> None:
@@ -146,9 +167,15 @@ class EnrichedWriter:
             while self._write_next(self._waiting.pop(self._next, absent)):
                 pass
             self._refuse_mix_up()
-            self._part.finish(overwrite=self._overwrite)
+            self._part.finish(overwrite=self._overwrite, pack=self._pack if self._is_packed else None)
         finally:
             self._part.leave()
+        if self._folder is not None:
+            try:
+                self._folder.deliver(self._part.target, self.name)
+            except OSError as error:
+                where = f"the output is in {self._part.target}"
+                raise self._error(f"cannot be written ({error})", where) from error
 
     def discard(self) -> None:
         """Close without a target, and remove the part: for output that can be written again at no cost."""
@@ -156,13 +183,35 @@ class EnrichedWriter:
         self._part.leave()
         with suppress(OSError):
             self.part_path.unlink()
+        if self._folder is not None:
+            self._folder.remove()
 
-    def _enrichment(self, values: Mapping[str, str]) -> str:
+    @property
+    def _is_packed(self) -> bool:
+        return self._packer is not None or compression_of(self.name) is not None
+
+    def _pack(self, part: Path, stream: BinaryIO) -> None:
+        with compressed(stream, compression_of(self.name)) as out:
+            if self._packer is not None:
+                self._packer.write(part, out)
+            else:
+                with part.open("rb") as text:
+                    shutil.copyfileobj(text, out)
+
+    def _enrichment(self, values: Mapping[str, str]) -> str | None:
+        """Render the enrichment of a row; None if the row is left out."""
         if unknown := values.keys() - self._known:
             raise ValueError(f"no such enrichment columns: {', '.join(sorted(unknown))}")
+        if not self._choice.has(values.get("cleanlist_status", "")):
+            return None
         return self._rendering.enrichment([values.get(column, "") for column in self._columns])
 
-    def _write_next(self, enrichment: str) -> bool:
+    def _line(self, record: Record, enrichment: str | None) -> str:
+        if not record.is_contact:  # a footer that counts rows would no longer be right
+            return self._rendering.line(record, "") if self._choice.is_whole else ""
+        return self._rendering.left_out if enrichment is None else self._rendering.line(record, enrichment)
+
+    def _write_next(self, enrichment: str | None) -> bool:
         """Write the next contact, and the blank lines before it; False at the end of the table.
 
         Once that fails half-way, by Ctrl-C or a full disk, reader and file may be at different rows. No row
@@ -173,7 +222,7 @@ class EnrichedWriter:
         self._broken = True  # until this row is written whole
         wrote = False
         for record in self._records:
-            self._part.write(self._rendering.line(record, enrichment))
+            self._part.write(self._line(record, enrichment))
             if record.is_contact:
                 self._next += 1
                 wrote = True
@@ -188,7 +237,7 @@ class EnrichedWriter:
             if index > last:
                 return
             if index >= self._next:
-                yield self._rendering.line(record, self._waiting.get(index, self._blank))
+                yield self._line(record, self._waiting.get(index, self._blank))
             index += record.is_contact
 
     def _refuse_mix_up(self) -> None:
@@ -200,6 +249,23 @@ class EnrichedWriter:
                 f"was not written: {len(self._waiting):,} results belong to no row of {self._table.name}"
             )
             raise self._error(problem, f"the rest is in {self.part_path.name}")
+
+    def _created_part(self, target: Path | None, *, is_renewable: bool) -> PartFile:
+        """Create the file that grows; without a *target* here, in a folder of its own."""
+        if target is None:
+            try:
+                self._folder = DeliveryFolder()
+            except OSError as error:
+                problem = f"cannot be made in a temporary folder ({error.strerror or error})"
+                raise self._error(problem, "free some space, or name a folder in TMPDIR") from error
+            target = self._folder.path / (PurePath(self.name).name.strip("-") or "out.csv")
+        encoding, source = self._rendering.encoding, self._table.source.file.given
+        try:
+            return PartFile(target, self.name, encoding, source, is_renewable=is_renewable)
+        except TableError:
+            if self._folder is not None:
+                self._folder.remove()
+            raise
 
     def _checked_target(self) -> Path:
         target = Path(os.path.realpath(self.name))  # a rename would replace a link, not the file behind it
@@ -224,21 +290,51 @@ def _format_of(path: str | os.PathLike[str], table: ContactTable) -> TableFormat
     return known_format(path) or table.format
 
 
+def _packer(
+    table: ContactTable, columns: Mapping[str, str], table_format: TableFormat, path: str, *, is_whole: bool
+) -> Packer | None:
+    if table_format not in PACKED and (table_format != "jsonl" or _is_text(table)):
+        return None
+    names = dict(zip(columns, new_names(columns.values(), all_headers(table.source)), strict=True))
+    return Packer(table.source, table_format, names, path, is_whole=is_whole)
+
+
+def _taken_names(table: ContactTable, choice: OutputChoice) -> Iterator[str]:
+    """Yield a note for each name that was chosen, and that a column of the input has already."""
+    source = table.source
+    if not choice.rename or (isinstance(source, CsvSource) and not source.has_header):
+        return
+    names = choice.names()
+    taken = new_names(names.values(), all_headers(source))
+    for (column, wished), name in zip(names.items(), taken, strict=True):
+        if column in choice.rename and name != wished:
+            yield f'the column {column} is called "{name}", because the input has a column "{wished}"'
+
+
+def _is_text(table: ContactTable) -> bool:
+    """Whether its cells have no types but those that its text shows."""
+    return TEXT_OF[table.format] == "jsonl" or table.source.file.original is None
+
+
 def _rendering(
-    table: ContactTable, columns: Sequence[str], table_format: TableFormat, *, excel_safe: bool
+    table: ContactTable, columns: Mapping[str, str], table_format: TableFormat, *, excel_safe: bool
 ) -> Rendering:
-    if table_format == "jsonl":
+    if TEXT_OF[table_format] == "jsonl":
         return JsonlRendering(table.source, columns)
-    return CsvRendering(table.source, columns, _dialect(table, table_format), excel_safe=excel_safe)
+    dialect = _dialect(table, table_format)
+    return CsvRendering(table.source, columns, dialect, excel_safe=excel_safe, layout=table.layout)
 
 
 def _dialect(table: ContactTable, table_format: TableFormat) -> Dialect:
     """Keep the input's layout. A change of format changes the delimiter, and ``sep=`` is left out."""
-    delimiter = "\t" if table_format == "tsv" else ","
+    delimiter = "\t" if table_format == "tsv" else table.layout.delimiter or ","
     if not isinstance(table.source, CsvSource):
         return Dialect(delimiter=delimiter, line_end="\n")
     kept = table.source.dialect
-    if (table_format == "tsv") == (kept.delimiter == "\t") or table.format == table_format:
+    is_chosen = table.layout.delimiter is not None
+    if not is_chosen and (
+        (table_format == "tsv") == (kept.delimiter == "\t") or table.format == table_format
+    ):
         return kept
     preamble = kept.preamble if kept.preamble.rows else Preamble()  # sep=; would contradict the new delimiter
     return replace(kept, delimiter=delimiter, preamble=preamble)

@@ -25,14 +25,18 @@ __all__ = [
     "ServerRequest",
     "ServerResponse",
     "StrictServer",
+    "VirtualCleanlist",
+    "VirtualSandbox",
     "VirtualTimeLoop",
     "make_limit",
     "memory_transport",
+    "no_double_charge",
     "run",
 ]
 
 if TYPE_CHECKING:
     from cleanlist_async.sandbox.limits import ArrivalLimit, LimitKind, make_limit
+    from cleanlist_async.testing.assertions import no_double_charge
     from cleanlist_async.testing.memory_network import (
         ConnectOutcome,
         Handler,
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
         memory_transport,
     )
     from cleanlist_async.testing.strict_server import RecordedRequest, StrictServer
+    from cleanlist_async.testing.virtual_client import VirtualCleanlist
+    from cleanlist_async.testing.virtual_sandbox import VirtualSandbox
     from cleanlist_async.testing.virtual_time import DeadlockError, VirtualTimeLoop, run
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -57,6 +63,9 @@ else:
                 "memory_transport",
             ),
             "testing.strict_server": ("RecordedRequest", "StrictServer"),
+            "testing.assertions": ("no_double_charge",),
+            "testing.virtual_client": ("VirtualCleanlist",),
+            "testing.virtual_sandbox": ("VirtualSandbox",),
             "testing.virtual_time": ("DeadlockError", "VirtualTimeLoop", "run"),
         },
     )

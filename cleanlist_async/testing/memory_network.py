@@ -37,10 +37,14 @@ class ServerRequest:
     """
 
     method: str
+    """The HTTP method."""
     path: str
+    """The path, without the query."""
     query: dict[str, str]
     headers: dict[str, str] = field(repr=False)
+    """The headers; of a repeated one, the last."""
     body: bytes = field(repr=False)
+    """The whole body."""
     arrived_at: float
     target: str = ""
 
@@ -53,8 +57,11 @@ class ServerResponse:
     """
 
     status: int
+    """The HTTP status."""
     body: bytes = b""
+    """The whole body."""
     headers: tuple[tuple[str, str], ...] = ()
+    """Pairs of name and value."""
     reset_after: int | None = None
 
 

@@ -35,12 +35,15 @@ class RecordedRequest:
 
     arrived_at: float
     key: str | None = field(repr=False)
+    """The credential that came with it, if any."""
     path: str
+    """The path, without the query."""
     status: int
+    """The HTTP status of the answer."""
 
 
 class StrictServer:
-    """The five operations of the Public API behind exact rate limits; a handler for ``MemoryNetwork``.
+    """The operations of the Public API behind exact rate limits; a handler for ``MemoryNetwork``.
 
     A request counts and is carried out when it arrives, and is answered after ``think_s``. It
     counts on its key's and its organization's limit together or on neither. One whose key is unknown
@@ -110,6 +113,13 @@ class StrictServer:
         self._rows = rows
         self._tasks: dict[str, tuple[Workflow, int]] = {}
         self._numbers = count(1)
+        self._routes: dict[tuple[str, str], Callable[[ServerRequest, str], ServerResponse]] = {
+            ("GET", "/auth/validate-key"): self._validate_key,
+            ("GET", "/credits/balance"): self._balance,
+            ("POST", "/enrich/bulk"): self._submit,
+            ("GET", "/enrich/status"): self._status,
+            ("GET", "/webhooks/deliveries"): self._deliveries,
+        }
 
     @property
     def rejections(self) -> list[RecordedRequest]:
@@ -172,21 +182,16 @@ class StrictServer:
         return _json(429, {"error": error}, headers)
 
     def _route(self, request: ServerRequest, organization: str) -> ServerResponse:
-        match request.method, request.path.removeprefix(PREFIX):
-            case "GET", "/auth/validate-key":
-                return _json(200, {"valid": True, "user_id": "user_test", "organization_id": organization})
-            case "GET", "/credits/balance":
-                return _json(200, {"organization_id": organization, "credits": self.credits})
-            case "POST", "/enrich/bulk":
-                return self._submit(request)
-            case "GET", "/enrich/status":
-                return self._status(request.query, request.arrived_at)
-            case "GET", "/webhooks/deliveries":
-                return self._deliveries(request.query.get("workflow_id"))
-            case _:
-                return _detail(404, "Not Found")
+        answer = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
+        return _detail(404, "Not Found") if answer is None else answer(request, organization)
 
-    def _submit(self, request: ServerRequest) -> ServerResponse:
+    def _validate_key(self, _request: ServerRequest, organization: str) -> ServerResponse:
+        return _json(200, {"valid": True, "user_id": "user_test", "organization_id": organization})
+
+    def _balance(self, _request: ServerRequest, organization: str) -> ServerResponse:
+        return _json(200, {"organization_id": organization, "credits": self.credits})
+
+    def _submit(self, request: ServerRequest, _organization: str) -> ServerResponse:
         submit = json.loads(request.body)
         contacts = submit["contacts"]
         enrichment_type = submit.get("enrichment_type", "partial")
@@ -225,7 +230,8 @@ class StrictServer:
             self._tasks |= {task_id: (workflow, n) for n, task_id in enumerate(workflow.task_ids)}
         return workflow
 
-    def _status(self, query: dict[str, str], now: float) -> ServerResponse:
+    def _status(self, request: ServerRequest, _organization: str) -> ServerResponse:
+        query, now = request.query, request.arrived_at
         workflow_id, task_id = query.get("workflow_id"), query.get("task_id")
         if (workflow_id is None) == (task_id is None):
             return _detail(400, "Provide exactly one of workflow_id or task_id.")
@@ -236,8 +242,9 @@ class StrictServer:
             return _json(200, workflow.task_report(index, now))
         return _detail(404, "Not found")
 
-    def _deliveries(self, workflow_id: str | None) -> ServerResponse:
+    def _deliveries(self, request: ServerRequest, _organization: str) -> ServerResponse:
         """No webhooks are sent, so no delivery is ever recorded."""
+        workflow_id = request.query.get("workflow_id")
         if workflow_id not in self.workflows:
             return _detail(404, "Not found")
         return _json(200, {"workflow_id": workflow_id, "deliveries": []})

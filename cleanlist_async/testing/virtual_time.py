@@ -6,10 +6,14 @@ import asyncio
 import heapq
 import math
 import selectors
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.ratelimit.dispatcher import running_loop
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
@@ -18,6 +22,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _TASKS_SHOWN = 10
+_STEP_S, _TIMES_SET_FOR_NOW = 1e-6, 20
 
 
 class DeadlockError(RuntimeError):
@@ -33,7 +38,15 @@ def run(main: Coroutine[object, object, T]) -> T:
     ------
     DeadlockError
         Every task waits for something that cannot come; the message says where each one waits.
+    ConfigurationError
+        Another event loop runs already, such as that of an ``async def`` test.
     """
+    if running_loop() is not None:
+        main.close()  # Python would warn that it was never awaited
+        raise ConfigurationError(
+            "Virtual time has an event loop of its own, and another one runs here already.",
+            fix="Call it in a plain function: a test that is `def`, not `async def`.",
+        )
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
 
@@ -53,6 +66,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._now = 0.0
         self._timers_set = count()
+        self._set_for_now: Counter[Callable[..., object]] = Counter()
         super().__init__(_JumpingSelector(self))
         # After super(), which sets the resolution of the machine's clock.
         self._set_time(0.0)
@@ -68,9 +82,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Call ``callback`` at virtual time ``when``, after all timers set earlier for that time."""
+        """Call ``callback`` at virtual time ``when``, after all timers set earlier for that time.
+
+        The same call, set again and again for the present, comes a microsecond later.
+        """
         if self.is_closed():
             raise RuntimeError("Event loop is closed")
+        # In reality some time passes meanwhile. Without that, a callback that sets its timer anew until a
+        # time is past, and is kept from it by rounding, would do so for ever: aiolimiter does.
+        if when < self._now + _STEP_S:
+            self._set_for_now[callback] += 1
+            if self._set_for_now[callback] > _TIMES_SET_FOR_NOW:
+                when = self._now + _STEP_S
         timer = _OrderedTimer(when, callback, args, self, context, turn=next(self._timers_set))
         heapq.heappush(self._scheduled, timer)
         return timer
@@ -98,6 +121,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _set_time(self, now: float) -> None:
         self._now = now
+        self._set_for_now.clear()
         # asyncio runs the timers before now + resolution. The next float is the one bound that never
         # runs a timer early, and never misses one that is due, however large the time has become.
         self._clock_resolution = math.ulp(now)

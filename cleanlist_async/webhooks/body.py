@@ -51,7 +51,7 @@ class BodyReader:
                 whole += chunk
                 chunks += 1
                 if len(whole) > self._limit:
-                    break
+                    break  # refused below: in here, that would be taken for a disconnect
                 if not chunks % _CHUNKS_AT_ONCE:  # reading a buffered body never yields
                     await anyio.lowlevel.checkpoint()
         except Exception:  # noqa: BLE001  # frameworks raise different errors when the sender disconnects

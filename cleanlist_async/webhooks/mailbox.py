@@ -38,6 +38,7 @@ class FileMailbox:
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
         check_function("clock", clock)
         self._file = SharedFile(checked_path("path", path), holds_contacts=True)
+        # The connection is for one thread at a time, and each call may be in another.
         self._lock = threading.Lock()
         self._clock = clock
         with self._file.transaction() as rows:  # a file of an earlier version has no index
@@ -149,6 +150,7 @@ class RedisMailbox:
         )
 
         async def put() -> bool:
+            # A client for each call: connections belong to an event loop, and any loop may call.
             async with self._redis.client() as client:
                 keys = [self._prefix + recipient, self._waiting]
                 return bool(await client.register_script(_PUT)(keys, [recipient, event, *bounds]))
@@ -171,7 +173,7 @@ class RedisMailbox:
                     transaction.lrange(self._prefix + recipient, 0, -1)
                 transaction.delete(*(self._prefix + recipient for recipient in recipients))
                 transaction.hdel(self._waiting, *recipients)
-                *found, _, _ = await transaction.execute()
+                *found, _, _ = await transaction.execute()  # the last two are counts of what was deleted
                 return found
 
         found = await self._redis.run(take)

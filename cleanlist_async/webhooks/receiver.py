@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable
@@ -26,10 +27,19 @@ from cleanlist_async.webhooks.body import BodyReader, check_content_type
 from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.store import EventStore
 from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
-from cleanlist_async.webhooks.tokens import find_secret, new_submission_id, submission_of, token_of
+from cleanlist_async.webhooks.tokens import (
+    SECRET_VARIABLE,
+    find_secret,
+    is_token,
+    new_submission_id,
+    submission_of,
+    token_of,
+)
 
 if TYPE_CHECKING:
     from cleanlist_async.storage.store.store import Store
+
+log: Final = logging.getLogger("cleanlist_async")
 
 Confirm: TypeAlias = Literal["auto", "always"]
 # Submissions whose late and repeated events are recognised: of almost three hours at 60 submits a minute.
@@ -46,7 +56,9 @@ class WebhookAnswer:
     """The response to the sender: an HTTP status and, for an error, its reason."""
 
     status: int
+    """The HTTP status to answer with."""
     reason: str | None = None
+    """What is wrong with the event, if anything."""
 
 
 class TokenOwner(Protocol):
@@ -86,7 +98,10 @@ class WebhookReceiver:
     max_body_bytes
         Bytes of one event; a longer one is refused. A mailbox may accept less.
 
-    Raises ConfigurationError for arguments that cannot work.
+    Raises
+    ------
+    ConfigurationError
+        For arguments that cannot work.
 
     """
 
@@ -122,6 +137,7 @@ class WebhookReceiver:
         self._owners: dict[TokenOwner, None] = {}
         self._statistics = WebhookStatistics()
         self._failures = OpenFailures()
+        self._has_met_foreign = False
 
     @property
     def public_url(self) -> str:
@@ -182,8 +198,20 @@ class WebhookReceiver:
         if self.mailbox is not None and (submission_id := self.mail_id(token)) is not None:
             return partial(self._store_event, self.mailbox, submission_id)
         if is_certain:
+            self._note_foreign(token)
             raise RefusedEventError(404, "unknown")
         raise RefusedEventError(503, "cannot be looked up now")
+
+    def _note_foreign(self, token: str) -> None:
+        """Warn once of an event for an address that another secret made; anyone can forge more of them."""
+        if is_token(token) and not self._has_met_foreign:
+            self._has_met_foreign = True
+            log.warning(
+                "a webhook came for an address that was made with another secret: do all workers of %s share"
+                " $%s, and do restarted ones keep it?",
+                self._public_url,
+                SECRET_VARIABLE,
+            )
 
     async def _deliver(self, submission_id: str, event: Event, raw: bytes) -> None:
         """Pass an event to its submission, in this worker or another."""
@@ -225,6 +253,7 @@ class WebhookReceiver:
 
         It receives events until it is closed; *on_close* is then called with its id.
         """
+        self._statistics.expected += 1
         id_ = new_submission_id()  # known before the request is sent, so no event can come too early
 
         def close() -> None:
@@ -251,6 +280,7 @@ class WebhookReceiver:
 
     def new_token(self) -> str:
         """Make a token for a `TokenOwner`. The mailbox keeps its events under its `mail_id`."""
+        self._statistics.expected += 1
         return token_of(new_submission_id(), self._secret, "job")
 
     def mail_id(self, token: str) -> str | None:

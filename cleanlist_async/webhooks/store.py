@@ -26,12 +26,12 @@ class EventStore(Protocol):
         """Keep an event until its owner takes it. Once this returns, the sender is answered with success.
 
         Return False if there is no room: the sender is refused, and the owner asks the server. Limit the
-        events of one submission: the server and its operators know the address too.
+        events of one submit: the server and its operators know the address too.
         """
         ...
 
     async def take(self, submission_ids: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
-        """Return the events of these submissions so far, and delete them. Does not wait."""
+        """Return the events of these submits so far, and delete them. Does not wait."""
         ...
 
 

@@ -21,11 +21,13 @@ _NAMES_KEPT: Final = 4
 class WebhookStatistics:
     """Counts of a receiver's events.
 
-    Of those `received`, some were `believed`, some `confirmed` by a status request, some `repeated` others,
-    some were `passed_on` to another worker, and some `dropped` because no submit waits for them any more.
-    Those `refused` were answered with an error.
+    `expected` is the number of submits, also of jobs, that asked for one. Of those `received`, some were
+    `believed`, some `confirmed` by a status request, some `repeated` others, some were `passed_on` to another
+    worker, and some `dropped` because no submit waits for them any more. Those `refused` were answered with
+    an error.
     """
 
+    expected: int = 0
     received: int = 0
     believed: int = 0
     confirmed: int = 0

@@ -30,6 +30,7 @@ class Submissions:
             return Submission(own_url, is_expected=False)
         # One task for all submissions of the client, which ends when none is open.
         if self.receiver.mailbox is not None and not self._following:
+            # First: where the client is closed this raises, and no submission may be left open then.
             self._root.spawn(self._follow, self.receiver, self.receiver.mailbox)
             self._following = True
         id_, submission = self.receiver.begin(on_close=self._open.discard)

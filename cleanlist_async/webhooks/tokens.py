@@ -51,6 +51,11 @@ def submission_of(token: object, secret: Secret, kind: Kind = "run") -> str | No
     return parts[1]
 
 
+def is_token(text: object) -> bool:
+    """Whether a text has the form of a token, whoever made it."""
+    return isinstance(text, str) and _TOKEN.fullmatch(text) is not None
+
+
 def find_secret(given: str | None) -> Secret:
     """Return the secret that was given, or that of the environment, or a random one of this process.
 

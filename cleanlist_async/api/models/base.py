@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
 
@@ -24,10 +25,34 @@ Moment: TypeAlias = Annotated[datetime, AfterValidator(_aware)]
 """A time in any of the API's formats: epoch seconds or milliseconds, ISO 8601, or without a zone (UTC)."""
 
 
+_SHOWN: Final = 5
+"""Items of a list that its repr shows; of a longer one, their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    items: int
+
+    def __repr__(self) -> str:
+        return f"<{self.items:,} items>"
+
+
 class Answer(BaseModel):
     """Base of every answer: unknown fields are kept in ``model_extra``, and errors do not quote input."""
 
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    status_words: ClassVar[frozenset[str] | None] = None
+    """What its `status` may be, in lower case; None for that of work, such as ``processing``.
+
+    Any other word is an event, `UnknownPart`."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what a line can show: neither what the server did not say, nor a page of rows."""
+        for name, value in super().__repr_args__():
+            if value is not None:
+                count = len(cast("Sized", value)) if isinstance(value, list | tuple | dict) else 0
+                yield name, _Counted(count) if count > _SHOWN else value
 
 
 class ModernAnswer(Answer):
@@ -63,6 +88,7 @@ class ModernAnswer(Answer):
                 if problem.error_count() > _MOST_ERRORS:
                     break
                 bad = problem.errors(include_url=False, include_context=False, include_input=False)
+            # Of a copy, since `said` tells a field that had to be removed from one that was missing.
             answer = _without(_copy(answer), [error["loc"] for error in bad])
         raise ValueError(f"not a {cls.__name__}")
 
@@ -86,8 +112,11 @@ class CommonFields(ModernAnswer):
     timestamp_ms: int | None = None
     """When the answer was made, in epoch milliseconds; :attr:`timestamp` gives it as a datetime."""
     agent_instructions: str | None = None
+    """Advice of the server to language models; never interpreted here."""
     usage: str | None = None
+    """The server's remark about the use of the operation."""
     message: str | None = None
+    """The server's own message to people."""
 
     @property
     def timestamp(self) -> datetime | None:
@@ -104,6 +133,7 @@ class Envelope(CommonFields):
     """Common fields, and a handle on the entities of the answer."""
 
     task_id: CohortId | None = None
+    """A cohort of the entities of the answer, for `enrich_by_task` and `add_leads_to_list`."""
 
 
 _A = TypeVar("_A", bound=ModernAnswer)

@@ -13,18 +13,31 @@ class Company(ModernAnswer):
     """What is known about a company. The API may add fields, which are in ``model_extra``."""
 
     company_id: str | None = None
+    """The server's id of the company."""
     name: str | None = None
+    """Its name."""
     domain: str | None = None
+    """The domain of its web site."""
     industry: str | None = None
+    """Its main industry."""
     industries: tuple[str, ...] | None = None
+    """All industries that it is in."""
     employee_count: int | None = None
+    """Number of employees."""
     employee_count_range: str | None = None
+    """The same as a range, such as ``51-200``."""
     revenue_range: str | None = None
+    """Yearly revenue as a range."""
     hq_location: str | None = None
+    """Where its headquarters are."""
     funding_stage: str | None = None
+    """Its latest round of funding."""
     total_funding_usd: int | None = None
+    """All funding so far, in US dollars."""
     tech_stack: tuple[str, ...] | None = None
+    """Products that it uses."""
     linkedin_url: str | None = None
+    """The address of its LinkedIn page."""
 
 
 class PersonEnrichment(Envelope):
@@ -38,8 +51,11 @@ class PersonEnrichment(Envelope):
 
     workflow_id: WorkflowId = WorkflowId("")
     status: str = ""
+    """The workflow's status word; ``pending`` at first."""
     credits_reserved: Number | None = None
+    """Credits that are held until the result is there."""
     lead_list_id: str = ""
+    """The list that the lead is added to."""
     poll_url: str = ""
 
 
@@ -49,16 +65,24 @@ class CompanyEnrichment(Envelope):
     known_by: ClassVar = ("company",)
 
     company: Company = Company()
+    """What was found."""
     credits_charged: Number | None = None
+    """Credits charged for it."""
 
 
 class EntityResult(ModernAnswer):
     """The outcome for one member of a cohort: ``queued``, ``enriched``, ``skipped`` or ``failed``."""
 
+    status_words: ClassVar = frozenset({"queued", "enriched", "skipped", "failed"})
+
     entity_id: str = ""
+    """The member of the cohort."""
     status: str = ""
+    """Its outcome."""
     error: str | None = None
+    """Why it failed, if it did."""
     company: Company | None = None
+    """What was found about a company."""
 
 
 class TaskEnrichment(Envelope):
@@ -67,11 +91,16 @@ class TaskEnrichment(Envelope):
     known_by: ClassVar = ("workflow_id", "entity_kind", "results")
 
     entity_kind: str = ""
+    """``person`` or ``company``."""
     workflow_id: WorkflowId | None = None
     status: str = ""
+    """The workflow's status word."""
     total_entities: int = 0
+    """Members of the cohort."""
     credits_reserved: Number | None = None
+    """Credits that are held until the results are there."""
     results: tuple[EntityResult, ...] = ()
+    """The outcome for each member."""
 
 
 class ListEnrichment(Envelope):
@@ -81,29 +110,47 @@ class ListEnrichment(Envelope):
     essential: ClassVar = ("workflow_id",)
 
     workflow_id: WorkflowId = WorkflowId("")
+    """The workflow, for `wait`."""
     status: str = ""
+    """The workflow's status word; ``pending`` at first."""
     total_leads: int = 0
+    """Leads that are enriched."""
     estimated_cost: Number | None = None
+    """The most that it can cost, in credits."""
     credits_reserved: Number | None = None
+    """Credits that are held until the results are there."""
     poll_url: str = ""
+    """Absolute and on another prefix, so it is never followed."""
 
 
 class PersonResult(ModernAnswer):
     """What was found about one person. ``status`` is the inner one: ``completed`` or ``failed``."""
 
     lead_id: str = ""
+    """The server's id of the lead; empty if nothing usable was found."""
     status: str = ""
     full_name: str | None = None
+    """The whole name."""
     first_name: str | None = None
+    """The first name."""
     last_name: str | None = None
+    """The last name."""
     email: str | None = None
+    """The e-mail address that was found."""
     email_status: str | None = None
+    """How certain the server is of it."""
     phone: str | None = None
+    """The phone number that was found."""
     linkedin_url: str | None = None
+    """The address of the LinkedIn profile."""
     title: str | None = None
+    """The position in the company."""
     company: str | None = None
+    """The name of the employer."""
     enrichment_type: str | None = None
+    """What was looked for."""
     provider: str | None = None
+    """The source of the finding."""
 
 
 class WorkflowStatus(Envelope):
@@ -115,21 +162,32 @@ class WorkflowStatus(Envelope):
     known_by: ClassVar = ("status", "workflow_id")
 
     workflow_id: WorkflowId = WorkflowId("")
+    """The workflow that was asked about."""
     status: str = ""
+    """Its status word; see `is_final`."""
     progress: int | None = None
     """Percent."""
     total: int | None = None
+    """Leads of the workflow."""
     processed: int | None = None
+    """Leads that are done."""
     completed: int | None = None
+    """Leads for which something was found."""
     failed: int | None = None
+    """Leads for which nothing was found."""
     enrichment_type: str | None = None
+    """What is looked for."""
     lead_list_id: str | None = None
+    """The list that the leads are in."""
     summary: dict[str, Any] | None = None
+    """Counts, as the server gives them."""
     refund_status: str | None = None
     refund_message: str | None = None
     result: PersonResult | None = None
     credits_charged: Number | None = None
+    """Credits charged so far."""
     credits_refunded: Number | None = None
+    """Credits that came back."""
 
     @property
     def is_final(self) -> bool:

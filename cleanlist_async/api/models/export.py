@@ -19,10 +19,14 @@ class CsvExport(ModernAnswer):
     known_by: ClassVar = ("download_url",)
 
     list_id: str = ""
+    """The list that was exported."""
     download_url: str = Field("", repr=False)
     expires_at: Moment | None = None
+    """Until when the file can be fetched."""
     row_count: int = 0
+    """Rows of the file, without the header."""
     file_size_bytes: int = 0
+    """Its size in bytes; 0 where the server does not say."""
 
 
 class JsonExportPage(Envelope):
@@ -32,6 +36,10 @@ class JsonExportPage(Envelope):
     essential: ClassVar = ("leads",)
 
     list_id: str = ""
+    """The list that was exported."""
     leads: tuple[dict[str, Any], ...] = ()
+    """Its leads, with the columns that were asked for."""
     total: int = 0
+    """Leads of all pages."""
     cursor: str | None = None
+    """Where the next page begins; None on the last."""

@@ -16,11 +16,17 @@ class LeadListSummary(ModernAnswer):
     """A list as pages of lists show it."""
 
     list_id: str = ""
+    """The server's id of the list."""
     name: str = ""
+    """Its name."""
     lead_count: int = 0
+    """Leads in it."""
     folder_id: str | None = None
+    """The folder that it is in, if any."""
     created_at: Moment | None = None
+    """When it was made."""
     owner_name: str | None = None
+    """The name of the user whose list it is."""
     visibility: str | None = None
     """``private``, ``organization``, ``shared``, or a word added later."""
 
@@ -32,7 +38,9 @@ class LeadListsPage(Envelope):
     essential: ClassVar = ("lists",)
 
     lists: tuple[LeadListSummary, ...] = ()
+    """The lists of this page."""
     total: int = 0
+    """Lists on all pages."""
     cursor: str | None = None
 
 
@@ -42,12 +50,19 @@ class LeadList(Envelope):
     known_by: ClassVar = ("list_id",)
 
     list_id: str = ""
+    """The server's id of the list."""
     name: str = ""
+    """Its name."""
     description: str | None = None
+    """Its description."""
     lead_count: int = 0
+    """Leads in it."""
     enriched_count: int = 0
+    """Leads in it that are enriched."""
     folder_id: str | None = None
+    """The folder that it is in, if any."""
     created_at: Moment | None = None
+    """When it was made."""
     reused: bool = False
 
 
@@ -57,7 +72,9 @@ class DeletedList(Envelope):
     known_by: ClassVar = ("deleted", "list_id")
 
     list_id: str = ""
+    """The list that was deleted."""
     deleted: bool = False
+    """Whether it was deleted."""
 
 
 class Lead(Row):
@@ -92,9 +109,13 @@ class LeadsPage(Envelope):
     essential: ClassVar = ("leads",)
 
     list_id: str = ""
+    """The list."""
     leads: Annotated[tuple[Lead, ...], AsBuilt] = ()
+    """The leads of this page."""
     total: int = 0
+    """Leads on all pages."""
     cursor: str | None = None
+    """Where the next page begins; None on the last."""
 
     @model_validator(mode="before")
     @classmethod
@@ -119,10 +140,14 @@ class AddedLeads(ModernAnswer):
     known_by: ClassVar = ("added",)
 
     list_id: str = ""
+    """The list."""
     added: int = 0
+    """Leads that were added."""
     skipped_duplicates: int = 0
+    """Leads that were in it already."""
     created: int | None = None
     credits_charged: Number | None = None
+    """Credits charged for it."""
 
 
 class RemovedLeads(ModernAnswer):
@@ -131,7 +156,9 @@ class RemovedLeads(ModernAnswer):
     known_by: ClassVar = ("removed",)
 
     list_id: str = ""
+    """The list."""
     removed: int = 0
+    """Leads that were removed."""
 
 
 class CsvImport(Envelope):
@@ -144,12 +171,18 @@ class CsvImport(Envelope):
     known_by: ClassVar = ("rows_imported", "list_id", "workflow_id")
 
     list_id: str = ""
+    """The list that was imported into."""
     rows_parsed: int = 0
+    """Rows that were read."""
     rows_imported: int = 0
+    """Rows that became leads."""
     rows_skipped: int = 0
+    """Rows that did not."""
     skip_reasons: dict[str, int] = Field(default_factory=dict)
+    """How many rows were skipped, by reason."""
     sample_skip_rows: tuple[int, ...] = ()
     workflow_id: WorkflowId | None = None
     """The enrichment that it started, if it was asked to."""
     enrichment_status_url: str | None = None
+    """Where the server reports on the enrichment; never followed."""
     idempotency_replayed: bool = False

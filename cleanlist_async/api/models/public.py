@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, ClassVar, Final, cast
 
 from pydantic import BeforeValidator, StringConstraints, model_validator
 
@@ -13,6 +13,7 @@ from cleanlist_async.api.models.base import Answer
 from cleanlist_async.api.models.rows import AsBuilt, EnrichmentRow, is_failed, is_final
 from cleanlist_async.types import JSON
 
+# The last is how this package itself serializes an answer, which may be read again.
 _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")
 
 
@@ -46,8 +47,11 @@ class KeyValidation(Answer):
     """Whether the key is valid, and its owner (``GET /auth/validate-key``)."""
 
     valid: bool  # required: without it, the answer says nothing about the key
+    """Whether the key is valid."""
     user_id: Text = None
+    """The user whose key it is."""
     organization_id: Text = None
+    """The organization that pays."""
 
 
 class BulkSubmission(Answer):
@@ -58,20 +62,29 @@ class BulkSubmission(Answer):
     """
 
     workflow_id: Annotated[str, StringConstraints(min_length=1)]
+    """The workflow that was started."""
     status: Text = None
+    """Its status word; ``processing`` at first."""
     message: Text = None
+    """The server's own message."""
     task_ids: TaskIds = ()
     total_contacts: Count = None
+    """Contacts that were accepted."""
 
 
 class _WithRows(Answer):
     """An answer that lists results per contact, under any of several names."""
 
     workflow_id: Text = None
+    """The workflow."""
     status: Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")] = ""
+    """Its status word; see `is_final`."""
     summary: Object = None
+    """Counts, as the server gives them."""
     results_truncated: Count = None
+    """Rows that were left out because of the size of the answer."""
     rows: Rows = ()
+    """One for each contact, as far as the answer has them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -105,6 +118,7 @@ class BulkStatus(_WithRows):
     """
 
     task_id: Text = None
+    """The contact that was asked about, if it was one."""
 
 
 class WebhookPayload(_WithRows):
@@ -114,11 +128,17 @@ class WebhookPayload(_WithRows):
     """
 
     event: Text = None
+    """The kind of event; only ``enrichment.completed`` is documented."""
     lead_list_id: Text = None
+    """The list that the leads are in."""
     enrichment_type: Text = None
+    """What was looked for."""
     results_limit: Count = None
+    """The most rows that an event holds."""
     results_endpoint: Text = None
+    """Where the rest can be read; never followed."""
     completed_at: Text = None
+    """When the workflow was done, as the server writes it."""
 
     def as_status(self) -> BulkStatus:
         """Return what a status request would answer, if this payload is true."""
@@ -138,10 +158,15 @@ class WebhookDelivery(Answer):
     ``status`` is ``delivered`` or ``failed`` (docs.cleanlist.ai/api-reference/errors).
     """
 
+    status_words: ClassVar = frozenset({"delivered", "failed"})
+
     status: Text = None
     attempt: Count = None
+    """Which attempt it was, from 1."""
     response_code: Count = None
+    """The HTTP status that the receiver answered with."""
     error_message: Text = None
+    """Why it failed, if it did."""
 
     @model_validator(mode="before")
     @classmethod
@@ -162,6 +187,7 @@ class WebhookDeliveries(Answer):
     """The delivery log of one workflow (``GET /webhooks/deliveries``), in the server's order."""
 
     deliveries: tuple[WebhookDelivery, ...] = ()
+    """All attempts."""
 
     @model_validator(mode="before")
     @classmethod

@@ -54,6 +54,10 @@ class Row:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def model_dump(self) -> dict[str, JSON]:
+        """Return the row as a dictionary, as models do: the server's own."""
+        return dict(self.raw)
+
     @classmethod
     def several(cls, items: object) -> tuple[Self, ...] | None:
         """Make rows of the objects in a list, skipping other items; None if it is not a list."""

@@ -13,6 +13,7 @@ class PersonFound(ModernAnswer):
 
     lead_id: str = ""
     full_name: str | None = None
+    """The whole name."""
 
 
 class _SearchPage(Envelope):
@@ -22,18 +23,24 @@ class _SearchPage(Envelope):
     essential: ClassVar = ("results",)
 
     total: int = 0
+    """Matches on all pages."""
     cursor: str | None = None
+    """Where the next page begins; None on the last."""
     truncation_warning: str | None = None
+    """Why not all matches can be had, if so."""
     credits_charged: Number | None = None
+    """Credits charged for the page."""
 
 
 class PeoplePage(_SearchPage):
     """People that match."""
 
     results: tuple[PersonFound, ...] = ()
+    """The people of this page."""
 
 
 class CompaniesPage(_SearchPage):
     """Companies that match."""
 
     results: tuple[Company, ...] = ()
+    """The companies of this page."""

@@ -18,13 +18,18 @@ class StartedSmartAgent(CommonFields):
     essential: ClassVar = ("smart_agent_task_id",)
 
     task_id: EnvelopeTaskId | None = None
+    """A handle on the list, not on the run."""
     smart_agent_task_id: SmartAgentTaskId = SmartAgentTaskId("")
     smart_agent_task_ids: dict[str, str] = Field(default_factory=dict)
     """By type of column."""
     status: str = ""
+    """The run's status word; ``pending`` at first."""
     list_id: str = ""
+    """The list that it fills a column of."""
     column_name: str = ""
+    """The column."""
     estimated_cost: Number | None = None
+    """The most that it can cost, in credits."""
 
 
 class SmartAgentRun(ModernAnswer):
@@ -32,13 +37,21 @@ class SmartAgentRun(ModernAnswer):
 
     task_id: SmartAgentTaskId = SmartAgentTaskId("")
     list_id: str = ""
+    """The list that it fills a column of."""
     column_name: str = ""
+    """The column."""
     agent_type: str = ""
+    """The kind of agent."""
     status: str = ""
+    """Its status word."""
     total: int = 0
+    """Leads of the run."""
     processed: int = 0
+    """Leads that are done."""
     failed: int = 0
+    """Leads for which it failed."""
     created_at: Moment | None = None
+    """When it was started."""
 
 
 class SmartAgentRuns(Envelope):
@@ -48,6 +61,7 @@ class SmartAgentRuns(Envelope):
     essential: ClassVar = ("runs",)
 
     runs: tuple[SmartAgentRun, ...] = ()
+    """The runs, the latest first."""
     total: int = 0
 
 
@@ -55,8 +69,11 @@ class SmartAgentResult(ModernAnswer):
     """What the agent wrote for one lead: any JSON."""
 
     lead_id: str = ""
+    """The lead."""
     value: Any = None
+    """What the agent wrote."""
     error: str | None = None
+    """Why it failed for this lead, if it did."""
 
 
 class SmartAgentResults(Envelope):
@@ -65,12 +82,19 @@ class SmartAgentResults(Envelope):
     known_by: ClassVar = ("smart_agent_task_id", "results", "status")
 
     smart_agent_task_id: SmartAgentTaskId = SmartAgentTaskId("")
+    """The run."""
     status: str = ""
+    """Its status word; see `is_final`."""
     progress: int = 0
+    """Percent."""
     total: int = 0
+    """Leads of the run."""
     succeeded: int = 0
+    """Leads for which it succeeded."""
     failed: int = 0
+    """Leads for which it failed."""
     results: tuple[SmartAgentResult, ...] = ()
+    """The results so far."""
 
     @property
     def is_final(self) -> bool:

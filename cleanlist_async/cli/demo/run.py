@@ -17,8 +17,8 @@ from cleanlist_async.checks import check_enrichment_type
 from cleanlist_async.cli.demo.people import write_people
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, survey
+from cleanlist_async.cli.enrich.report import exit_code, show_outcome
 from cleanlist_async.cli.enrich.result_file import Job, Outcome, run
-from cleanlist_async.cli.enrich.run import exit_code, show_outcome
 from cleanlist_async.cli.serving import import_sandbox
 from cleanlist_async.cli.terminal import render
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
@@ -39,6 +39,15 @@ _WORKFLOW_SHARES: Final = (0.2, 0.5)
 """Seconds that a simulated workflow takes, as shares of the window: shortest and longest."""
 # The demo is about the rate limit, so the balance must never be what ends it.
 _PLENTY_OF_CREDITS: Final = 1e12
+
+
+_WITH_A_FRAME: Final = (
+    'leads = pl.read_excel("leads.xlsx")',
+    "async with AsyncCleanlist() as client:",
+    "    print(await client.plan_frame(leads))",
+    "    enriched = await client.enrich_frame(leads, max_credits=500)",
+    'enriched.write_parquet("enriched.parquet")',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +140,7 @@ class Demo:
                 f"{used:,} of the {allowed:,} requests it allows in that time",
             ),
         )
-        show_outcome(console, outcome, self.output, more)
+        show_outcome(console, outcome, self.output, more, enrichment_type=self.enrichment_type)
         code = exit_code(outcome, signals)
         if outcome.tally.pending:
             render.say(console, "The sandbox has stopped, so pending results are lost: run the demo again.")
@@ -146,6 +155,9 @@ class Demo:
             raise CommandError(f"{self.output}: {mistakes[0]} ({len(mistakes):,} in all).", ExitCode.REFUSED)
         if code is ExitCode.DONE:
             render.say(console, "Next: cleanlist-async enrich YOUR.csv -o OUT.csv --dry-run")
+            render.say(console, "Or in Python, with a data frame:")
+            for line in _WITH_A_FRAME:
+                render.show_command(console, line)
         return code
 
     def _check(self, console: Console, sandbox: Sandbox) -> list[str]:

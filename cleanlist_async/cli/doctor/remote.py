@@ -139,6 +139,25 @@ def credits_left(evidence: Evidence) -> Finding:
     return Finding("credits", "ok", f"{number(left)}: {buys}.", data=data)
 
 
+def status(evidence: Evidence) -> Finding:
+    """Whether the server answers to the status of a workflow, without which no result can be fetched."""
+    error = evidence.status.error
+    if evidence.status.value is None and error is None:
+        return Finding("status", "unknown", evidence.status.why_not)
+    if isinstance(error, RateLimitError):
+        return Finding("status", "unknown", str(error))
+    # It says that there is no such workflow, or id: whatever the words, the operation works.
+    works = isinstance(error, APIError) and error.envelope != "none" and (error.status or 500) < 500
+    if error is None or (works and not isinstance(error, AuthenticationError | PermissionDeniedError)):
+        return Finding("status", "ok", "the server answers when it is asked for a workflow.")
+    return Finding(
+        "status",
+        "problem",
+        f"the status of workflows cannot be read: {error}",
+        "What is bought now stays pending until that works: collect fetches it then, for free.",
+    )
+
+
 def clock(evidence: Evidence) -> Finding:
     """How far our clock is from the server's."""
     skew = _skew(evidence)
@@ -203,15 +222,37 @@ def versions(evidence: Evidence) -> Finding:
     return Finding("api_version", "problem", detail, fix, data)
 
 
+def answers(evidence: Evidence) -> Finding:
+    """Whether answers hold what this version does not know."""
+    if not any(reply.value is not None for reply in evidence.replies):
+        return Finding("answers", "unknown", evidence.key.why_not)
+    names = [unknown.part for unknown in evidence.unknown_parts]
+    data: dict[str, JSON] = {"unknown": list(names)}
+    if not names:
+        return Finding("answers", "ok", "as documented.", data=data)
+    shown = ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "")
+    return Finding(
+        "answers",
+        "unknown",
+        f"{plural(len(names), 'part')} that this version does not know: {shown}.",
+        "Nothing is lost by that. A newer version of the package may know them.",
+        data,
+    )
+
+
+_MOST_NAMES: Final = 5
+
 CHECKS: Final[tuple[Callable[[Evidence], Finding], ...]] = (
     connection,
     key_good,
     plan,
     scopes,
     credits_left,
+    status,
     clock,
     limits,
     versions,
+    answers,
 )
 
 
@@ -253,8 +294,6 @@ def _is_cleanlist(reply: Reply[object]) -> bool:
 def _connection_fix(evidence: Evidence, error: CleanlistError | None) -> str:
     if error is not None and error.fix:
         return error.fix
-    if "ssl" in str(error).lower():
-        return "Nothing there has a certificate: check the address, and whether a proxy is in between."
     return f"Check the network, and the address {evidence.base_url} (from {facts.BASE_URL_VARIABLE})."
 
 

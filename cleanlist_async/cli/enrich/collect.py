@@ -19,6 +19,7 @@ from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import EnrichedWriter, Row, TableError
+from cleanlist_async.tables.formats.location import STDOUT, is_address
 
 _WORKFLOWS_AT_ONCE: Final = 32
 _OPEN: Final = frozenset({"pending", "unknown"})
@@ -97,20 +98,25 @@ class Collection:
                 for workflow in self.waiting.values():
                     group.start_soon(fetch, workflow)
 
-    def write(self, output: str | None) -> None:
-        """Write the file again, in place or to *output*, with the fetched results in its existing columns."""
-        path = Path(self.enriched.table.name)
-        # Beside the old file, so that replacing it is atomic; a leftover of a crash holds nothing new.
-        target = output or f"{path}.collected"
+    def write(self, output: str) -> None:
+        """Write the table to *output*, which may be the file itself, with the fetched results."""
         table = self.enriched.table
+        is_in_place = output == table.name and not is_address(output)
+        path = Path(output)
+        # Beside the old file, so that replacing it is atomic; a leftover of a crash holds nothing new.
+        target = path.with_name(f"{path.stem}.collected{path.suffix}") if is_in_place else output
         with EnrichedWriter(
-            target, table, self.enriched.columns, overwrite=not output, format=table.format
+            target,
+            table,
+            self.enriched.columns,
+            overwrite=output == table.name,
+            format=table.format if is_in_place or output == STDOUT else None,
         ) as writer:
             for row, cells in self.enriched.rows():
                 writer.put(row.index, cells | self.updates(row.index, cells))
         self.count(self.tally)
         # Only now: a crash before this line leaves the old file whole.
-        if not output:
+        if is_in_place:
             Path(target).replace(path)
 
     def count(self, tally: Tally) -> None:

@@ -17,9 +17,12 @@ from cleanlist_async.cli.terminal.options import (
     Kind,
     Map,
     Output,
+    OutputOptions,
     Overwrite,
+    RowChoice,
     Source,
     StoreOption,
+    Suppressed,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
@@ -36,6 +39,9 @@ def enrich(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     overwrite: Overwrite = False,
     layout: FileLayout,
+    choice: RowChoice,
+    written: OutputOptions,
+    suppress: Suppressed = None,
     webhook_url: Annotated[
         str | None, typer.Option(help="URL to which the server posts when a workflow ends.")
     ] = None,
@@ -69,17 +75,27 @@ def enrich(
         as_json,
         StoreLocation(store),
         fresh,
+        choice,
+        written,
+        suppress,
     )
     end(command.carry_out(open_console()))
 
 
 @with_groups
 def collect(
-    file: Annotated[str, typer.Argument(metavar="OUT", help="A file that enrich wrote.")],
+    file: Annotated[
+        str, typer.Argument(metavar="OUT", help="A file that enrich wrote; - reads it from standard input.")
+    ],
     *,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="NEW", help="Write to this file instead of in place."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="NEW",
+            help="Write to this file instead of in place; after -, to standard output if not given.",
+        ),
     ] = None,
     mapping: Map = None,
     # The file does not say which type was bought, and the price of a result depends on it.
@@ -107,6 +123,7 @@ def plan(
     mapping: Map = None,
     enrichment_type: Kind = "partial",
     layout: FileLayout,
+    suppress: Suppressed = None,
     as_json: AsJSON = False,
 ) -> None:
     """Show what enriching a file would take. Needs no key and sends nothing."""
@@ -115,7 +132,7 @@ def plan(
 
     table = TableOptions.parse(mapping, layout)
     kind = cast("EnrichmentType", enrichment_type)
-    end(checks.plan(open_console(), source, table, kind, as_json=as_json))
+    end(checks.plan(open_console(), source, table, kind, suppress, as_json=as_json))
 
 
 @with_groups

@@ -12,16 +12,17 @@ from typing import Final, cast, get_args
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.results import ResultStatus
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
-from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.headers import addressable
-from cleanlist_async.tables.input import InputFile, is_stream
+from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T
+from cleanlist_async.tables.input import InputFile
 from cleanlist_async.tables.jsonl_source import JsonlSource, json_source
 from cleanlist_async.tables.mapping import Mapper
-from cleanlist_async.tables.reading import known_format, open_source, resolve, survey_of
+from cleanlist_async.tables.reading import known_format, open_source, output_layout, resolve, survey_of
 from cleanlist_async.tables.records import Record, Source
 
 _SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
+_COMPLETE: Final = _NEEDED | {"cleanlist_email", "cleanlist_email_status", "cleanlist_phones"}
+"""Columns that say of each row what was bought for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +35,48 @@ class EnrichedTable:
     positions: tuple[int, ...]
 
     @classmethod
-    def open(cls, path: str, options: TableOptions) -> EnrichedTable:
-        """Open a file that `enrich` wrote. Raises TableError for any other file."""
+    def open(cls, path: str, options: TableOptions, names: Mapping[str, str] | None = None) -> EnrichedTable:
+        """Open a file that `enrich` wrote, also one whose columns have other *names*.
+
+        Raises TableError for any other file.
+        """
         table_format = options.format or known_format(path)
-        # It is read twice, and replaced.
-        if table_format is None or is_stream(path):
+        if table_format is None:
             raise TableError(path=path, problem="was not written by enrich", fix="name a file that was")
-        file = InputFile(path, encoding=options.encoding)
+        file = InputFile(path, encoding=options.encoding, kind=table_format, sheet=options.sheet)
         whole = open_source(file, table_format, delimiter=options.delimiter, has_header=options.has_header)
-        found = _enrichment_positions(whole)
-        if not found.keys() >= _NEEDED:
-            raise file.error("has no column cleanlist_status", "collect needs a file that enrich wrote")
+        found = _enrichment_positions(whole) if names is None else _positions(whole, names)
+        if lacking := (_NEEDED if names is None else names.keys()) - found.keys():
+            fix = "collect needs a file that enrich wrote"
+            raise file.error(f"has no column {' or '.join(sorted(lacking))}", fix)
         before = _before(whole, found)
         mapper = Mapper(file, before.headers, survey_of(before))
-        table = ContactTable(before, table_format, mapper.columns(options.mapping), ())
+        layout = output_layout(file, table_format, options.encoding, options.delimiter)
+        table = ContactTable(before, table_format, mapper.columns(options.mapping), (), layout)
         return cls(table, whole, tuple(found), tuple(found.values()))
 
     @classmethod
-    def within(cls, table: ContactTable, options: TableOptions) -> EnrichedTable | None:
-        """Return *table* without the enrichment that an earlier run added; None if it has none."""
+    def within(
+        cls, table: ContactTable, options: TableOptions, *, is_bought_anew: bool = False
+    ) -> EnrichedTable | None:
+        """Return *table* without the enrichment that an earlier run added; None if it has none.
+
+        Raises TableError for a part of an enrichment, unless *is_bought_anew*: what it does not say may have
+        been bought.
+        """
         whole = table.source
         found = _enrichment_positions(whole)
+        if found and not is_bought_anew and (lacking := _COMPLETE - found.keys()):
+            raise whole.file.error(
+                f"has columns of an enrichment without {', '.join(sorted(lacking))},"
+                " so it does not say what was bought",
+                "enrich the file that it was made from, or rename those columns",
+            )
         if not found.keys() >= _NEEDED or not _has_statuses(whole, found["cleanlist_status"]):
             return None
         before = _before(whole, found)
         resolved = resolve(before, options.mapping, has_header=options.has_header)
-        without = ContactTable(before, table.format, *resolved)
+        without = ContactTable(before, table.format, *resolved, table.layout)
         return cls(without, whole, tuple(found), tuple(found.values()))
 
     def rows(self) -> Iterator[tuple[Row, dict[str, str]]]:
@@ -69,28 +86,16 @@ class EnrichedTable:
             yield row, dict(zip(self.columns, self.whole.texts(record, self.positions), strict=True))
 
 
-class _CsvBefore(CsvSource):
+class _CsvBefore(CsvColumns):
     """The rows of a CSV file without some of its columns."""
 
     def __init__(self, whole: CsvSource, without: Sequence[int]) -> None:
-        # Without super(): the whole file was opened and checked already.
-        self._whole, self._without = whole, frozenset(without)
-        self.file, self.dialect, self.has_header = whole.file, whole.dialect, whole.has_header
-        self.raw_headers = self._kept(whole.raw_headers)
-        self.headers = addressable(self.raw_headers) if self.has_header else self._kept(whole.headers)
+        self._without = frozenset(without)
+        super().__init__(whole)
 
-    @property
-    def notes(self) -> list[str]:
-        """What was noticed while reading."""
-        return self._whole.notes
-
-    def records(self) -> Iterator[Record]:
-        """Read all rows after the header, in one pass."""
-        for record in self._whole.records():
-            yield record._replace(cells=self._kept(cast("tuple[str, ...]", record.cells)))
-
-    def _kept(self, cells: Sequence[str]) -> tuple[str, ...]:
-        return tuple(cell for position, cell in enumerate(cells) if position not in self._without)
+    def of_row(self, row: Sequence[T]) -> list[T]:
+        """Return what of a whole row of the file was there before."""
+        return [cell for position, cell in enumerate(row) if position not in self._without]
 
 
 class _JsonlBefore(JsonlSource):
@@ -138,15 +143,22 @@ def _has_statuses(source: Source, position: int) -> bool:
     return set(sample) <= {"", *get_args(ResultStatus)}
 
 
-def _enrichment_positions(source: Source) -> dict[str, int]:
-    """Return the positions of the latest enrichment: a second one has ``(2)`` in its headers."""
+def _positions(source: Source, names: Mapping[str, str]) -> dict[str, int]:
+    """Return the positions of columns by their *names*; where there are no headers, the last columns."""
     headers = list(source.headers)
     if isinstance(source, CsvSource) and not source.has_header:
         # Without names, columns are known only by their place: enrich adds its own at the end.
-        first = len(headers) - len(ENRICHMENT_COLUMNS)
-        return {name: first + place for place, name in enumerate(ENRICHMENT_COLUMNS)} if first > 0 else {}
+        first = len(headers) - len(names)
+        return {column: first + place for place, column in enumerate(names)} if first > 0 else {}
+    return {column: headers.index(name) for column, name in names.items() if name in headers}
+
+
+def _enrichment_positions(source: Source) -> dict[str, int]:
+    """Return the positions of the latest enrichment: a second one has ``(2)`` in its headers."""
     numbers = [
-        int(again[1]) for header in headers if (again := re.fullmatch(r"cleanlist_status \((\d+)\)", header))
+        int(again[1])
+        for header in source.headers
+        if (again := re.fullmatch(r"cleanlist_status \((\d+)\)", header))
     ]
     suffix = f" ({max(numbers)})" if numbers else ""
-    return {name: headers.index(name + suffix) for name in ENRICHMENT_COLUMNS if name + suffix in headers}
+    return _positions(source, {name: name + suffix for name in ENRICHMENT_COLUMNS})

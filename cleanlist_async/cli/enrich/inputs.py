@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, cast, get_args
+from typing import Final, cast
 
 from cleanlist_async.cli.terminal.asking import choose_column
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
@@ -23,9 +24,15 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.tables import ContactTable, TableError
+from cleanlist_async.tables import ContactTable, OutputChoice, TableError
+from cleanlist_async.tables.chosen_columns import as_written
+from cleanlist_async.tables.encoding import declared_encoding
+from cleanlist_async.tables.formats import FORMATS, READ_ONLY, SUFFIXES, TableFormat, is_read_only
+from cleanlist_async.tables.formats.location import STDOUT, is_address
+from cleanlist_async.tables.formats.original import PACKED
 from cleanlist_async.tables.input import is_stream
-from cleanlist_async.tables.reading import TableFormat, known_format
+from cleanlist_async.tables.output_choice import WHOLE
+from cleanlist_async.tables.reading import known_format
 
 _BYTES_PER_RESULT: Final = 400
 """Of the columns that are added for one contact: two addresses, two numbers, two ids and a reason."""
@@ -40,6 +47,7 @@ class TableOptions:
     delimiter: str | None = None
     has_header: bool = True
     format: TableFormat | None = None
+    sheet: str | None = None
 
     @classmethod
     def parse(cls, mapping: Sequence[str] | None, layout: FileLayout) -> TableOptions:
@@ -53,10 +61,10 @@ class TableOptions:
                     ExitCode.USAGE,
                 )
             pairs[name.strip()] = header.strip()
-        if layout.table_format not in {None, *get_args(TableFormat)}:
-            raise CommandError(f"--format must be one of {', '.join(get_args(TableFormat))}.", ExitCode.USAGE)
         chosen = cast("TableFormat | None", layout.table_format)
-        return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header, chosen)
+        if chosen not in {None, *FORMATS}:
+            raise CommandError(f"--format must be one of {', '.join(FORMATS)}.", ExitCode.USAGE)
+        return cls(pairs, layout.encoding, layout.delimiter, not layout.no_header, chosen, layout.sheet)
 
     def open(self, path: str, *, snapshot: bool = False) -> ContactTable:
         """Open the table at *path*, asking where two columns could be a field. Raises TableError."""
@@ -69,6 +77,7 @@ class TableOptions:
                     encoding=self.encoding,
                     delimiter=self.delimiter,
                     has_header=self.has_header,
+                    sheet=self.sheet,
                     snapshot=snapshot,
                 )
             except TableError as error:
@@ -76,12 +85,21 @@ class TableOptions:
                     raise
                 self.mapping[error.field] = choose_column(error)
 
+    def of_output(self, path: str) -> TableOptions:
+        """Return the options to read a file that was written for this input."""
+        table_format = known_format(path)
+        is_csv = table_format in {"csv", "tsv"}
+        kept = self if table_format is None else replace(self, format=None)
+        encoding = self.encoding if table_format not in PACKED and not _is_marked(path) else None
+        return replace(kept, sheet=None, encoding=encoding, delimiter=self.delimiter if is_csv else None)
+
     def as_typed(self) -> str:
         """Return the options as they would be typed again, with a space before each."""
         parts = [part for name, header in self.mapping.items() for part in ("--map", f"{name}={header}")]
         parts += ["--format", self.format] if self.format else []
         parts += ["--encoding", self.encoding] if self.encoding else []
         parts += ["--delimiter", self.delimiter] if self.delimiter else []
+        parts += ["--sheet", self.sheet] if self.sheet else []
         parts += [] if self.has_header else ["--no-header"]
         return "".join(f" {shlex.quote(part)}" for part in parts)
 
@@ -153,17 +171,29 @@ def survey(
     return planner.finish(limits, keys_given()), contacts
 
 
-def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Sequence[Path] = ()) -> None:
+def check_output(
+    path: str,
+    table: ContactTable,
+    choice: OutputChoice = WHOLE,
+    *,
+    overwrite: bool,
+    kept: Sequence[Path] = (),
+) -> None:
     """Raise TableError before anything is asked or spent, if *path* cannot become the output of *table*.
 
     *kept*: files that must not be overwritten, even with ``--overwrite``.
     """
     target = Path(path)
     problem, fix = "", ""
+    as_written(table, choice)
+    table.layout.refuse_other_format(path, known_format(path))
+    if path == STDOUT or (is_address(path) and known_format(path)):
+        return
     if target.exists() and is_stream(path):
         problem, fix = "is no regular file", "name a file"
-    elif known_format(path) is None or is_stream(path):
-        problem, fix = "is not an output file name", "end it in .csv, .tsv or .jsonl"
+    elif known_format(path) is None or is_read_only(path) or is_stream(path):
+        written = [suffix for suffix in SUFFIXES if suffix not in READ_ONLY]
+        problem, fix = "is not an output file name", f"end it in {', '.join(written)}"
     elif target.is_dir():
         problem, fix = "is a folder", "name a file"
     elif not target.absolute().parent.is_dir():
@@ -182,13 +212,26 @@ def check_output(path: str, table: ContactTable, *, overwrite: bool, kept: Seque
 def check_space(path: str, contacts: TableContacts) -> None:
     """Raise TableError before anything is spent, if the output of *contacts* would not fit on its disk."""
     needed = contacts.table.source.file.fingerprint.size + _BYTES_PER_RESULT * len(contacts)
+    is_elsewhere = path == STDOUT or is_address(path)  # made among the temporary files, then delivered
     try:
-        free = shutil.disk_usage(Path(path).absolute().parent).free
+        folder = Path(tempfile.gettempdir()) if is_elsewhere else Path(path).absolute().parent
+        free = shutil.disk_usage(folder).free
     except OSError:  # some file systems do not say
         return
     if free < needed:
-        problem = f"may need {needed / 1e6:,.1f} MB, and its disk has {free / 1e6:,.1f} MB left"
-        raise TableError(path=path, problem=problem, fix="free some space, or name a file on another disk")
+        disk = f"the disk of {folder}" if is_elsewhere else "its disk"
+        problem = f"may need {needed / 1e6:,.1f} MB, and {disk} has {free / 1e6:,.1f} MB left"
+        fix = "name another folder in TMPDIR" if is_elsewhere else "name a file on another disk"
+        raise TableError(path=path, problem=problem, fix=f"free some space, or {fix}")
+
+
+def _is_marked(path: str) -> bool:
+    """Whether a file begins with a byte order mark, as one does that was to have too small an encoding."""
+    try:
+        with Path(path).open("rb") as stream:
+            return declared_encoding(stream.read(4)) is not None
+    except OSError:
+        return False
 
 
 def keys_given() -> int:

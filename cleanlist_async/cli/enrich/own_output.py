@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import compress, zip_longest
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress, islice
 from typing import Final
 
 from cleanlist_async.cli.enrich.collect import Collection
@@ -15,14 +15,23 @@ from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.first_seen import FirstSeen
+from cleanlist_async.contacts.identity import Invalid, prepare
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.tables import ContactTable, TableError
+from cleanlist_async.results import COLUMN_PREFIX
+from cleanlist_async.tables import ContactTable, OutputChoice, Row, TableError
+from cleanlist_async.tables.chosen_columns import as_written
+from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.formulas import text_with_formula
 from cleanlist_async.tables.jsonl_source import json_text
 from cleanlist_async.tables.records import Cells
+from cleanlist_async.tables.rendering import new_names
 
 _KEPT: Final = frozenset({"found", "not_found", "pending", "unknown"})
 """What was bought, or may have been. The others never were, or cost nothing."""
 _FINAL: Final = frozenset({"found", "not_found"})
+_BOUGHT: Final = ("cleanlist_email", "cleanlist_email_status", "cleanlist_phones", "cleanlist_credits")
+"""Columns that are blank where there is no outcome."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,25 +104,68 @@ def contacts_of(
     return OpenContacts.find(enriched, enrichment_type)
 
 
-def settled_in(path: str, table: ContactTable, options: TableOptions) -> int | None:
-    """Return how many contacts of *table* have an outcome in an output that holds its rows and no others.
+def settled_in(path: str, table: ContactTable, options: TableOptions, choice: OutputChoice) -> int | None:
+    """Return how many contacts of *table* have an outcome in an output of *choice* that was made from it.
 
-    None for any other file.
+    Such an output holds its rows, or some of them where the choice leaves rows out, and no others. None for
+    any other file.
     """
+    expected = as_written(table, choice)
+    source = expected.source
+    headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
+    wished = choice.names()
+    names = dict(
+        zip((COLUMN_PREFIX + column for column in wished), new_names(wished.values(), headers), strict=True)
+    )
+    if choice.input_columns is not None:  # the columns of a contact may not be among them
+        options = replace(options, mapping={})
+    settled, seen = 0, FirstSeen()
+    given = _rows_as_written(table, expected)
     try:
-        enriched = EnrichedTable.open(path, options)
-        if enriched.table.headers != table.headers:
+        enriched = EnrichedTable.open(path, options, names)
+        if not _is_same(enriched.table.headers, expected.headers):
             return None
-        settled = 0
-        rows = zip_longest(table.rows(), enriched.rows())
-        for row, written in rows:
-            if row is None or written is None or _texts(row.cells) != _texts(written[0].cells):
+        for written, cells in enriched.rows():
+            texts = _texts(written.cells)
+            # A choice may have left rows out before this one; else it must be the very next.
+            candidates = given if choice.only else islice(given, 1)
+            row = next((row for row, own in candidates if _is_same(texts, own)), None)
+            if row is None:
                 return None
-            cells = written[1]
-            settled += cells["cleanlist_status"] in _FINAL and not cells.get("cleanlist_duplicate_of")
+            settled += _is_settled(cells, choice) and _is_first(row, cells, seen)
+        if not choice.only and next(given, None) is not None:
+            return None
     except TableError:
         return None
     return settled
+
+
+def _rows_as_written(table: ContactTable, written: ContactTable) -> Iterator[tuple[Row, tuple[str, ...]]]:
+    """Yield each row with the texts of its cells that are written."""
+    if written is table:
+        return ((row, _texts(row.cells)) for row in table.rows())
+    records = (record for record in written.source.records() if record.is_contact)
+    return ((row, _texts(record.cells)) for row, record in zip(table.rows(), records, strict=True))
+
+
+def _is_settled(cells: Mapping[str, str], choice: OutputChoice) -> bool:
+    """Whether a row has an outcome; in doubt, because the output has no column that says it, it has one."""
+    if (status := cells.get("cleanlist_status")) is not None:
+        return status in _FINAL
+    return bool(choice.only & _FINAL) or any(cells.get(column) for column in _BOUGHT)
+
+
+def _is_first(row: Row, cells: Mapping[str, str], seen: FirstSeen) -> bool:
+    """Whether a row repeats no earlier one: what is known is counted once for all of them."""
+    if (duplicate_of := cells.get("cleanlist_duplicate_of")) is not None:
+        return not duplicate_of
+    contact = prepare(row.index, row.contact)
+    return isinstance(contact, Invalid) or seen.setdefault(contact.identity, row.index) == row.index
+
+
+def _is_same(written: Sequence[str], given: Sequence[str]) -> bool:
+    """Whether texts were written from those that were given: some are kept from becoming formulas."""
+    return written == given or [*map(text_with_formula, written)] == [*map(text_with_formula, given)]
 
 
 def _texts(cells: Cells) -> tuple[str, ...]:

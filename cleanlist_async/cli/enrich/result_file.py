@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,7 +24,9 @@ from cleanlist_async.events import identifier
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables import EnrichedWriter, TableError
+from cleanlist_async.tables import EnrichedWriter, OutputChoice, TableError
+from cleanlist_async.tables.output_choice import WHOLE
+from cleanlist_async.tables.suppression import Suppression
 
 _FLUSH_EVERY_S: Final = 30.0
 _FLUSH_SHARE: Final = 20
@@ -43,8 +45,12 @@ class Job:
     webhook_url: str | None = None
     overwrite: bool = False
     fresh: bool = False
+    choice: OutputChoice = WHOLE
+    suppression: Suppression | None = None
     is_in_store: bool = False
     """Whether each result is in a store before it comes here, so that the output can be written again."""
+    own_workflows: Container[str] | None = None
+    """Grows by the workflows that the run submits; None: the results are all its own."""
 
 
 @dataclass(slots=True)
@@ -63,14 +69,19 @@ class ResultFile:
     """The output while it grows. Results it cannot take, because the disk is full, go to a rescue file."""
 
     def __init__(self, job: Job, stop: Callable[[], object]) -> None:
-        self.tally = Tally()
+        self.tally = Tally(own_workflows=job.own_workflows)
         self.problem: TableError | None = None
         self.rescue: str | None = None
         self._contacts = job.contacts
         self._numbers = job.contacts.numbers
+        self._headers = job.contacts.table.field_headers
         self._is_in_store = job.is_in_store
         self._writer = EnrichedWriter(
-            job.output, job.contacts.table, overwrite=job.overwrite, is_renewable=job.is_in_store
+            job.output,
+            job.contacts.table,
+            choice=job.choice,
+            overwrite=job.overwrite,
+            is_renewable=job.is_in_store,
         )
         self._kept = job.contacts.kept()
         self._next_kept = next(self._kept, None)
@@ -86,8 +97,10 @@ class ResultFile:
         if self.problem is not None:  # the rescue file will have it, or the store
             return
         try:
+            # Twice: kept rows may be due before this row, and others by it.
             self._put_kept()
-            self._writer.put(self._contacts.place(result.index), enrichment_cells(result, self._numbers))
+            cells = enrichment_cells(result, self._numbers, self._headers)
+            self._writer.put(self._contacts.place(result.index), cells)
             self._put_kept()
             if not self._is_in_store:
                 self._flush_now_and_then()
@@ -151,7 +164,8 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
     """
 
     def show(progress: Progress) -> None:
-        display.update(progress, client.statistics())
+        if not signals.received:  # the end of a stopped run gives every contact a result at once
+            display.update(progress, client.statistics())
 
     await job.contacts.fetch(client, signals)
     scope = anyio.CancelScope()
@@ -161,6 +175,7 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
         max_credits=job.max_credits,
         webhook_url=job.webhook_url,
         fresh=job.fresh,
+        suppress=job.suppression,
         progress=show,
     )
     file = ResultFile(job, scope.cancel)  # opened before anything is sent: it may not be writable

@@ -3,53 +3,60 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
 from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
+from cleanlist_async.cli.enrich.choice import choose
 from cleanlist_async.cli.enrich.collect import Collection
 from cleanlist_async.cli.enrich.encodings import opened
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
+from cleanlist_async.cli.enrich.file_plan import offline_plan, plan_as_json, show_file_plan
 from cleanlist_async.cli.enrich.inputs import (
     TableContacts,
     TableOptions,
     check_output,
     check_space,
-    keys_given,
 )
 from cleanlist_async.cli.enrich.own_output import contacts_of, settled_in
+from cleanlist_async.cli.enrich.report import exit_code, report_pending, show_outcome, stop_as_json
 from cleanlist_async.cli.enrich.result_file import Job, Outcome, run
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.store.show import summary
 from cleanlist_async.cli.terminal import render
 from cleanlist_async.cli.terminal.asking import Consent, get_consent, read_balance
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.hang_up import Terminal
-from cleanlist_async.cli.terminal.output import print_grid, print_json, print_line
+from cleanlist_async.cli.terminal.in_flight import in_flight
+from cleanlist_async.cli.terminal.options import OutputOptions, RowChoice
+from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
 from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
-from cleanlist_async.cli.terminal.wording import at_the_command_line
-from cleanlist_async.enrich.plan import Plan, make_plan
+from cleanlist_async.cli.terminal.wording import before_going_on
+from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.errors import (
     AuthenticationError,
     BudgetExceededError,
     ConfigurationError,
     InsufficientCreditsError,
     PermissionDeniedError,
+    RequestValidationError,
     StoreError,
 )
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.file_lock import FileLock, FileLockedError
 from cleanlist_async.storage.store.records import REMEMBERED, StoreCounts
 from cleanlist_async.storage.store.store import Store
-from cleanlist_async.tables import ContactTable, TableError
+from cleanlist_async.tables import ContactTable, OutputChoice, TableError
+from cleanlist_async.tables.formats.location import STDOUT
 from cleanlist_async.tables.input import is_stream
+from cleanlist_async.tables.suppression import Suppression
 from cleanlist_async.types import JSON
 
 
@@ -69,26 +76,34 @@ class Enrichment:
     as_json: bool = False
     store: StoreLocation = field(default_factory=StoreLocation)
     fresh: bool = False
+    choice: RowChoice = field(default_factory=RowChoice)
+    written: OutputOptions = field(default_factory=OutputOptions)
+    suppress: Path | None = None
 
     def carry_out(self, console: Console) -> ExitCode:
         """Plan, ask, enrich, write, report."""
         check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook_url)
+        written, suppression = self.written.choice(), Suppression.of(self.suppress)
+        _refuse_loss(written, self.enrichment_type)
         has_key = self._has_key()
         # What happens to the file while it is enriched must not change what is bought, and for whom.
         options, given = opened(console, self.table, self.source, snapshot=True)
         if options is not self.table:
+            # Anew, so that the commands which it tells to type name the encoding that was chosen.
             return replace(self, table=options).carry_out(console)
-        enriched = EnrichedTable.within(given, self.table)
+        enriched = EnrichedTable.within(given, self.table, is_bought_anew=self.fresh)
         table = given if enriched is None else enriched.table
         with Terminal(), warnings_shown(console), self._output_locked():
             # Before the input is read to its end, which takes a while for a large file.
-            earlier = self._earlier_outcomes(table)
-            check_output(self.output, table, overwrite=self.overwrite or earlier is not None)
-            contacts = contacts_of(table, None if self.fresh else enriched, self.enrichment_type)
+            earlier = self._earlier_outcomes(table, written)
+            check_output(self.output, table, written, overwrite=self.overwrite or earlier is not None)
+            known = None if self.fresh else enriched
+            contacts = choose(contacts_of(table, known, self.enrichment_type), self.choice, enriched)
             render.show_columns(console, table)
+            render.show_notes(console, table)
             store = self.store.open() if has_key else None
-            plan, balance = anyio.run(self._prepare, console, contacts, store)
+            plan, balance = anyio.run(self._prepare, console, contacts, store, suppression)
             if not self.overwrite and (earlier or 0) > plan.known + contacts.settled:
                 raise TableError(
                     path=self.output,
@@ -98,7 +113,11 @@ class Enrichment:
             self._show_plan(console, plan, contacts, balance)
             if self.dry_run or store is None:
                 render.say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")
-                return self._print({"plan": plan_as_json(plan), "balance": balance}, ExitCode.DONE)
+                limit = self.consent.max_credits
+                if self.as_json:
+                    planned = plan_as_json(plan, has_looked=store is not None)
+                    print_json({"plan": planned, "balance": balance, "max_credits": limit})
+                return ExitCode.DONE
             check_space(self.output, contacts)
             job = Job(
                 contacts,
@@ -108,7 +127,10 @@ class Enrichment:
                 self.webhook_url,
                 self.overwrite or earlier is not None,
                 self.fresh,
+                written,
+                suppression,
                 is_in_store=self.enrichment_type in REMEMBERED,
+                own_workflows=in_flight.accepted_from_now(),
             )
             with StopSignals(lambda: render.say(console, STOPPING)) as signals:
                 outcome, counts = anyio.run(self._run, console, job, store, signals)
@@ -155,33 +177,45 @@ class Enrichment:
         finally:
             lock.give_back()
 
-    def _earlier_outcomes(self, table: ContactTable) -> int | None:
+    def _earlier_outcomes(self, table: ContactTable, written: OutputChoice) -> int | None:
         """Return how many outcomes of this very input the output has; None if it is no such file."""
-        return settled_in(self.output, table, self.table) if Path(self.output).is_file() else None
+        if not Path(self.output).is_file():
+            return None
+        return settled_in(self.output, table, self.table.of_output(self.output), written)
 
     async def _prepare(
-        self, console: Console, contacts: TableContacts, store: Store | None
+        self,
+        console: Console,
+        contacts: TableContacts,
+        store: Store | None,
+        suppression: Suppression | None,
     ) -> tuple[Plan, float | None]:
         """Ask for the balance, and make the plan, less what the store knows. Without a store, offline."""
         if store is None:
-            return await make_plan(contacts, self.enrichment_type, self.connection.limits, keys_given()), None
+            limits = self.connection.limits
+            return await offline_plan(contacts, self.enrichment_type, limits, suppression), None
         async with store, self.connection.open(store=store) as client:
             # A dry run is useful offline too; a real one would fail at its first submit.
             balance = await read_balance(client, console, must_connect=not self.dry_run)
-            return await client.plan(
-                contacts, enrichment_type=self.enrichment_type, fresh=self.fresh
-            ), balance
+            plan = await client.plan(
+                contacts, enrichment_type=self.enrichment_type, fresh=self.fresh, suppress=suppression
+            )
+            return plan, balance
 
     def _show_plan(
         self, console: Console, plan: Plan, contacts: TableContacts, balance: float | None
     ) -> None:
-        show_file_plan(console, plan, contacts, balance)
+        limit = self.consent.max_credits
+        show_file_plan(console, plan, contacts, balance=balance, max_credits=limit)
         if plan.known:
             render.say(
                 console,
-                f"{plan.known:,} of {render.plural(plan.unique, 'contact')} are known from earlier runs,"
+                f"{plan.known:,} of {render.plural(plan.unique, 'contact')}"
+                f" {'is' if plan.known == 1 else 'are'} known from earlier runs,"
                 f" {plan.to_buy:,} to buy.",
             )
+        for line in render.halves_known(plan):
+            render.say(console, line)
         if plan.doubtful:
             render.say(
                 console,
@@ -196,6 +230,7 @@ class Enrichment:
         self, console: Console, job: Job, store: Store, signals: StopSignals
     ) -> tuple[Outcome, StoreCounts | None]:
         window_s = self.connection.limits.window_s
+        # The store outermost: it is counted once the client has written all to it.
         async with store:
             async with self.connection.open(store=store) as client:
                 with showing(console, len(job.contacts), window_s) as display:
@@ -208,10 +243,10 @@ class Enrichment:
     def _report(
         self, console: Console, job: Job, outcome: Outcome, signals: StopSignals, store: str
     ) -> ExitCode:
-        show_outcome(console, outcome, self.output)
+        show_outcome(console, outcome, self.output, enrichment_type=self.enrichment_type)
         render.say(console, f"Store: {store}")
         if outcome.tally.pending:
-            report_pending(console, outcome.tally.pending, self._collect_command())
+            report_pending(console, outcome.tally.pending, *self._how_to_collect(job))
         if outcome.tally.statuses["unknown"]:
             render.say(console, "What is unknown may have been paid for, and is not sent again. Decide:")
             render.show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
@@ -226,41 +261,58 @@ class Enrichment:
             "requests": outcome.summary.requests,
             "elapsed_s": round(outcome.summary.elapsed_s, 3),
             "file": self.output,
-            "stopped_by": _stop_as_json(outcome, signals),
+            "stopped_by": stop_as_json(outcome, signals),
         }
-        return self._print(answer, code)
-
-    def _report_how_to_go_on(self, console: Console, outcome: Outcome) -> None:
-        match outcome.stopped_by:
-            case InsufficientCreditsError():
-                first = "Top up, then go on"
-            case AuthenticationError() | PermissionDeniedError():
-                first = "Set a key that may do this, then go on"
-            case BudgetExceededError():
-                first = "Go on with a --max-credits that suffices,"
-            case _:
-                first = "Go on"
-        render.say(console, f"{first} with the same command: what was bought is not bought again.")
-        render.show_command(console, self._command())
-
-    def _command(self) -> str:
-        parts = ["cleanlist-async", "enrich", self.source, "-o", self.output]
-        parts += ["--fresh"] if self.fresh else []
-        parts += ["--overwrite"] if self.overwrite else []
-        return shlex.join(parts) + self._options() + self.store.as_typed()
-
-    def _collect_command(self) -> str:
-        return f"cleanlist-async collect {shlex.quote(self.output)}{self._options()}"
-
-    def _options(self) -> str:
-        # Only what differs from the defaults, so that a command stays short enough to copy.
-        kind = f" --type {self.enrichment_type}" if self.enrichment_type != "partial" else ""
-        return f"{self.table.as_typed()}{kind}{self.connection.as_typed()}"
-
-    def _print(self, answer: dict[str, JSON], code: ExitCode) -> ExitCode:
         if self.as_json:
             print_json(answer)
         return code
+
+    def _how_to_collect(self, job: Job) -> tuple[str, str]:
+        """Return how to fetch what is pending, and the command that does it."""
+        read = self._options(self.table.of_output(self.output))
+        of_output = f"cleanlist-async collect {shlex.quote(self.output)}{read}"
+        if job.choice.is_collectable and self.output != STDOUT:
+            return "Fetch them", of_output
+        if not job.is_in_store:
+            return "Pass the output to this command to fetch them", of_output
+        same = f"The same command{', with the same input,' if is_stream(self.source) else ''}"
+        return f"{same} fetches them", self._command()  # the output may be gone, or say nothing of it
+
+    def _report_how_to_go_on(self, console: Console, outcome: Outcome) -> None:
+        if isinstance(outcome.stopped_by, RequestValidationError):  # they would be refused again
+            render.say(console, "What was bought is not bought again: correct the input, then enrich it.")
+            return
+        first = _first_step(outcome.stopped_by, has_limit=self.consent.max_credits is not None)
+        same = f"the same command{' without --fresh' if self.fresh else ''}"  # which would begin anew
+        same += " and the same input" if is_stream(self.source) else ""
+        render.say(console, f"{first} with {same}: what was bought is not bought again.")
+        render.show_command(console, self._command())
+
+    def _command(self) -> str:
+        command = shlex.join(["cleanlist-async", "enrich", self.source, "-o", self.output])
+        groups = (self.consent, self.choice, self.written, self.store)
+        options = self._options(self.table) + "".join(group.as_typed() for group in groups)
+        options += f" --suppress {shlex.quote(str(self.suppress))}" if self.suppress else ""
+        flags = {"--overwrite": self.overwrite, "--json": self.as_json}
+        given = "".join(f" {flag}" for flag, is_given in flags.items() if is_given)
+        # An address with a query may hold a secret.
+        webhook = self.webhook_url if self.webhook_url and "?" not in self.webhook_url else None
+        return command + options + (f" --webhook-url {shlex.quote(webhook)}" if webhook else "") + given
+
+    def _options(self, table: TableOptions) -> str:
+        # Only what differs from the defaults, so that a command stays short enough to copy.
+        kind = f" --type {self.enrichment_type}" if self.enrichment_type != "partial" else ""
+        return f"{table.as_typed()}{kind}{self.connection.as_typed()}"
+
+
+def _refuse_loss(written: OutputChoice, enrichment_type: EnrichmentType) -> None:
+    """Raise CommandError where nothing but the output would say what is pending, and it does not."""
+    if enrichment_type not in REMEMBERED and not written.is_collectable:
+        raise CommandError(
+            f"no store keeps results of {enrichment_type}, so the output must say what is pending: write all"
+            " rows and columns, with cleanlist_status and cleanlist_workflow_id.",
+            ExitCode.USAGE,
+        )
 
 
 def collect(
@@ -278,6 +330,7 @@ def collect(
     enriched = EnrichedTable.open(path, options)
     if output:
         check_output(output, enriched.table, overwrite=False)
+    output = output or (STDOUT if is_stream(path) else path)  # a stream cannot be replaced
     collection = Collection.of(enriched, enrichment_type)
     workflows = render.plural(len(collection.waiting), "workflow")
     render.say(
@@ -294,11 +347,11 @@ def collect(
         # After a signal too: what was fetched until then is written.
         collection.write(output)
     tally, stopped_by = collection.tally, collection.stopped_by
-    render.show_figures(console, [*render.status_figures(tally), ("file", "", output or path)])
+    render.show_figures(console, [*render.status_figures(tally), ("file", "", output)])
     if stopped_by is not None:
         complain(stopped_by)
     if as_json:
-        print_json({**tally.as_json(), "file": output or path, "stopped_by": error_as_json(stopped_by)})
+        print_json({**tally.as_json(), "file": output, "stopped_by": error_as_json(stopped_by)})
     if signals.received:
         return signals.exit_code
     # A workflow that failed on the server is an unfinished contact, not an error of the command.
@@ -307,90 +360,15 @@ def collect(
     return ExitCode.DONE if tally.is_complete else ExitCode.INCOMPLETE
 
 
-def exit_code(outcome: Outcome, signals: StopSignals) -> ExitCode:
-    """Return what a run exits with: what stopped it counts before what is missing."""
-    # A stop also leaves contacts unfinished, but the reason is what a script needs to know.
-    if signals.received:
-        return signals.exit_code
-    if outcome.stopped_by is not None:
-        return code_for(outcome.stopped_by)
-    if outcome.file_error is not None:
-        return ExitCode.REFUSED
-    return ExitCode.DONE if outcome.tally.is_complete else ExitCode.INCOMPLETE
-
-
-def show_outcome(console: Console, outcome: Outcome, output: str, more: render.Figures = ()) -> None:
-    """Show the closing table, then what went wrong."""
-    tally, summary = outcome.tally, outcome.summary
-    figures = [
-        *render.status_figures(tally),
-        ("credits", f"{tally.credits:,.10g}", "as reported by the server, else by the price list"),
-        ("requests", f"{summary.requests:,}", f"{render.plural(summary.workflows, 'submit')} among them"),
-        *more,
-        ("time", render.duration(summary.elapsed_s), ""),
-    ]
-    render.show_figures(console, figures)
-    for note in outcome.notes:
-        render.say(console, f"note: {note}")
-    if outcome.stopped_by is None:  # else the error below is the reason
-        for status, reason in tally.reasons.items():
-            render.say(console, f"{status}: {at_the_command_line(reason)}")
-    if outcome.file_error is None:
-        render.say(console, f"Written: {output}")
-    for error in (outcome.stopped_by, outcome.file_error):
-        if error is not None:
-            complain(error)
-
-
-def report_pending(console: Console, pending: dict[str, int], command: str) -> None:
-    """Report the contacts that are pending, and the command that fetches them."""
-    contacts, workflows = sum(pending.values()), len(pending)
-    are = "is" if contacts == 1 else "are"
-    render.say(
-        console,
-        f"{render.plural(contacts, 'contact')} {are} pending in {render.plural(workflows, 'workflow')}:"
-        " submitted, perhaps paid, not finished. Fetch them for free:",
-    )
-    render.show_command(console, command)
-
-
-def show_file_plan(console: Console, plan: Plan, contacts: TableContacts, balance: float | None) -> None:
-    """Show what enriching a file would take, with the first invalid rows, and what an earlier run left."""
-    render.show_plan(console, plan, _requests(plan), _invalid_rows(plan, contacts), balance=balance)
-    if contacts.settled:
-        render.say(
-            console,
-            f"{render.plural(contacts.settled, 'row')} of an earlier run have an outcome and keep it"
-            " (--fresh buys anew).",
-        )
-
-
-def print_file_plan(plan: Plan, contacts: TableContacts) -> None:
-    """Print what enriching a file would take on standard output."""
-    print_grid(render.figures_grid(render.plan_figures(plan, _requests(plan))))
-    for line in render.first_invalid(plan, _invalid_rows(plan, contacts)):
-        print_line(line)
-
-
-def _requests(plan: Plan) -> tuple[int, str]:
-    return plan.requests, f"{render.plural(plan.chunks, 'submit')} and as many status requests"
-
-
-def _invalid_rows(plan: Plan, contacts: TableContacts) -> Iterator[tuple[int, str]]:
-    return ((contacts.numbers[index], reason) for index, reason in plan.invalid_contacts)
-
-
-def plan_as_json(plan: Plan) -> dict[str, JSON]:
-    """Return a plan for ``--json``."""
-    # Without the lists of rows, which `validate --json` gives.
-    left_out = ("_contacts", "_per_chunk")
-    kept = {name: value for name, value in asdict(plan).items() if not name.endswith(left_out)}
-    return {**kept, "requests": plan.requests, "credits_min": plan.credits_min}
-
-
-def _stop_as_json(outcome: Outcome, signals: StopSignals) -> JSON:
-    if error := outcome.stopped_by or outcome.file_error:
-        return error_as_json(error)
-    if signals.received:
-        return {"type": signals.received.name, "message": f"stopped by {signals.name}", "request_id": None}
-    return None
+def _first_step(error: BaseException | None, *, has_limit: bool) -> str:
+    if (change := before_going_on(error)) is not None:
+        return f"{change}, then go on"
+    match error:
+        case InsufficientCreditsError():
+            return "Top up, then go on"
+        case AuthenticationError() | PermissionDeniedError():
+            return "Set a key that may do this, then go on"
+        case BudgetExceededError() if has_limit:
+            return "The limit holds for one run. Go on"
+        case _:
+            return "Go on"

@@ -10,7 +10,7 @@ import typer
 
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import end
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import (
@@ -20,8 +20,10 @@ from cleanlist_async.cli.terminal.options import (
     Map,
     NoConfirmation,
     Output,
+    OutputOptions,
     Overwrite,
     StoreOption,
+    Suppressed,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import EnrichmentType
@@ -75,13 +77,16 @@ class RunOptions:
         typer.Option("-o", "--output", metavar="OUT", help="File to write when the job is complete."),
     ] = None
     overwrite: Overwrite = False
+    written: OutputOptions
+    suppress: Suppressed = None
     layout: FileLayout
     as_json: AsJSON = False
     connection: Connection
     adopt: Annotated[
         bool,
         typer.Option(
-            "--adopt", help="Accept a journal that is outdated, emptied or a copy; check usage first."
+            "--adopt",
+            help="Accept a journal that is outdated, emptied or a copy, or the unsent job of another key.",
         ),
     ] = False
 
@@ -110,6 +115,8 @@ class RunOptions:
             pilot=pilot,
             output=self.output,
             overwrite=self.overwrite,
+            written=self.written,
+            suppress=self.suppress,
             as_json=self.as_json,
             adopt=self.adopt,
         )
@@ -128,6 +135,9 @@ def run_job(
     ] = None,
     consent: Consent,
     pilot: Pilot = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="While another process runs the job, wait for its end, then go on.")
+    ] = False,
     store: StoreOption = None,
     run: RunOptions,
 ) -> None:
@@ -141,6 +151,7 @@ def run_job(
     order = replace(
         run.order(_memory(job, store, adopt=run.adopt), source, mapping, consent, pilot),
         enrichment_type=cast("EnrichmentType | None", enrichment_type),
+        wait=wait,
     )
     end(running.start_or_resume(open_console(), order))
 
@@ -166,14 +177,14 @@ def start(
     webhook: Annotated[
         str | None, typer.Option(metavar="URL", help="Public address of your receiver, for tracked.")
     ] = None,
+    store: StoreOption = None,
     run: RunOptions,
 ) -> None:
     """Start a job in a journal: show its plan, ask, then run it."""
     from cleanlist_async.cli.job import running
-    from cleanlist_async.cli.job.journal_memory import JournalMemory
 
     order = replace(
-        run.order(JournalMemory(journal, run.adopt), source, mapping, consent, pilot),
+        run.order(_journal(journal, store, adopt=run.adopt), source, mapping, consent, pilot),
         enrichment_type=cast("EnrichmentType", enrichment_type),
         submit_mode=cast('Literal["auto", "plain", "tracked", "exact"]', submit_mode),
         webhook=webhook,
@@ -185,28 +196,44 @@ def start(
 @with_groups
 def resume(
     journal: JournalFile,
-    source: Input,
+    source: OptionalInput = None,
     *,
     mapping: Map = None,
     consent: Consent,
     pilot: Pilot = None,
+    store: StoreOption = None,
     run: RunOptions,
 ) -> None:
-    """Continue a job in a journal, after a crash, an outage or a top-up."""
-    from cleanlist_async.cli.job import running
-    from cleanlist_async.cli.job.journal_memory import JournalMemory
+    """Continue a job in a journal, after a crash, an outage or a top-up.
 
-    memory = JournalMemory(journal, run.adopt)
+    The journal has a copy of the input, so the job goes on without IN too.
+    """
+    from cleanlist_async.cli.job import running
+
+    memory = _journal(journal, store, adopt=run.adopt)
     end(running.resume(open_console(), run.order(memory, source, mapping, consent, pilot)))
 
 
 @app.command("ls")
-def list_jobs(*, store: StoreOption = None, as_json: AsJSON = False) -> None:
+def list_jobs(
+    *,
+    unfinished: Annotated[
+        bool,
+        typer.Option("--unfinished", help="Only jobs that job run goes on with, and that no process runs."),
+    ] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="Print nothing but the names, one a line, for a script.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: AsJSON = False,
+) -> None:
     """List the jobs of a store."""
     from cleanlist_async.cli.job.listing import list_all
     from cleanlist_async.cli.store.location import StoreLocation
 
-    end(list_all(StoreLocation(store), as_json=as_json))
+    if names and as_json:
+        raise CommandError("pass either --names or --json.", ExitCode.USAGE)
+    end(list_all(StoreLocation(store), unfinished=unfinished, names=names, as_json=as_json))
 
 
 @app.command()
@@ -258,7 +285,11 @@ def resolve(
 def report(
     job: NameOrJournal,
     source: Annotated[
-        str | None, typer.Argument(metavar="[IN]", help="The input, needed for --output.")
+        str | None,
+        typer.Argument(
+            metavar="[IN]",
+            help="The input, for --output; without it, the contacts that the job has a copy of.",
+        ),
     ] = None,
     *,
     output: Annotated[
@@ -284,22 +315,29 @@ def export(
     job: NameOrJournal,
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[IN]", help="The input; without it, the contacts that the store has."),
+        typer.Argument(
+            metavar="[IN]", help="The input; without it, the contacts that the job has a copy of."
+        ),
     ] = None,
     *,
     output: Output,
     overwrite: Overwrite = False,
+    written: OutputOptions,
     mapping: Map = None,
     layout: FileLayout,
     store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Write every row of the input with what the job has found so far. Free."""
+    """Write the rows of IN, or the contacts of the job, with what was found so far. Free.
+
+    Exits with 3 if some of them have no result yet; the file is written all the same.
+    """
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.job.looking import Look
 
     table = TableOptions.parse(mapping, layout)
-    end(Look(open_console(), _memory(job, store), as_json, source, table, output, overwrite).export())
+    memory, choice = _memory(job, store), written.choice()
+    end(Look(open_console(), memory, as_json, source, table, output, overwrite, choice).export())
 
 
 @app.command()
@@ -309,6 +347,10 @@ def purge(
     cache: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Empty this cache of results too.")
     ] = None,
+    keep_results: Annotated[
+        bool,
+        typer.Option("--keep-results", help="Remove the job's contacts alone; what it bought serves others."),
+    ] = False,
     yes: NoConfirmation = False,
     store: StoreOption = None,
     as_json: AsJSON = False,
@@ -316,16 +358,23 @@ def purge(
     """Remove all contact data of a job. Results that were not exported are lost."""
     from cleanlist_async.cli.job import deciding
 
-    end(deciding.purge(open_console(), _memory(job, store), cache, yes=yes, as_json=as_json))
+    memory = _memory(job, store)
+    end(deciding.purge(open_console(), memory, cache, keep_results=keep_results, yes=yes, as_json=as_json))
 
 
 def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
     """Return where a job is kept."""
-    from cleanlist_async.cli.job.journal_memory import JournalMemory
     from cleanlist_async.cli.job.store_memory import StoreMemory
     from cleanlist_async.cli.store.location import StoreLocation
     from cleanlist_async.job.stored.spec import is_journal, is_name
 
     if is_name(job) and not is_journal(Path(job)):
         return StoreMemory(job, StoreLocation(store))
-    return JournalMemory(Path(job), adopt)
+    return _journal(Path(job), store, adopt=adopt)
+
+
+def _journal(path: Path, store: str | None, *, adopt: bool) -> JobMemory:
+    from cleanlist_async.cli.job.journal_memory import JournalMemory
+    from cleanlist_async.cli.store.location import StoreLocation
+
+    return JournalMemory(path, adopt, StoreLocation(store))

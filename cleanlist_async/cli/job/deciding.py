@@ -17,6 +17,7 @@ from cleanlist_async.cli.terminal.asking import confirm
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.render import plural, say, show_command
+from cleanlist_async.cli.terminal.typed import PLACEHOLDER
 from cleanlist_async.job.cache import forget_all
 from cleanlist_async.job.journal.records import Decision
 
@@ -53,7 +54,8 @@ class Answers:
             raise CommandError(
                 "pass exactly one of --accepted, --absent, --resubmit and --abandon.", ExitCode.USAGE
             )
-        if self.accepted is not None and not _WORKFLOW.fullmatch(self.accepted):
+        is_id = self.accepted != PLACEHOLDER and _WORKFLOW.fullmatch(self.accepted or "")
+        if self.accepted is not None and not is_id:
             raise CommandError("--accepted takes a workflow id, such as public_bulk_1a2b.", ExitCode.USAGE)
         if self.absent != self.checked:
             raise CommandError(
@@ -66,6 +68,7 @@ class Answers:
 def resolve(console: Console, memory: JobMemory, chunk: int, answers: Answers, *, as_json: bool) -> ExitCode:
     """Record a decision about an unknown chunk."""
     decision = answers.decision()
+    # Before the decision, after which the chunk is not listed any more.
     risks = {found.number: found.credits_at_risk for found in memory.unknown()}
     memory.decide(chunk, decision, _actor(), answers.accepted)
     left = len(risks.keys() - {chunk})
@@ -93,21 +96,32 @@ def resume_command(memory: JobMemory) -> str:
     return shlex.join(["cleanlist-async", "job", verb, job, *source, *store])
 
 
-def purge(console: Console, memory: JobMemory, cache: Path | None, *, yes: bool, as_json: bool) -> ExitCode:
+def purge(
+    console: Console,
+    memory: JobMemory,
+    cache: Path | None,
+    *,
+    keep_results: bool,
+    yes: bool,
+    as_json: bool,
+) -> ExitCode:
     """Remove all contact data of a job, and from a cache. Raises CommandError without a yes."""
     name = memory.typed[0]
     memory.status()  # before it is asked about: there may be no such job
     if not yes:
+        what = "the contacts, which its export needs," if keep_results else "all results"
+        lost = "the only copy of the input" if keep_results else "results that were paid for"
         confirm(
-            f"Permanently remove all results from {name}? Export them first.",
-            risk="this removes results that were paid for",
+            f"Permanently remove {what} from {name}? Export them first.",
+            risk=f"this removes {lost}",
             refusal="nothing was removed.",
         )
-    memory.purge()
+    memory.purge(keep_results=keep_results)
     # The journal first: a running job refuses the purge, and keeps its cache too.
     if cache is not None and cache.exists():
         forget_all(cache)
-    say(console, f"{name} no longer holds contact data; the record of what was spent is kept.")
+    bought = "what it bought" if keep_results else "the record of what was spent"
+    say(console, f"{name} no longer holds contact data; {bought} is kept.")
     if as_json:
         print_json({"job": name, "purged": True})
     return ExitCode.DONE

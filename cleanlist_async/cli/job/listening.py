@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from cleanlist_async.checks import with_extras
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def listening(
         from uvicorn import Config, Server
     except ImportError as missing:
         raise CommandError(
-            "--listen needs more packages: pip install 'cleanlist-async[cli,sandbox]'", ExitCode.USAGE
+            f"--listen needs more packages: {with_extras('cli', 'sandbox')}.", ExitCode.USAGE
         ) from missing
 
     class QuietServer(Server):

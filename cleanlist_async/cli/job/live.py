@@ -71,13 +71,16 @@ class Scene:
             case "workflows":
                 return f"waiting for one of {plural(self.open_workflows, 'open workflow')}"
             case "credits":
-                return "waiting for held credits that may be released"
+                return f"waiting for credits that {self._holders()} may give back to the budget"
             case "connection":
                 return "the last attempt failed; trying again"
             case "evidence" if not self.open_workflows:
                 return f"waiting for evidence on {plural(unknown, 'unknown chunk')}"
             case _:
                 return self._at_work(chunks.get(ChunkState.PLANNED, 0) if self.pilot is None else 0)
+
+    def _holders(self) -> str:
+        return plural(self.open_workflows, "open workflow") if self.open_workflows else "open workflows"
 
     def _at_work(self, planned: int) -> str:
         if planned:
@@ -120,9 +123,11 @@ class Pace:
         rate = self.rate(scene.done)
         if rate is None:
             return "", ""
+        if scene.waits_for == "credits":  # what is left may not be sent at all
+            return _per_time(rate), ""
         # The rate of this run, not of the job: what an earlier run settled took no time now.
         left_s = (scene.total - scene.done) / rate
-        return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min", f"{clock_time(left_s)} left"
+        return _per_time(rate), f"{clock_time(left_s)} left"
 
 
 class Panel:
@@ -189,6 +194,10 @@ def showing(console: Console, window_s: float, terminal: Terminal) -> Generator[
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield Panel(live, window_s, terminal)
+
+
+def _per_time(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 1 else f"{rate * 60:,.0f}/min"
 
 
 def _line(text: str) -> Text:

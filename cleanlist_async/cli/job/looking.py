@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from rich.console import Console
 
 from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
+from cleanlist_async.cli.job.exporting import Exported, input_of
 from cleanlist_async.cli.job.exporting import export as write_export
-from cleanlist_async.cli.job.exporting import input_of
 from cleanlist_async.cli.job.memory import JobMemory
 from cleanlist_async.cli.job.show import (
     cost_rows,
@@ -19,14 +19,16 @@ from cleanlist_async.cli.job.show import (
     status_figures,
     unknown_as_json,
 )
-from cleanlist_async.cli.job.store_memory import StoreMemory
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.exits import ExitCode
 from cleanlist_async.cli.terminal.output import print_grid, print_json, print_table
 from cleanlist_async.cli.terminal.render import figures_grid, number, plural, say, show_command, show_figures
 from cleanlist_async.cli.terminal.render import status_figures as result_figures
+from cleanlist_async.cli.terminal.typed import PLACEHOLDER
 from cleanlist_async.job.status import Receipt
 from cleanlist_async.job.unknown import UnknownChunk
-from cleanlist_async.tables import ContactTable, EnrichedWriter
+from cleanlist_async.storage.store.records import OrphanedSubmit
+from cleanlist_async.tables import ContactTable, EnrichedWriter, OutputChoice
+from cleanlist_async.tables.output_choice import WHOLE
 from cleanlist_async.types import JSON
 
 _RECEIPT_COLUMNS: Final = (
@@ -49,6 +51,7 @@ class Look:
     table: TableOptions | None = None
     output: str | None = None
     overwrite: bool = False
+    choice: OutputChoice = WHOLE
 
     def status(self) -> ExitCode:
         """Show where the job stands, even while another process runs it."""
@@ -61,25 +64,29 @@ class Look:
 
     def unknown(self) -> ExitCode:
         """List the chunks that the server may or may not have accepted."""
-        found = self.memory.unknown()
+        found, held_by = self.memory.unknown(), self.memory.held_by()
         if self.as_json:
-            print_json({"unknown": [unknown_as_json(chunk) for chunk in found]})
-        elif found:
+            submits: list[JSON] = [asdict(submit) for submit in held_by]
+            print_json({"unknown": [unknown_as_json(chunk) for chunk in found], "held_by": submits})
+            return ExitCode.INCOMPLETE if found or held_by else ExitCode.DONE
+        if found:
             self._print_unknown(found)
-        else:
-            say(self.console, "Nothing is unknown.")
-        return ExitCode.INCOMPLETE if found else ExitCode.DONE
+        if held_by:
+            self._print_holders(held_by)
+        if found or held_by:
+            return ExitCode.INCOMPLETE
+        say(self.console, "Nothing is unknown.")
+        return ExitCode.DONE
 
     def report(self) -> ExitCode:
         """Show what the job cost, rule by rule; with an output, write a receipt for each row."""
-        table = self._open_table() if self.source is not None else None
-        if self.output is not None and table is None:
-            raise CommandError(
-                "receipts are written beside the rows of the input; name the input too.", ExitCode.USAGE
-            )
         (status, is_running), costs = self.memory.status(), self.memory.costs()
-        if table is not None and self.output is not None:
-            self._write_receipts(table, self.output)
+        if self.output is not None and self.source is None:
+            with input_of(self.memory) as table:
+                check_output(self.output, table, overwrite=self.overwrite, kept=self.memory.files)
+                self._write_receipts(table, self.output, is_own=True)
+        elif self.output is not None:
+            self._write_receipts(self._open_table(), self.output)
         rows = cost_rows(costs, status)
         if self.as_json:
             rules: list[JSON] = [{"rule": r, "contacts": n, "credits": c} for r, n, c, _ in rows]
@@ -98,13 +105,12 @@ class Look:
     def export(self) -> ExitCode:
         """Write every row of the input with what the job found for it."""
         output = self.output or ""
-        if self.source is None and isinstance(self.memory, StoreMemory):
+        if self.source is None:
             with input_of(self.memory) as table:
-                exported = write_export(self.memory, table, output, overwrite=self.overwrite)
-        elif self.source is None:
-            raise CommandError("a journal holds no contacts; name the input too.", ExitCode.USAGE)
+                check_output(output, table, overwrite=self.overwrite, kept=self.memory.files)
+                exported = self._write(table, output, is_own=True)
         else:
-            exported = write_export(self.memory, self._open_table(), output, overwrite=self.overwrite)
+            exported = self._write(self._open_table(), output)
         show_figures(self.console, result_figures(exported.tally))
         for note in exported.notes:
             say(self.console, f"note: {note}")
@@ -114,16 +120,22 @@ class Look:
             print_json({**counts, "file": output})
         return ExitCode.DONE if exported.tally.is_complete else ExitCode.INCOMPLETE
 
+    def _write(self, table: ContactTable, output: str, *, is_own: bool = False) -> Exported:
+        return write_export(
+            self.memory, table, output, choice=self.choice, overwrite=self.overwrite, is_own=is_own
+        )
+
     def _open_table(self) -> ContactTable:
         table = (self.table or TableOptions()).open(self.source or "")
         if self.output is not None:
             check_output(self.output, table, overwrite=self.overwrite, kept=self.memory.files)
         return table
 
-    def _write_receipts(self, table: ContactTable, output: str) -> None:
+    def _write_receipts(self, table: ContactTable, output: str, *, is_own: bool = False) -> None:
         writer = EnrichedWriter(output, table, _RECEIPT_COLUMNS, overwrite=self.overwrite)
         try:
-            self.memory.each_receipt(table, lambda one: writer.put(one.place, _receipt_cells(one)))
+            source = None if is_own else table
+            self.memory.each_receipt(source, lambda one: writer.put(one.place, _receipt_cells(one)))
             writer.close()
         # As for an export: no file is better than half of one.
         except BaseException:
@@ -138,13 +150,13 @@ class Look:
                 f"{chunk.contacts:,}",
                 f"{chunk.first + 1:,} to {chunk.last + 1:,}",
                 number(chunk.credits_at_risk),
-                (chunk.since or "")[:16].replace("T", " "),
+                (chunk.since or "")[:19].replace("T", " "),
                 chunk.reason or "",
             )
             for chunk in found
         ]
         print_table(
-            ("chunk", "contacts", "of the input", "credits at risk", "since", "why"),
+            ("chunk", "contacts", "of the input", "credits at risk", "since (UTC)", "why"),
             rows,
             numbers=("chunk", "contacts", "credits at risk"),
         )
@@ -154,10 +166,34 @@ class Look:
             " support the time, then record what you found:",
         )
         # All four, with the number of the first chunk: each can be copied whole.
-        for how in ("--accepted WORKFLOW_ID", "--absent --i-checked", "--resubmit", "--abandon"):
+        for how in (f"--accepted {PLACEHOLDER}", "--absent --i-checked", "--resubmit", "--abandon"):
             job, *store = self.memory.typed
             command = shlex.join(["cleanlist-async", "job", "resolve", job, rows[0][0]])
             show_command(self.console, " ".join([command, how, *map(shlex.quote, store)]))
+
+    def _print_holders(self, found: Sequence[OrphanedSubmit]) -> None:
+        print_table(
+            ("submit", "contacts", "made by", "why"),
+            [
+                (
+                    one.submission,
+                    f"{one.contacts:,}",
+                    f"job {one.job}" if one.job else one.door,
+                    one.reason or "",
+                )
+                for one in found
+            ],
+            numbers=("contacts",),
+        )
+        say(
+            self.console,
+            f"{plural(len(found), 'submit')} of other calls may have bought contacts of this job, which waits"
+            " for the outcome. Look in the portal, then record what you found:",
+        )
+        _, *store = self.memory.typed
+        for how in ("--workflow WORKFLOW_ID", "--absent"):
+            command = f"cleanlist-async store resolve {found[0].submission} {how}"
+            show_command(self.console, " ".join([command, *map(shlex.quote, store)]))
 
 
 def _receipt_cells(receipt: Receipt) -> dict[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
@@ -15,7 +16,9 @@ from cleanlist_async.cli.job.memory import Begun, JobMemory
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import OutputOptions
 from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.errors import InputChangedError
 from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.journal.records import HalfFullPrice
@@ -23,6 +26,8 @@ from cleanlist_async.job.spec import ChosenMode
 from cleanlist_async.tables import ContactTable
 from cleanlist_async.tables.input import is_stream
 from cleanlist_async.webhooks.receiver import WebhookReceiver
+
+_LOOK_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +50,23 @@ class JobOrder:
     pilot: int | None = None
     output: str | None = None
     overwrite: bool = False
+    written: OutputOptions = field(default_factory=OutputOptions)
+    suppress: Path | None = None
     as_json: bool = False
     adopt: bool = False
+    wait: bool = False
 
-    def check(self) -> ContactTable | None:
-        """Open the input, if there is one, and refuse what cannot work. Nothing is sent or written."""
+    def check_options(self) -> None:
+        """Refuse options that cannot work."""
         if self.enrichment_type is not None:
             check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook)
+        if self.output is None and self.written != OutputOptions():
+            raise CommandError(
+                "--columns, --input-columns, --rename and --only say what -o writes; name a file.",
+                ExitCode.USAGE,
+            )
+        self.written.choice()
         if self.webhook is not None and self.listen is None:
             raise CommandError(
                 "--webhook needs --listen HOST:PORT, which receives its posts.",
@@ -69,13 +83,30 @@ class JobOrder:
                 f"a job reads its input again when it is resumed; name a file instead of {self.source}.",
                 ExitCode.USAGE,
             )
+
+    def check(self) -> ContactTable | None:
+        """Open the input, if there is one, and refuse what cannot work. Nothing is sent or written."""
+        self.check_options()
         self.connection.open()  # a missing key is reported before the input is read
+        return self.open_input()
+
+    def open_input(self) -> ContactTable | None:
+        """Open the input, if there is one, and refuse an output that would harm something."""
         table = None if self.source is None else self.table.open(self.source)
         if self.output is not None and table is not None:
             # --overwrite must not be able to destroy the record of what was paid for.
             kept = [*self.memory.files, *([Path(self.cache)] if self.cache else [])]
-            check_output(self.output, table, overwrite=self.overwrite, kept=kept)
+            check_output(self.output, table, self.written.choice(), overwrite=self.overwrite, kept=kept)
         return table
+
+    def adds_nothing_to(self, begun: Begun) -> bool:
+        """Whether the job is finished, whatever the input is by now.
+
+        Another type is refused as ever, and a job that another process has open.
+        """
+        is_same = self.enrichment_type in {None, begun.enrichment_type}
+        is_free = begun.is_finished and not self.memory.status()[1]
+        return is_free and is_same and self.pilot is None
 
     def as_begun(self, begun: Begun) -> JobOrder:
         """Return the order with the options that the job was started with."""
@@ -94,20 +125,41 @@ class JobOrder:
         """Return the receiver of the webhooks that arrive at ``--listen``, if there are any."""
         return WebhookReceiver(self.webhook) if self.webhook and self.listen else None
 
+    def wait_for_end(self) -> None:
+        """Return once no other process runs the job."""
+        while self.memory.status()[1]:
+            time.sleep(_LOOK_EVERY_S)
+
     async def open(self, client: AsyncCleanlist, table: ContactTable | None) -> Job:
-        """Start the job, or resume it. Sends nothing."""
-        return await client.job(
-            self.memory.target,
-            table,
-            enrichment_type=self.enrichment_type,
-            max_credits=self.consent.max_credits,
-            webhook=self.webhook,
-            submit_mode=self.submit_mode,
-            on_unknown=self.on_unknown,
-            max_duplicate_credits=self.max_duplicate_credits,
-            cache=self.cache,
-            half_full_price=self.half_full_price,
-            adopt=self.adopt,
+        """Start the job, or resume it. Sends nothing. An InputChangedError has the commands that go on."""
+        try:
+            return await client.job(
+                self.memory.target,
+                table,
+                enrichment_type=self.enrichment_type,
+                max_credits=self.consent.max_credits,
+                webhook_url=self.webhook,
+                submit_mode=self.submit_mode,
+                on_unknown=self.on_unknown,
+                max_duplicate_credits=self.max_duplicate_credits,
+                cache=self.cache,
+                half_full_price=self.half_full_price,
+                adopt=self.adopt,
+                suppress=self.suppress,
+            )
+        except InputChangedError as error:
+            if error.is_about_contacts:
+                error.fix = self._ways_to_go_on()
+            raise
+
+    def _ways_to_go_on(self) -> str:
+        as_they_were = replace(self, source=None, table=TableOptions(), output=None, written=OutputOptions())
+        kind = ["--type", self.enrichment_type] if self.enrichment_type not in {None, "partial"} else []
+        enrich = shlex.join(["cleanlist-async", "enrich", "OUT.csv", "-o", "ALL.csv", *map(str, kind)])
+        return (
+            f"Nothing was sent. Finish it with the contacts as they were: {as_they_were.resume_command()};"
+            f" then write the results beside the rows that are still there: {self.export_command()};"
+            f" then buy the rows left without one: {enrich}{self.table.as_typed()}."
         )
 
     def resume_command(self, *, is_written: bool = False) -> str:
@@ -115,10 +167,12 @@ class JobOrder:
         parts = ["cleanlist-async", "job", *self._resume()]
         parts += ["--listen", self.listen] if self.listen else []
         parts += ["--cache", self.cache] if self.cache else []
+        parts += ["--suppress", str(self.suppress)] if self.suppress else []
         parts += ["-o", self.output] if self.output else []
         # The output of this run is there by then, and would be refused.
         parts += ["--overwrite"] if self.output and (is_written or self.overwrite) else []
-        return shlex.join(parts) + self.table.as_typed() + self.connection.as_typed()
+        groups = (self.written, self.table, self.connection)
+        return shlex.join(parts) + "".join(group.as_typed() for group in groups)
 
     def export_command(self) -> str:
         """Return the command that writes the results."""
@@ -127,10 +181,9 @@ class JobOrder:
         return shlex.join(parts) + self.table.as_typed()
 
     def _resume(self) -> list[str]:
-        if isinstance(self.memory, JournalMemory):
-            return ["resume", *self.memory.typed, *self._source()]
+        verb = "resume" if isinstance(self.memory, JournalMemory) else "run"
         job, *store = self.memory.typed
-        return ["run", job, *self._source(), *store]
+        return [verb, job, *self._source(), *store]
 
     def _source(self) -> list[str]:
         return [] if self.source is None else [self.source]

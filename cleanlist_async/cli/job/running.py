@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import anyio
 from rich.console import Console
 
 from cleanlist_async import facts
+from cleanlist_async.cli.job.ending import Ending
 from cleanlist_async.cli.job.exporting import export, input_of
 from cleanlist_async.cli.job.listening import listening, parse_address
 from cleanlist_async.cli.job.live import Scene, View, showing
 from cleanlist_async.cli.job.order import JobOrder
-from cleanlist_async.cli.job.show import Overview, pilot_as_json, show_pilot, status_as_json, status_figures
-from cleanlist_async.cli.job.store_memory import StoreMemory
+from cleanlist_async.cli.job.show import Overview, show_pilot, status_figures
 from cleanlist_async.cli.terminal.asking import agree_to_spend, fetch_balance, get_consent
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, complain
 from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import plural, say, show_columns, show_command, show_figures
+from cleanlist_async.cli.terminal.render import (
+    plural,
+    say,
+    show_columns,
+    show_command,
+    show_figures,
+    show_notes,
+)
 from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
+from cleanlist_async.cli.terminal.wording import at_the_command_line, before_going_on
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import (
     BudgetExceededError,
     CleanlistError,
     InsufficientCreditsError,
+    JobLockedError,
     JournalError,
     UnknownOutcomeError,
 )
@@ -38,62 +48,10 @@ from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.status import JobStatus
 from cleanlist_async.tables import ContactTable, TableError
-from cleanlist_async.types import JSON
 
 T = TypeVar("T")
 
 _TICK_S: Final = 0.5
-_FINISHED: Final = ("complete", "complete_with_unknown")
-
-
-@dataclass(slots=True)
-class Ending:
-    """How a run ended."""
-
-    status: JobStatus
-    stopped_by: Exception | None = None
-    stop: ExitCode = ExitCode.DONE
-    shortfall: float | None = None
-    """Credits that are missing, as the server says, or else at most for all that is left."""
-    pilot: Pilot | None = None
-    file_error: TableError | None = None
-    written: str | None = None
-    notes: list[str] = field(default_factory=list[str])
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.status.state in _FINISHED and self.stopped_by is None
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the command ends with: what stopped it counts before what is missing."""
-        if self.stop:
-            return self.stop
-        if self.stopped_by is not None:
-            return code_for(self.stopped_by)
-        if self.file_error is not None:
-            return ExitCode.REFUSED
-        return ExitCode.DONE if self._is_whole else ExitCode.INCOMPLETE
-
-    @property
-    def _is_whole(self) -> bool:
-        lacks = self.status.results.get("failed") or self.status.chunks.get(ChunkState.REFUSED)
-        return self.status.state == "complete" and not lacks
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return it for ``--json``."""
-        stop: JSON = error_as_json(self.stopped_by or self.file_error)
-        if self.stop and stop is None:
-            stop = {"type": self.stop.name, "message": "stopped by a signal", "request_id": None}
-        pilot = pilot_as_json(self.pilot) if self.pilot else None
-        return {
-            **status_as_json(self.status, is_running=False),
-            "shortfall_credits": self.shortfall,
-            "pilot": pilot,
-            "file": self.written,
-            "stopped_by": stop,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +70,8 @@ class Run:
             show_columns(self.console, table)
         with self._tidied_up():
             overview = self._call(table, _overview)
+            if table is not None:
+                show_notes(self.console, table)
             balance = fetch_balance(self.order.connection.open, self.console, must_connect=True)
             overview.show(self.console, table, balance)
             bought = self._buy_pilot(table, overview) if self.order.pilot is not None else None
@@ -125,11 +85,26 @@ class Run:
             self._export(table, ending, self.order.output)
         return self._report(ending)
 
+    def look_at_finished(self) -> ExitCode:
+        """Report on a job that has nothing left to do. Sends nothing, and needs no key."""
+        order = self.order
+        order.check_options()
+        # What a finished job is resumed with is often newer, such as the rows of a database that has gone on.
+        unread = f", and {order.source} was not looked at" if order.source and order.output is None else ""
+        say(self.console, f"The job {order.memory.typed[0]} is finished. Nothing is sent{unread}.")
+        status, _ = order.memory.status()
+        ending = Ending(status)
+        if order.output is not None:
+            self._export(order.open_input(), ending, order.output)
+        return self._report(ending)
+
     @contextmanager
     def _tidied_up(self) -> Generator[None]:
         """Remove a new job if the run does not start: no contacts, no connection or no yes."""
         try:
             yield
+        except JobLockedError:  # begun by another meanwhile: not ours to remove
+            raise
         except BaseException:  # Ctrl-C at the question too
             if self.is_new:
                 # The error that is being raised matters more than one of tidying up.
@@ -137,13 +112,21 @@ class Run:
                     self.order.memory.discard_unsent()
             raise
 
-    def _call(self, table: ContactTable | None, do: Callable[[AsyncCleanlist, Job], Awaitable[T]]) -> T:
+    def _call(
+        self,
+        table: ContactTable | None,
+        do: Callable[[AsyncCleanlist, Job], Awaitable[T]],
+    ) -> T:
         """Open the client and the job, do one thing with it, and close both."""
 
         async def call() -> T:
-            store = self.order.memory.open_store()
-            client = self.order.connection.open(self.order.receiver(), store)
-            async with store or nullcontext(), client, await self.order.open(client, table) as job:
+            store, order = self.order.memory.open_store(), self.order
+            # The store outermost: the job and the client still write to it as they are closed.
+            async with (
+                store,
+                order.connection.open(order.receiver(), store) as client,
+                await order.open(client, table) as job,
+            ):
                 return await do(client, job)
 
         return anyio.run(call)
@@ -225,14 +208,13 @@ class Run:
 
     def _export(self, table: ContactTable | None, ending: Ending, output: str) -> None:
         memory = self.order.memory
+        write = partial(export, memory, choice=self.order.written.choice(), overwrite=self.order.overwrite)
         try:
-            if table is None and isinstance(memory, StoreMemory):
+            if table is None:
                 with input_of(memory) as kept:
-                    exported = export(memory, kept, output, overwrite=self.order.overwrite)
-            elif table is not None:
-                exported = export(memory, table, output, overwrite=self.order.overwrite)
+                    exported = write(kept, output, is_own=True)
             else:
-                raise AssertionError
+                exported = write(table, output)
         except TableError as error:
             ending.file_error = error
         else:
@@ -257,7 +239,10 @@ class Run:
         if ending.is_finished:
             self._report_open_chunks(status, command)
             return
+        first = before_going_on(ending.stopped_by)
         match ending.stopped_by:
+            case BudgetExceededError() if first is not None:
+                say(self.console, f"{first}, then resume it:")
             case InsufficientCreditsError():
                 amount = f", {plural(ending.shortfall, 'credit')} short" if ending.shortfall else ""
                 say(self.console, f"Out of credits{amount}. Top up, then resume it:")
@@ -273,12 +258,14 @@ class Run:
         show_command(self.console, command)
 
     def _report_open_chunks(self, status: JobStatus, command: str) -> None:
-        unknown = status.chunks.get(ChunkState.UNKNOWN, 0)
+        unknown, what = status.chunks.get(ChunkState.UNKNOWN, 0), "chunk"
+        if not unknown and status.state == "complete_with_unknown":  # submits of other calls hold contacts
+            unknown, what = status.results.get("unknown", 0), "contact"
         if unknown:
             are = "is" if unknown == 1 else "are"
             say(
                 self.console,
-                f"{plural(unknown, 'chunk')} {are} unknown: perhaps accepted, perhaps paid for. Decide:",
+                f"{plural(unknown, what)} {are} unknown: perhaps accepted, perhaps paid for. Decide:",
             )
             command_ = shlex.join(["cleanlist-async", "job", "unknown", *self.order.memory.typed])
             show_command(self.console, command_)
@@ -286,7 +273,8 @@ class Run:
             say(self.console, "Then resume it:" if unknown else "Ask for the rest:")
             show_command(self.console, command)
         elif self.order.output is None:
-            say(self.console, "Write the results beside the input:")
+            beside = " beside the input" if self.order.source is not None else ""
+            say(self.console, f"Write the results{beside}:")
             show_command(self.console, self.order.export_command())
 
 
@@ -325,17 +313,34 @@ def resume(console: Console, order: JobOrder) -> ExitCode:
     if (begun := order.memory.begun()) is None:
         raise JournalError(f"There is no journal {order.memory.typed[0]}.")
     with Terminal(survives=True) as terminal, warnings_shown(console):
-        return Run(order.as_begun(begun), console, terminal, is_new=False).carry_out()
+        run = Run(order.as_begun(begun), console, terminal, is_new=False)
+        return run.look_at_finished() if order.adds_nothing_to(begun) else run.carry_out()
 
 
 def start_or_resume(console: Console, order: JobOrder) -> ExitCode:
     """Start a job, or resume it as it was started."""
-    begun = order.memory.begun()
-    if begun is None and order.source is None:
-        raise CommandError(f"there is no job {order.memory.typed[0]} yet; name its input.", ExitCode.USAGE)
-    chosen = order if begun is None else order.as_begun(begun)
+    is_told = False
     with Terminal(survives=True) as terminal, warnings_shown(console):
-        return Run(chosen, console, terminal, is_new=begun is None).carry_out()
+        while True:
+            # Each time anew: the process that was waited for may have begun the job, or finished it.
+            begun = order.memory.begun()
+            if begun is None and order.source is None:
+                raise CommandError(
+                    f"there is no job {order.memory.typed[0]} yet; name its input.", ExitCode.USAGE
+                )
+            chosen = order if begun is None else order.as_begun(begun)
+            run = Run(chosen, console, terminal, is_new=begun is None)
+            try:
+                if begun is not None and order.adds_nothing_to(begun):
+                    return run.look_at_finished()
+                return run.carry_out()
+            except JobLockedError as locked:
+                if not order.wait:
+                    raise
+                if not is_told:
+                    say(console, f"{at_the_command_line(locked.problem)} Waiting for its end.")
+                is_told = True
+                order.wait_for_end()
 
 
 async def _overview(_client: AsyncCleanlist, job: Job) -> Overview:

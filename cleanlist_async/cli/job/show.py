@@ -9,14 +9,24 @@ from typing import Final
 
 from rich.console import Console
 
-from cleanlist_async.cli.enrich.run import plan_as_json
-from cleanlist_async.cli.terminal.render import FEW, Figures, number, plural, say, show_figures, show_plan
+from cleanlist_async.cli.enrich.file_plan import plan_as_json
+from cleanlist_async.cli.terminal.render import (
+    FEW,
+    Figures,
+    halves_known,
+    number,
+    plural,
+    say,
+    show_figures,
+    show_plan,
+)
+from cleanlist_async.cli.terminal.wording import in_words
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.job.journal.records import SubmitMode
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.reader import RuleTotal
-from cleanlist_async.job.status import JobStatus
+from cleanlist_async.job.status import JobState, JobStatus
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.tables import ContactTable
 from cleanlist_async.types import JSON
@@ -24,8 +34,9 @@ from cleanlist_async.types import JSON
 _RESULTS: Final = {
     "found": "",
     "not_found": "",
-    "invalid": "named as invalid by the server",
+    "invalid": "not bought: suppressed, or named as invalid by the server",
     "pending": "submitted, not final yet; fetched on resume",
+    "unknown": "contacts that may have been bought; see job unknown",
     "failed": "the server ended their workflow, which costs nothing",
 }
 _CHUNKS: Final[Mapping[ChunkState, tuple[str, str]]] = {
@@ -69,12 +80,16 @@ class Overview:
             balance=balance,
             more=[lists] if self.lists_to_create else (),
         )
+        for line in halves_known(self.plan):
+            say(console, line)
         say(console, f'Submit mode "{self.submit_mode}": {self.promise}.')
 
     def _invalid_rows(self, table: ContactTable | None) -> Iterator[tuple[int, str]]:
         if table is None:
             return ((index + 1, reason) for index, reason in self.plan.invalid_contacts[:FEW])
-        reasons = dict(self.plan.invalid_contacts[:FEW])
+        reasons = {
+            index: in_words(reason, table.field_headers) for index, reason in self.plan.invalid_contacts[:FEW]
+        }
         # The plan knows indexes only; the table is read again, and no further than needed, for their numbers.
         rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
         return ((row.number, reasons[row.index]) for row in rows)
@@ -137,20 +152,20 @@ def credit_figures(status: JobStatus) -> Figures:
     return figures
 
 
-def state_of(status: JobStatus, *, is_running: bool) -> str:
-    """Return the state of a job: ``stopped`` if it is not finished and no process runs it."""
+def shown_state(state: JobState, *, is_running: bool) -> str:
+    """Return the state of a job: ``stopped`` if something is left to do and no process runs it."""
     if is_running:
         return "running"
     # The journal of a killed process still says running: the lock knows better.
-    return "stopped" if status.state == "running" else status.state
+    return "stopped" if state == "running" else state
 
 
 def status_as_json(status: JobStatus, *, is_running: bool) -> dict[str, JSON]:
     """Return where a job stands for ``--json``."""
     kept = {name: getattr(status, name) for name in JobStatus.__dataclass_fields__}
     counts = {name: {str(key): count for key, count in kept[name].items()} for name in ("chunks", "results")}
-    state = state_of(status, is_running=is_running)
-    return {**kept, **counts, "state": state, "settled": status.settled}
+    state = shown_state(status.state, is_running=is_running)
+    return {**kept, "job": status.name, **counts, "state": state, "settled": status.settled}
 
 
 def unknown_as_json(chunk: UnknownChunk) -> dict[str, JSON]:
@@ -173,7 +188,7 @@ def _finite(value: float | tuple[float, float]) -> JSON:
 
 
 def _state(status: JobStatus, *, is_running: bool) -> str:
-    state = state_of(status, is_running=is_running)
+    state = shown_state(status.state, is_running=is_running)
     remark = {"stopped": "resume it", "paused": status.paused_by}.get(state)
     return state.replace("_", " ") + (f": {remark}" if remark else "")
 

@@ -9,17 +9,21 @@ from typing import TypeVar
 
 import anyio
 
-from cleanlist_async.cli.job.memory import Begun
+from cleanlist_async.cli.job.memory import Begun, left_out
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.contacts.contact import API_FIELDS, Contact
+from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.job.changed_input import Comparison
 from cleanlist_async.job.journal.records import Decision
 from cleanlist_async.job.reader import RuleTotal
+from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import JobStatus, Receipt
 from cleanlist_async.job.stored.reader import StoredJobReader, receipt_of
+from cleanlist_async.job.stored.snapshot import compare
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.job_records import JobRow
+from cleanlist_async.storage.store.records import OrphanedSubmit
 from cleanlist_async.storage.store.store import Store
 from cleanlist_async.tables import ContactTable
 
@@ -49,7 +53,7 @@ class StoreMemory:
         address = str(self.location.address)
         return [] if "://" in address else [Path(address)]
 
-    def open_store(self) -> Store | None:
+    def open_store(self) -> Store:
         """Return the store."""
         return self.location.open()
 
@@ -57,8 +61,12 @@ class StoreMemory:
         """Return what it was begun with."""
         if not self.location.exists:
             return None
+        # Without a key the organization is not known: the oldest job of the name counts, whosever it is.
         job = next((job for job in self._run(lambda store: store.jobs()) if job.name == self.name), None)
-        return None if job is None else Begun(job.enrichment_type, job.source, job.max_credits)
+        if job is None:
+            return None
+        is_finished = job.state == "finished"
+        return Begun(job.enrichment_type, job.source, job.max_credits, is_finished=is_finished)
 
     def discard_unsent(self) -> bool:
         """Remove a job of which nothing was ever sent."""
@@ -76,6 +84,10 @@ class StoreMemory:
         """Return its chunks of unknown outcome."""
         return self._ask(lambda reader: reader.unknown())
 
+    def held_by(self) -> list[OrphanedSubmit]:
+        """Return submits of unknown outcome, made by other calls, that hold contacts of it."""
+        return self._ask(lambda reader: reader.held_by())
+
     def costs(self) -> list[RuleTotal]:
         """Return what was spent."""
         return [RuleTotal(*row) for row in self._ask(lambda reader: reader.costs())]
@@ -84,43 +96,53 @@ class StoreMemory:
         """Record a decision."""
         self._ask(lambda reader: reader.decide(chunk, decision, actor, workflow_id))
 
-    def purge(self) -> None:
+    def purge(self, *, keep_results: bool) -> None:
         """Remove the contacts and what was found for them."""
-        self._ask(lambda reader: reader.purge())
+        self._ask(lambda reader: reader.purge(keep_results=keep_results))
 
-    def each_result(self, table: ContactTable, put: Callable[[EnrichmentResult], None]) -> list[str]:
-        """Put the result of each row that is the contact that was looked for."""
-        return self._each(table, lambda _, result: put(result))
+    def each_result(self, table: ContactTable | None, put: Callable[[EnrichmentResult], None]) -> list[str]:
+        """Put the result of each row that is a contact of the job."""
 
-    def each_receipt(self, table: ContactTable, put: Callable[[Receipt], None]) -> None:
-        """Put the receipt of each row that is the contact that was looked for."""
-        self._each(table, lambda row, result: put(receipt_of(row, result)))
+        def put_at(comparison: Comparison, _: JobRow, result: EnrichmentResult) -> None:
+            if (here := comparison.result(result)) is not None:
+                put(here)
 
-    def _each(self, table: ContactTable, put: Callable[[JobRow, EnrichmentResult], None]) -> list[str]:
+        return self._each(table, put_at)
+
+    def each_receipt(self, table: ContactTable | None, put: Callable[[Receipt], None]) -> None:
+        """Put the receipt of each row that is a contact of the job."""
+
+        def put_at(comparison: Comparison, row: JobRow, result: EnrichmentResult) -> None:
+            if (here := comparison.receipt(receipt_of(row, result))) is not None:
+                put(here)
+
+        self._each(table, put_at)
+
+    def _each(
+        self, table: ContactTable | None, put: Callable[[Comparison, JobRow, EnrichmentResult], None]
+    ) -> list[str]:
+        source = None if table is None else Source(table)
+
         async def read(reader: StoredJobReader) -> list[str]:
-            contacts, others = iter(table.contacts()), 0
+            job = reader.job
+            if source is None or source.digest == job.source_digest:
+                comparison = Comparison.same(job.contacts)
+            else:
+                comparison = await compare(reader.store, job, source)
             async for page in reader.pages():
                 for row, result in page:
-                    given = next(contacts, None)
-                    if given is not None and _is_same(given, row.contact):
-                        put(row, result)
-                    else:
-                        others += 1
-            others += sum(1 for _ in contacts)
-            are = "contact is" if others == 1 else "contacts are"
-            return (
-                [f"{others:,} {are} not as the job began with, and left without a result"] if others else []
-            )
+                    put(comparison, row, result)
+            return [] if source is None else left_out(comparison, source)
 
         return self._ask(read)
 
-    def contacts(self, put: Callable[[JobRow], object]) -> None:
+    def contacts(self, put: Callable[[int, Contact], object]) -> None:
         """Put each contact as it was given."""
 
         async def read(reader: StoredJobReader) -> None:
             async for page in reader.rows():
                 for row in page:
-                    put(row)
+                    put(row.place, row.contact)
 
         self._ask(read)
 
@@ -141,12 +163,3 @@ class StoreMemory:
                 return await work(store)
 
         return anyio.run(run)
-
-
-def _is_same(given: Contact, kept: Contact) -> bool:
-    """Whether the server would be sent the same."""
-    return all(_text(getattr(given, name)) == _text(getattr(kept, name)) for name in API_FIELDS)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value).strip()

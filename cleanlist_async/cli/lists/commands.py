@@ -20,6 +20,7 @@ from cleanlist_async.cli.terminal.options import (
     NoConfirmation,
     Output,
     Overwrite,
+    StoreOption,
 )
 from cleanlist_async.cli.terminal.render import open_console
 
@@ -99,15 +100,25 @@ def import_(
         typer.Option("--enrich", metavar="TYPE", help="Enrich what is imported: partial, phone_only, full."),
     ] = None,
     consent: Consent,
+    store: StoreOption = None,
     as_json: AsJSON = False,
     connection: Connection,
 ) -> None:
     """Import a CSV file of any size into a list. Free unless --enrich is given."""
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.lists.import_csv import Import
+    from cleanlist_async.cli.store.location import StoreLocation
 
     options = TableOptions.parse(mapping, layout)
-    wanted = Import.parse(list_and_file, create, options, enrich, consent=consent, as_json=as_json)
+    wanted = Import.parse(
+        list_and_file,
+        create,
+        options,
+        enrich,
+        consent=consent,
+        store=StoreLocation(store),
+        as_json=as_json,
+    )
     end(wanted.carry_out(open_console(), connection))
 
 

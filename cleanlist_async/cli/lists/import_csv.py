@@ -11,6 +11,7 @@ from rich.console import Console
 from cleanlist_async import facts
 from cleanlist_async.api.csv_import import ImportReport
 from cleanlist_async.cli.enrich.inputs import TableOptions
+from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
@@ -33,6 +34,7 @@ class Import:
     options: TableOptions
     enrich: PersonType | None
     consent: Consent
+    store: StoreLocation
     as_json: bool
 
     @classmethod
@@ -44,6 +46,7 @@ class Import:
         enrich: str | None,
         *,
         consent: Consent,
+        store: StoreLocation,
         as_json: bool,
     ) -> Import:
         """Take the words as they were typed. Raises CommandError for words that describe no import."""
@@ -62,6 +65,7 @@ class Import:
             options,
             enrich,
             consent,
+            store,
             as_json,
         )
 
@@ -104,7 +108,9 @@ class Import:
                 max_credits=budget,
             )
 
-        return self._report(console, connection.ask(console, send))
+        # What buys nothing needs no budget, and would leave an empty store.
+        store = None if self.enrich is None else self.store.open()
+        return self._report(console, connection, connection.ask(console, send, store))
 
     def _agreed_budget(self, rows: int) -> float | None:
         """Return the most that the import may cost in credits; None if it buys nothing."""
@@ -114,7 +120,7 @@ class Import:
         agree_to_spend(f"Enriching {plural(rows, 'row')}", worst, self.consent)
         return worst if self.consent.max_credits is None else self.consent.max_credits
 
-    def _report(self, console: Console, report: ImportReport) -> ExitCode:
+    def _report(self, console: Console, connection: Connection, report: ImportReport) -> ExitCode:
         if self.as_json:
             print_json(_as_json(report))
         else:
@@ -133,7 +139,8 @@ class Import:
             )
         if report.workflow_ids:
             say(console, "The server continues the enrichment; its results will appear in the list:")
-            show_command(console, f"cleanlist-async list show {report.list_id}")
+            shown = f"cleanlist-async list show {report.list_id}{connection.as_typed()}"
+            show_command(console, shown)
         # After the counts: the parts before the failure were imported.
         if report.stopped_by is not None:
             complain(report.stopped_by)

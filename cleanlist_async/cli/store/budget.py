@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,33 +12,59 @@ from cleanlist_async.cli.store.actor import actor
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.help import CommandGroup
+from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS
 from cleanlist_async.cli.terminal.output import print_fields, print_json, print_table
 from cleanlist_async.cli.terminal.render import number, open_console, say
+from cleanlist_async.cli.terminal.typed import typed
 
 if TYPE_CHECKING:
     from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.enrich.budget_control import BudgetControl
     from cleanlist_async.storage.store.budget import BudgetStatus, Period
     from cleanlist_async.types import JSON
-
-T = TypeVar("T")
 
 app = CommandGroup("Limit what is spent in a day and a month, or pause it.")
 
 LimitOption = Annotated[float | None, typer.Option(min=0, metavar="CREDITS", help="Credits, at most.")]
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where the budget is, and how its status is shown."""
+
+    store: StoreOption = None
+    as_json: AsJSON = False
+    base_url: BaseURL = None
+    window_s: WindowS = None
+
+    def ask(self, question: Callable[[AsyncCleanlist], Awaitable[BudgetStatus]]) -> BudgetStatus:
+        """Ask a client with the store."""
+        from cleanlist_async.cli.store.location import StoreLocation
+
+        connection = Connection(self.base_url, self.window_s)
+        return connection.ask(open_console(), question, StoreLocation(self.store).open())
+
+    def change(self, change: Callable[[BudgetControl], Awaitable[object]], sentence: str = "") -> None:
+        """Change the budget, and say how it is now, or *sentence*."""
+
+        async def changed(client: AsyncCleanlist) -> BudgetStatus:
+            await change(client.budget)
+            return await client.budget.show()
+
+        status = self.ask(changed)
+        if self.as_json:
+            print_json(_as_json(status))
+        else:
+            say(open_console(), sentence or f"budget: {status.budget}")
+
+
 @app.command("show")
-def show(
-    *,
-    store: StoreOption = None,
-    as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
-) -> None:
+@with_groups
+def show(*, where: Where) -> None:
     """Show the limits, what is spent, and whether it is paused."""
-    status = _ask(store, Connection(base_url, window_s), lambda client: client.budget.show())
-    if as_json:
+    status = where.ask(lambda client: client.budget.show())
+    if where.as_json:
         print_json(_as_json(status))
         return
     print_table(
@@ -51,6 +78,7 @@ def show(
 
 
 @app.command("set")
+@with_groups
 def set_limits(
     *,
     per_day: LimitOption = None,
@@ -59,81 +87,46 @@ def set_limits(
         str | None, typer.Option(metavar="ZONE", help="Time zone of the days, such as Europe/Berlin.")
     ] = None,
     no_limit: Annotated[bool, typer.Option("--no-limit", help="Remove both limits.")] = False,
-    store: StoreOption = None,
-    as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
+    where: Where,
 ) -> None:
     """Change the limits. What is not given stays as it is."""
     from cleanlist_async.storage.store.budget import Budget
 
+    # Equal where neither is given, or both.
     if no_limit == (per_day is not None or per_month is not None or tz is not None):
         raise CommandError("pass --per-day, --per-month or --tz, or else --no-limit.", ExitCode.USAGE)
 
-    async def change(client: AsyncCleanlist) -> BudgetStatus:
-        now = (await client.budget.show()).budget
+    async def change(budget: BudgetControl) -> None:
+        now = (await budget.show()).budget
         wanted = Budget(
             per_day=now.per_day if per_day is None else per_day,
             per_month=now.per_month if per_month is None else per_month,
             tz=tz or now.tz,
         )
-        await client.budget.set(Budget(tz=now.tz) if no_limit else wanted, actor=actor())
-        return await client.budget.show()
+        await budget.set(Budget(tz=now.tz) if no_limit else wanted, actor=actor())
 
-    status = _ask(store, Connection(base_url, window_s), change)
-    if as_json:
-        print_json(_as_json(status))
-    else:
-        say(open_console(), f"budget: {status.budget}")
+    where.change(change)
 
 
 @app.command("pause")
+@with_groups
 def pause(
     reason: Annotated[str, typer.Argument(metavar="WHY", help="What is told to whoever would spend.")],
     *,
-    store: StoreOption = None,
-    as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
+    where: Where,
 ) -> None:
     """Stop all spending, of every process that shares the store."""
-
-    async def stop(client: AsyncCleanlist) -> BudgetStatus:
-        await client.budget.pause(reason, actor=actor())
-        return await client.budget.show()
-
-    status = _ask(store, Connection(base_url, window_s), stop)
-    if as_json:
-        print_json(_as_json(status))
-    else:
-        say(open_console(), "Spending is paused. To let it go on: cleanlist-async budget resume")
+    where.change(
+        lambda budget: budget.pause(reason, actor=actor()),
+        f"Spending is paused. To let it go on: cleanlist-async budget resume{typed.store_option}",
+    )
 
 
 @app.command("resume")
-def resume(
-    *,
-    store: StoreOption = None,
-    as_json: AsJSON = False,
-    base_url: BaseURL = None,
-    window_s: WindowS = None,
-) -> None:
+@with_groups
+def resume(*, where: Where) -> None:
     """Let spending go on."""
-
-    async def go_on(client: AsyncCleanlist) -> BudgetStatus:
-        await client.budget.resume(actor=actor())
-        return await client.budget.show()
-
-    status = _ask(store, Connection(base_url, window_s), go_on)
-    if as_json:
-        print_json(_as_json(status))
-    else:
-        say(open_console(), "Spending goes on.")
-
-
-def _ask(store: str | None, connection: Connection, question: Callable[[AsyncCleanlist], Awaitable[T]]) -> T:
-    from cleanlist_async.cli.store.location import StoreLocation
-
-    return connection.ask(open_console(), question, StoreLocation(store).open())
+    where.change(lambda budget: budget.resume(actor=actor()), "Spending goes on.")
 
 
 def _row(period: Period) -> tuple[str, str, str, str, str]:

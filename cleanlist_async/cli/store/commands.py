@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from cleanlist_async.cli.store.actor import actor
+from cleanlist_async.cli.store.person import NamedPerson
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.help import CommandGroup
-from cleanlist_async.cli.terminal.options import AsJSON, StoreOption, Yes
+from cleanlist_async.cli.terminal.option_groups import with_groups
+from cleanlist_async.cli.terminal.options import AsJSON, FileLayout, Map, NoConfirmation, StoreOption, Yes
 from cleanlist_async.cli.terminal.output import print_json, print_line
 from cleanlist_async.cli.terminal.render import open_console, plural, say
+from cleanlist_async.cli.terminal.typed import PLACEHOLDER
 
 if TYPE_CHECKING:
     from cleanlist_async.storage.store.audit import AuditLine
@@ -32,8 +35,7 @@ def show(*, store: StoreOption = None, as_json: AsJSON = False) -> None:
 
     async def look(opened: Store) -> None:
         counts, unfinished = await opened.counts(), await opened.orphans()
-        name = StoreLocation(store).shown(opened)
-        show_store(open_console(), name, counts, unfinished, as_json=as_json)
+        show_store(open_console(), StoreLocation(store), opened, counts, unfinished, as_json=as_json)
 
     _with(store, look)
 
@@ -63,6 +65,42 @@ def purge(
         say(open_console(), f"{plural(removed, 'result')} removed.")
 
 
+@app.command("forget")
+@with_groups
+def forget(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[PEOPLE]", help="A file of people, read as enrich reads one.")
+    ] = None,
+    *,
+    person: NamedPerson,
+    mapping: Map = None,
+    layout: FileLayout,
+    yes: NoConfirmation = False,
+    store: StoreOption = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Delete the data of a person: results, and rows in all jobs, whatever they are called by.
+
+    An unfinished job does not send them any more. The audit trail and all sums stay, without contacts.
+    """
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.store.person import OUT_OF_REACH
+    from cleanlist_async.cli.terminal.asking import confirm
+
+    wanted = person.people(source, TableOptions.parse(mapping, layout))
+    whom = "this person" if source is None else f"the people of {source} ({len(wanted):,})"
+    if not yes:
+        risk = f"this deletes what the store has of {whom}, for good"
+        confirm(f"Delete what the store has of {whom}?", risk=risk, refusal="nothing was deleted.")
+    gone = _with(store, lambda opened: opened.forget(*wanted, actor=actor()))
+    if as_json:
+        print_json({"results": gone.results, "rows": gone.rows})
+        return
+    console = open_console()
+    say(console, f"Deleted: {plural(gone.results, 'result')}, {plural(gone.rows, 'row')} of jobs.")
+    say(console, OUT_OF_REACH)
+
+
 @app.command("resolve")
 def resolve(
     submission: Annotated[str, typer.Argument(metavar="SUBMIT", help="A submit, as store show names it.")],
@@ -80,6 +118,8 @@ def resolve(
     from cleanlist_async.cli.store.location import StoreLocation
     from cleanlist_async.errors import ConfigurationError
 
+    if workflow == PLACEHOLDER:
+        raise CommandError(f"put the id of the workflow in place of {PLACEHOLDER}.", ExitCode.USAGE)
     if (workflow is None) == (not absent):
         raise CommandError("pass either --workflow ID or --absent.", ExitCode.USAGE)
 
@@ -94,13 +134,20 @@ def resolve(
     if as_json:
         print_json({"submission": submission, "workflow_id": workflow})
     else:
-        say(open_console(), "Recorded. The same enrich command again goes on with its contacts.")
+        say(
+            open_console(),
+            "Recorded. The same command again goes on with its contacts; for a job, job run.",
+        )
 
 
 def audit(
     *,
     since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="From this day on, such as 2026-11-01.")
+        str | None,
+        typer.Option(metavar="DATE", help="From this day or time on: 2026-11-01, 2026-11-01T18:30."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Before this day or time, written in the same way.")
     ] = None,
     store: StoreOption = None,
     as_json: AsJSON = False,
@@ -108,11 +155,13 @@ def audit(
     """List each submit, answer, result and decision, then the sums."""
     from cleanlist_async.cli.store.show import AuditSums, line_as_json, line_of
 
-    start, sums = _day(since), AuditSums()
+    start, end, sums = _moment("--since", since), _moment("--until", until), AuditSums()
     lines: list[AuditLine] = []
 
     async def read(opened: Store) -> None:
-        async for line in opened.audit(start):
+        if not as_json:
+            say(open_console(), f"Times are those of this machine: {datetime.now().astimezone():%Z, UTC%z}.")
+        async for line in opened.audit(start, end):
             sums.add(line)
             if as_json:
                 lines.append(line)
@@ -126,12 +175,13 @@ def audit(
         print_line(str(sums))
 
 
-def _day(text: str | None) -> datetime | None:
+def _moment(option: str, text: str | None) -> datetime | None:
     try:
         return None if text is None else datetime.fromisoformat(text)
     except ValueError:
         raise CommandError(
-            f'--since takes a date such as 2026-11-01, not "{text}".', ExitCode.USAGE
+            f'{option} takes a date, with a time or without, such as 2026-11-01T18:30, not "{text}".',
+            ExitCode.USAGE,
         ) from None
 
 
@@ -143,7 +193,11 @@ def _with(asked: str | None, do: Callable[[Store], Awaitable[T]]) -> T:
 
     location = StoreLocation(asked)
     if not location.exists:  # opening it would make an empty one
-        raise CommandError(f"there is no store at {location.address}: nothing was bought.", ExitCode.REFUSED)
+        raise CommandError(
+            f"there is no store at {location.address}: what was bought may be in another one."
+            " Pass --store with the one that was used.",
+            ExitCode.REFUSED,
+        )
 
     async def run() -> T:
         async with location.open() as store:

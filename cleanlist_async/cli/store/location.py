@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.typed import option
 from cleanlist_async.facts import STORE_VARIABLE
 
 if TYPE_CHECKING:
@@ -61,14 +62,11 @@ class StoreLocation:
     @property
     def typed(self) -> list[str]:
         """The option as it would be typed again, without a password."""
-        if not self.asked:
-            return []
-        is_file = "://" not in self.asked or self.asked.startswith("sqlite:")
-        return ["--store", self.asked if is_file else "URL"]
+        return shlex.split(option("--store", self.asked))
 
     def as_typed(self) -> str:
         """Return the option as it would be typed again, with a blank before it; a password is not shown."""
-        return "".join(f" {shlex.quote(part)}" for part in self.typed)
+        return option("--store", self.asked)
 
 
 def _own_file() -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
+from cleanlist_async.cli.terminal.output import print_fields, print_json, print_line, print_table
 from cleanlist_async.cli.terminal.render import clean, plural, say, show_command
+from cleanlist_async.cli.terminal.typed import PLACEHOLDER
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from cleanlist_async.cli.store.location import StoreLocation
     from cleanlist_async.storage.store.audit import AuditLine
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
+    from cleanlist_async.storage.store.store import Store
 
 _UNDECIDED: Final = ("sending", "unknown", "lost")
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -33,9 +37,16 @@ def size(size_bytes: float) -> str:
 
 
 def show_store(
-    console: Console, name: str, counts: StoreCounts, submits: Sequence[OrphanedSubmit], *, as_json: bool
+    console: Console,
+    location: StoreLocation,
+    store: Store,
+    counts: StoreCounts,
+    submits: Sequence[OrphanedSubmit],
+    *,
+    as_json: bool,
 ) -> None:
     """Show how much is in a store, and the submits whose results nobody has taken."""
+    name = location.shown(store)
     if as_json:
         print_json({"store": name, **asdict(counts), "orphans": [asdict(one) for one in submits]})
         return
@@ -51,15 +62,16 @@ def show_store(
         return
     print_line()
     print_table(
-        ("submit", "state", "contacts", "type", "sent", "workflow", "why"),
+        ("submit", "state", "contacts", "type", "sent (UTC)", "workflow", "job", "why"),
         [
             (
                 one.submission,
                 one.state,
                 f"{one.contacts:,}",
                 one.enrichment_type,
-                moment(datetime.fromtimestamp(one.at, UTC).astimezone()),
+                f"{datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M:%S}",
                 one.workflow_id or "",
+                one.job or "",
                 one.reason or "",
             )
             for one in submits
@@ -67,12 +79,16 @@ def show_store(
         numbers=("contacts",),
     )
     if any(one.state == "accepted" for one in submits):
-        say(console, "accepted: the same enrich command again fetches these for free.")
-    undecided = [one.submission for one in submits if one.state in _UNDECIDED]
+        say(console, "accepted: the same command again fetches these for free; job run NAME, those of a job.")
+    undecided = [one for one in submits if one.state in _UNDECIDED]
     if undecided:
         say(console, "The others may have been paid for. Look in the portal, then record what you found:")
-        for how in ("--workflow WORKFLOW_ID", "--absent"):
-            show_command(console, f"cleanlist-async store resolve {undecided[0]} {how}")
+    for job in sorted({one.job for one in undecided if one.job}):
+        show_command(console, shlex.join(["cleanlist-async", "job", "unknown", job, *location.typed]))
+    if free := [one.submission for one in undecided if not one.job]:
+        for how in (f"--workflow {PLACEHOLDER}", "--absent"):
+            command = f"cleanlist-async store resolve {free[0]} {how}{location.as_typed()}"
+            show_command(console, command)
 
 
 def line_of(line: AuditLine) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from cleanlist_async.checks import covers
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
 from cleanlist_async.cli.terminal.options import MaxCredits, Yes
 from cleanlist_async.cli.terminal.render import clean, credits_range, number, plural, say
@@ -36,6 +37,11 @@ class Consent:
 
     max_credits: MaxCredits = None
     yes: Yes = False
+
+    def as_typed(self) -> str:
+        """Return the options as they would be typed again, with a space before each."""
+        limit = "" if self.max_credits is None else f" --max-credits {self.max_credits:.10g}"
+        return f"{limit}{' --yes' if self.yes else ''}"
 
 
 def fetch_balance(
@@ -96,7 +102,7 @@ def agree_to_spend(what: str, price: float, consent: Consent) -> None:
     Raises BudgetExceededError when `max_credits` is lower, CommandError without a yes. Nothing was sent then.
     """
     limit = consent.max_credits
-    if limit is not None and not price <= limit:  # NaN is refused too
+    if limit is not None and not covers(limit, price):
         error = BudgetExceededError(
             f"{what} can cost {plural(price, 'credit')}, and --max-credits is {number(limit)}.",
             fix="Nothing was sent.",

@@ -14,12 +14,14 @@ from cleanlist_async.cli.terminal.options import BaseURL, CaBundle, Proxy, Windo
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import say
 from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES, REQUEST_TIMEOUT_S
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.http.spending import Spend
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver
@@ -47,11 +49,17 @@ class Connection:
         return RateLimits() if self.window_s is None else RateLimits(window_s=self.window_s)
 
     def open(self, webhooks: WebhookReceiver | None = None, store: Store | None = None) -> AsyncCleanlist:
-        """Return a client. Raises ConfigurationError, for instance where there is no key."""
+        """Return a client, which cannot spend without a *store*: no budget would bound what it buys.
+
+        Raises ConfigurationError, for instance where there is no key.
+        """
         from cleanlist_async.cli.terminal.in_flight import in_flight
+        from cleanlist_async.cli.terminal.shared_limits import are_on_a_server, warn_of_own_limits
         from cleanlist_async.client import AsyncCleanlist
 
         limiter = self.limiter()
+        if store is not None and store.is_on_server and not are_on_a_server():
+            warn_of_own_limits()
         return AsyncCleanlist(
             base_url=self.base_url,
             rate_limits=None if limiter else self.limits,  # a limiter has its own
@@ -62,6 +70,7 @@ class Connection:
             on_event=in_flight.follow(self.max_retries + 1, REQUEST_TIMEOUT_S),
             webhooks=webhooks,
             store=store,
+            before_spend=_refuse if store is None else None,
         )
 
     def limiter(self) -> RateLimiter | None:
@@ -94,22 +103,30 @@ class Connection:
         """Open a client, with a *store* or without, ask, and close both. Raises CommandError at a signal."""
         import anyio
 
-        async def ask() -> T:
-            async with store or nullcontext(), self.open(store=store) as client:
-                with signals.stopping(scope := anyio.CancelScope()), scope:
-                    return await question(client)
+        async def ask(client: AsyncCleanlist, signals: StopSignals) -> T:
+            with signals.stopping(scope := anyio.CancelScope()), scope:
+                return await question(client)
             raise CommandError(_STOPPED, signals.exit_code)  # the request may have arrived
 
-        with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
-            return anyio.run(ask)
+        return self.run(console, ask, store)
 
-    def run(self, console: Console, work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]]) -> T:
-        """Open a client, do *work*, which has to end at a signal, and close the client."""
+    def run(
+        self,
+        console: Console,
+        work: Callable[[AsyncCleanlist, StopSignals], Awaitable[T]],
+        store: Store | None = None,
+    ) -> T:
+        """Open a client, as `ask` does, do *work*, which has to end at a signal, and close both."""
         import anyio
 
         async def run() -> T:
-            async with self.open() as client:
+            # The store outermost: the client writes to it until it is closed.
+            async with store or nullcontext(), self.open(store=store) as client:
                 return await work(client, signals)
 
         with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
             return anyio.run(run)
+
+
+def _refuse(_spend: Spend) -> None:
+    raise ConfigurationError("this command opens no store, so no budget bounds what it spends")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import IntEnum
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 import typer
 
 from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.render import clean
+from cleanlist_async.cli.terminal.typed import typed
 from cleanlist_async.cli.terminal.wording import at_the_command_line
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -18,8 +20,11 @@ from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,
     DeadlineExceededError,
+    JobLockedError,
+    JobNotFoundError,
     JournalError,
     StoreError,
+    StoreUnavailableError,
     UnknownOutcomeError,
     WaitTimeoutError,
     WorkflowFailedError,
@@ -39,6 +44,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 3
     API = 4
     CONNECTION = 5
+    LOCKED = 6
     HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
@@ -46,17 +52,22 @@ class ExitCode(IntEnum):
 
 MEANINGS: Final = {
     ExitCode.DONE: "all done",
-    ExitCode.REFUSED: "the input has problems, a check failed, or the output cannot be written",
+    ExitCode.REFUSED: "no such job, a problem of the input, a failed check, or no way to write the output",
     ExitCode.USAGE: "wrong usage or configuration, such as no key, or no terminal to confirm at",
     ExitCode.INCOMPLETE: "finished, but some contacts are pending, unknown or were not sent",
     ExitCode.API: "the API refused: bad key, no credits, or not in the plan",
     ExitCode.CONNECTION: "no connection, or no answer in time",
+    ExitCode.LOCKED: "another process runs the job; nothing was sent",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C (143: by SIGTERM, 129: by a closed terminal)",
 }
 
+# The first that fits counts, so a class stands before its parents.
 _CODES: Final[dict[type[CleanlistError], ExitCode]] = {
+    JobNotFoundError: ExitCode.REFUSED,
     ConfigurationError: ExitCode.USAGE,
+    JobLockedError: ExitCode.LOCKED,
     JournalError: ExitCode.REFUSED,
+    StoreUnavailableError: ExitCode.CONNECTION,
     StoreError: ExitCode.REFUSED,
     APIConnectionError: ExitCode.CONNECTION,
     BudgetExceededError: ExitCode.INCOMPLETE,
@@ -79,13 +90,25 @@ class CommandError(Exception):
 
 def code_for(error: BaseException) -> ExitCode:
     """Return the exit code of an error that ended a command."""
-    from cleanlist_async.tables.errors import TableError
-
     if isinstance(error, CommandError):
         return error.code
+    from cleanlist_async.tables.errors import TableError
+
     if isinstance(error, TableError):  # a CleanlistError too, which would be taken for one of the API
         return ExitCode.REFUSED
     return next((code for kind, code in _CODES.items() if isinstance(error, kind)), ExitCode.REFUSED)
+
+
+def code_of_end(
+    stop: ExitCode, stopped_by: BaseException | None, file_error: BaseException | None, *, is_complete: bool
+) -> ExitCode:
+    """Return the exit code of a run: what stopped it counts before what is missing."""
+    # A stop also leaves contacts unfinished, but the reason is what a script needs to know.
+    if stop:
+        return stop
+    if (error := stopped_by or file_error) is not None:
+        return code_for(error)
+    return ExitCode.DONE if is_complete else ExitCode.INCOMPLETE
 
 
 def end(code: ExitCode) -> None:
@@ -96,8 +119,17 @@ def end(code: ExitCode) -> None:
 
 def complain(message: object) -> None:
     """Print the one line that says what is wrong."""
-    sys.stderr.write(f"error: {clean(_shown(message), None)}\n")
+    sys.stderr.write(_complaint(message))
     sys.stderr.flush()
+
+
+def complain_and_exit(message: object, code: ExitCode) -> NoReturn:
+    """End the process at once with one line, also from a signal handler."""
+    try:
+        # Past the buffer of sys.stderr: it refuses a handler that came while it was being written.
+        os.write(sys.stderr.fileno(), _complaint(message).encode())
+    finally:  # nobody may be there to read it
+        os._exit(code)
 
 
 def report(error: BaseException, *, as_json: bool = False) -> int:
@@ -116,12 +148,16 @@ def error_as_json(error: BaseException | None) -> JSON:
         return None
     request_id = error.request_id if isinstance(error, CleanlistError) else None
     code = error.code if isinstance(error, APIError) else None
-    return {
+    found: dict[str, JSON] = {
         "type": type(error).__name__,
         "message": _shown(error),
         "code": code,
         "request_id": request_id,
     }
+    if isinstance(error, BudgetExceededError):  # of a limit of the run itself, both are null
+        ends_at = error.period_ends_at
+        found |= {"period": error.period, "period_ends_at": ends_at.isoformat() if ends_at else None}
+    return found
 
 
 def _explained(error: BaseException) -> tuple[int, object]:
@@ -144,6 +180,10 @@ def _explained(error: BaseException) -> tuple[int, object]:
     return code_for(error), f"{plain}; put {DEBUG_FLAG} before the command to see where."
 
 
+def _complaint(message: object) -> str:
+    return f"error: {clean(_shown(message), None)}\n"
+
+
 def _shown(message: object) -> str:
     # Scrubbed, since an error may quote an address or a header with a secret in it.
-    return at_the_command_line(scrub(str(message)))
+    return typed.pasted(at_the_command_line(scrub(str(message))))

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Final, TypeAlias
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+
 _HELP_NAMES: Final = {"help_option_names": ["-h", "--help"]}
 Rows: TypeAlias = Sequence[tuple[str, str]]
 
@@ -32,6 +34,13 @@ class Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the arguments; none are a call for help."""
         return super().parse_args(ctx, args or ["--help"])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Ctrl-C that it does not handle ends it with a word, which Typer does not."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise CommandError("stopped; nothing was sent.", ExitCode.INTERRUPTED) from None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, with the commands panel by panel."""
@@ -111,7 +120,7 @@ def _names(option: Any, *, short: bool = False) -> str:
 
 def _metavar(parameter: Any) -> str:
     """Return the word for a value: as declared, else the last word of its name."""
-    return str(parameter.metavar or parameter.name.rpartition("_")[2].upper())
+    return str(parameter.metavar or parameter.name.rstrip("_").rpartition("_")[2].upper())
 
 
 def _text(parameter: Any) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from functools import partial
 from typing import Final
 
-from cleanlist_async.events import AttemptFinished, AttemptStarted, Event, Listener
+from cleanlist_async.events import AttemptFinished, AttemptStarted, Event, Listener, WorkflowAccepted
 
 _NOTE_AFTER_S: Final = 5.0
 _SECONDS_BETWEEN_NOTES: Final = 10.0
@@ -23,10 +23,16 @@ class InFlight:
         self._started: dict[int, AttemptStarted] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._next_note_at = 0.0
+        self._accepted: set[str] = set()
 
     def follow(self, attempts: int, timeout_s: float) -> Listener:
         """Return a listener for a client whose calls take so many attempts of so many seconds at most."""
         return partial(self._note, attempts, timeout_s)
+
+    def accepted_from_now(self) -> set[str]:
+        """Return a set to which each workflow is added that the server accepts from now on."""
+        self._accepted = set()
+        return self._accepted
 
     @property
     def summary(self) -> str:
@@ -36,7 +42,7 @@ class InFlight:
 
     def _note(self, attempts: int, timeout_s: float, event: Event) -> None:
         match event:
-            case AttemptStarted():
+            case AttemptStarted() if event.operation != "download":  # which may well take long
                 loop = asyncio.get_running_loop()
                 self._started[event.call] = event
                 self._timers[event.call] = loop.call_later(
@@ -46,6 +52,8 @@ class InFlight:
                 self._started.pop(event.call, None)
                 if timer := self._timers.pop(event.call, None):
                     timer.cancel()
+            case WorkflowAccepted():
+                self._accepted.add(event.workflow_id)
             case _:
                 pass
 

@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import csv
+import shlex
 from dataclasses import dataclass
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
+from cleanlist_async.cli.terminal.typed import typed
 from cleanlist_async.facts import ENRICHMENT_TYPES, PERSON_TYPES
+
+if TYPE_CHECKING:
+    from cleanlist_async.results import ResultStatus
+    from cleanlist_async.tables import OutputChoice
 
 _TYPES: Final = ", ".join(ENRICHMENT_TYPES)
 _PERSON_TYPES: Final = ", ".join(PERSON_TYPES)
 
 Source = Annotated[
-    str, typer.Argument(metavar="IN", help="CSV, TSV or JSON Lines file; - reads CSV from standard input.")
+    str,
+    typer.Argument(
+        metavar="IN",
+        help="CSV, JSON, Excel or Parquet file; - reads CSV from standard input.",
+    ),
 ]
 Map = Annotated[
     list[str] | None,
     typer.Option(
-        "--map", metavar="FIELD=HEADER", help="Column of a field, if the guess is wrong. Repeatable."
+        "--map",
+        metavar="FIELD=HEADER",
+        help="Column of a field, such as key=id, if the guess is wrong. Repeatable.",
     ),
 ]
 Format = Annotated[
     str | None,
-    typer.Option("--format", help="Format of the file: csv, tsv or jsonl, if its name does not say."),
+    typer.Option(
+        "--format",
+        # Spelled out: importing the formats would take longer than the help.
+        help="Format of the file, if its name does not say: csv, tsv, jsonl, json, xlsx, parquet or arrow.",
+    ),
 ]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, if it is not UTF-8.")]
-Delimiter = Annotated[str | None, typer.Option(help="Delimiter of the file: one character, or tab.")]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Encoding of the file, if it is not UTF-8; of a CSV output, if the file is no text."),
+]
+Sheet = Annotated[str | None, typer.Option(help="Sheet of a workbook: its name or number.")]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(help="Delimiter of the file: one character, or tab; of a CSV output, if the file has none."),
+]
 # Never guessed: data taken for a header would silently drop the first contact.
 NoHeader = Annotated[
     bool, typer.Option("--no-header", help="The file has no header row; --map takes column numbers.")
@@ -41,8 +66,94 @@ class FileLayout:
     encoding: Encoding = None
     delimiter: Delimiter = None
     no_header: NoHeader = False
+    sheet: Sheet = None
 
 
+@dataclass(frozen=True, slots=True)
+class RowChoice:
+    """Which rows to enrich. The others stay in the output, without a result."""
+
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Enrich only the first so many.")] = None
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Enrich only so many, drawn at random.")
+    ] = None
+    only_missing: Annotated[
+        list[str] | None,
+        typer.Option("--only-missing", metavar="COLUMN", help="Skip rows that have this. Repeatable."),
+    ] = None
+
+    def as_typed(self) -> str:
+        """Return the options as they would be typed again, with a space before each."""
+        counts = (("--limit", self.limit), ("--sample", self.sample))
+        parts = [f"{name} {count}" for name, count in counts if count is not None]
+        parts += [f"--only-missing {shlex.quote(column)}" for column in self.only_missing or ()]
+        return "".join(f" {part}" for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What of the results is written."""
+
+    columns: Annotated[
+        str | None,
+        typer.Option("--columns", metavar="A,B,...", help="Add only these columns, such as email,status."),
+    ] = None
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename", metavar="OLD=NEW", help="Name of an added column in the output. Repeatable."
+        ),
+    ] = None
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="STATUS", help="Write only rows with this outcome. Repeatable."),
+    ] = None
+
+    input_columns: Annotated[
+        str | None,
+        typer.Option(
+            "--input-columns", metavar="A,B,...", help="Keep only these columns of the input, in this order."
+        ),
+    ] = None
+
+    def choice(self) -> OutputChoice:
+        """Return what is written. Raises ConfigurationError for an unknown column or outcome."""
+        from cleanlist_async.tables.output_choice import WHOLE, OutputChoice
+
+        if self == OutputOptions():
+            return WHOLE
+        pairs = [text.partition("=")[::2] for text in self.rename or ()]
+        return OutputChoice.of(
+            None if self.columns is None else [name.strip() for name in self.columns.split(",")],
+            {old.strip(): new.strip() for old, new in pairs},
+            cast("list[ResultStatus] | None", self.only),
+            # As a row of CSV, since a header may hold a comma.
+            input_columns=None if self.input_columns is None else _cells(self.input_columns),
+        )
+
+    def as_typed(self) -> str:
+        """Return the options as they would be typed again, with a space before each."""
+        parts = [] if self.columns is None else ["--columns", self.columns]
+        parts += [part for text in self.rename or () for part in ("--rename", text)]
+        parts += [part for status in self.only or () for part in ("--only", status)]
+        parts += [] if self.input_columns is None else ["--input-columns", self.input_columns]
+        return "".join(f" {shlex.quote(part)}" for part in parts)
+
+
+def _cells(text: str) -> list[str]:
+    return [cell.strip() for row in csv.reader([text], skipinitialspace=True) for cell in row]
+
+
+Suppressed = Annotated[
+    Path | None,
+    typer.Option(
+        "--suppress",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="E-mail addresses, domains and LinkedIn profiles that are never sent.",
+    ),
+]
 Kind = Annotated[str, typer.Option("--type", metavar="TYPE", help=f"Enrichment type: {_TYPES}.")]
 BaseURL = Annotated[str | None, typer.Option(help="Base URL of the API, such as a sandbox's.")]
 Proxy = Annotated[
@@ -61,6 +172,7 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="PATH|URL",
+        callback=typed.note_store,
         help="Store of what was bought. The default is $CLEANLIST_STORE, else one of your own.",
     ),
 ]

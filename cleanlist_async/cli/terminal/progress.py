@@ -57,11 +57,13 @@ class Waits:
         self._at_server = 0
         self._oldest_at = 0.0
         self._opens_at: float | None = None
+        self._needs_credits = False
 
     def update(self, progress: Progress) -> None:
         """Take the workflows at the server from *progress*."""
         self._at_server = progress.at_server
         self._oldest_at = self._clock() - progress.oldest_s
+        self._needs_credits = progress.waits_for_credits
 
     def tick(self, statistics: Statistics) -> None:
         """Take from *statistics* when the next request may be sent."""
@@ -75,6 +77,8 @@ class Waits:
             parts.append(f"{plural(self._at_server, 'workflow')} at the server, oldest {age}")
         if self._opens_at is not None and self._opens_at > now:
             parts.append(f"next request in {clock_time(self._opens_at - now, short=True)}")
+        if self._needs_credits:
+            parts.append("waiting for credits that may come back to the budget")
         return "; ".join(parts)
 
 
@@ -83,7 +87,7 @@ class Bar:
 
     def __init__(self, bars: RichProgress, total: int, window_s: float, waits: Waits) -> None:
         self._bars = bars
-        self._task = bars.add_task("", total=total, credits="0", rate="", limit="", left="")
+        self._task = bars.add_task("", total=total, credits="0 credits", rate="", limit="", left="")
         self._window_s = window_s
         self._waits = waits
 
@@ -97,7 +101,7 @@ class Bar:
         self._bars.update(
             self._task,
             completed=progress.done,
-            credits=f"{progress.credits:,.10g}",
+            credits=plural(progress.credits, "credit"),
             rate=_rate(progress),
             limit=limit_use(statistics, self._window_s, "req"),
             left=_left(progress),
@@ -121,8 +125,8 @@ class Lines:
         self._waits.update(progress)
         total = f" of {progress.total:,}" if progress.total is not None else ""
         self._state = (
-            f"{progress.done:,}{total} contacts",
-            f"{progress.credits:,.10g} credits",
+            f"{progress.done:,}{total} contact{'' if progress.total == 1 else 's'}",
+            plural(progress.credits, "credit"),
             _rate(progress),
             limit_use(statistics, self._window_s, "req"),
             _left(progress),
@@ -162,7 +166,7 @@ def showing(
     bars = Bars(
         BarColumn(bar_width=None),
         TextColumn("{task.completed:,}/{task.total:,}"),
-        TextColumn("{task.fields[credits]} credits"),
+        TextColumn("{task.fields[credits]}"),
         TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[limit]}"),
         TextColumn("{task.fields[left]}"),

@@ -67,6 +67,25 @@ def limiter_of(limits: RateLimits, *, on_loopback: bool) -> RateLimiter | None:
         return None
 
 
+def are_on_a_server() -> bool:
+    """Whether other machines share the limits too."""
+    return isinstance(shared_limits(), str)
+
+
+def each_machine_has_its_own() -> tuple[str, str]:
+    """Return what is wrong with a store that machines share without the limits, and how to fix it."""
+    return (
+        "machines share the store, and not the rate limits: each of them would use the whole rate.",
+        f"Set {VARIABLE} to the address of the store.",
+    )
+
+
+@cache
+def warn_of_own_limits() -> None:
+    """Log, once, that machines share the store without the limits."""
+    log.warning("%s %s", *each_machine_has_its_own())
+
+
 def is_redis(address: str) -> bool:
     """Whether the address is that of a Redis, and not of a PostgreSQL."""
     return address.partition("://")[0] in REDIS

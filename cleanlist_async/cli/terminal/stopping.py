@@ -5,14 +5,13 @@ A second Ctrl-C ends the process at once, as a kill does: stores and journals su
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final, Self
 
-from cleanlist_async.cli.terminal.exits import ExitCode, complain
+from cleanlist_async.cli.terminal.exits import ExitCode, complain_and_exit
 
 if TYPE_CHECKING:
     import anyio
@@ -52,8 +51,14 @@ class StopSignals:
         import asyncio
 
         loop = asyncio.get_running_loop()
+
+        # Said by the loop: in the handler it could interrupt a print, and be refused.
+        def stop() -> None:
+            scope.cancel()
+            self._on_signal()
+
         # The loop may be asleep in select(); a plain cancel() would be seen only at its next event.
-        self._wake = lambda: loop.call_soon_threadsafe(scope.cancel)
+        self._wake = lambda: loop.call_soon_threadsafe(stop)
         if self.received:  # between two scopes, such as while a balance was fetched
             scope.cancel()
         try:
@@ -79,20 +84,20 @@ class StopSignals:
         self.received = self.received or signal.Signals(number)
         if self._wake:
             self._wake()
-        self._on_signal()
+            return
+        with suppress(RuntimeError):  # standard error was being written, and cannot be entered twice
+            self._on_signal()
 
     def _end_at_once(self) -> None:
         from cleanlist_async.cli.terminal.in_flight import in_flight
 
         at_server = in_flight.summary
-        try:
-            complain(
-                f"ended at once, with {at_server} at the server, which may have done what was asked."
-                if at_server
-                else "ended at once; nothing was at the server."
-            )
-        finally:  # the signal may have come in the middle of another line
-            os._exit(self.exit_code)
+        complain_and_exit(
+            f"ended at once, with {at_server} at the server, which may have done what was asked."
+            if at_server
+            else "ended at once; nothing was at the server.",
+            self.exit_code,
+        )
 
 
 def _signals() -> list[signal.Signals]:

@@ -12,6 +12,7 @@ import httpx
 from cleanlist_async.checks import is_any, wrong
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.transport.networks import Network, stated_network
+from cleanlist_async.redact import scrub
 
 LAST_PORT: Final = 65_535
 
@@ -53,6 +54,12 @@ def same_origin(address: str, base_url: str) -> bool:
     """Whether an address leads to the server of *base_url*."""
     one, other = parsed(address), parsed(base_url)
     return one is not None and other is not None and _origin(one) == _origin(other)
+
+
+def origin_of(address: str) -> str:
+    """Return the part of an address that names its server, without a key in it; empty if it names none."""
+    url = parsed(address)
+    return "" if url is None else scrub(f"{url.scheme}://{url.netloc.decode()}")
 
 
 def is_loopback(address: str) -> bool:

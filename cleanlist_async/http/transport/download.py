@@ -24,12 +24,13 @@ from cleanlist_async.errors import (
 from cleanlist_async.http.transport.addresses import safe_url, same_origin
 from cleanlist_async.http.transport.body import wire_bytes
 from cleanlist_async.http.transport.failures import certificate_problem, not_trusted
+from cleanlist_async.http.transport.headers import ACCEPTED_ENCODING, USER_AGENT
 from cleanlist_async.http.transport.networks import ForbiddenNetworkError, Network, PeerCheck, networks_of
 from cleanlist_async.http.transport.sender import HTTPConnections
 from cleanlist_async.redact import one_line
 from cleanlist_async.storage.permissions import opener_for
 
-_HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "cleanlist-async"}
+_HEADERS: Final = {"Accept-Encoding": ACCEPTED_ENCODING, "User-Agent": USER_AGENT}
 _OK: Final = 200
 _SERVER_ERROR: Final = 500
 
@@ -39,8 +40,8 @@ class Download:
     """A file to fetch, and the path to write it to.
 
     `size` and `max_bytes` are in bytes, `size` None where it is not known; `idle_s` is the longest silence in
-    seconds. `answered` is called when the head of the answer is there. Anyone with the address can fetch the
-    file, so neither a repr nor a traceback with local variables shows it.
+    seconds. `answered` is called with the status when the head of the answer is there. Anyone with the
+    address can fetch the file, so neither a repr nor a traceback with local variables shows it.
     """
 
     url: str = field(repr=False)
@@ -48,7 +49,7 @@ class Download:
     size: int | None
     max_bytes: int
     idle_s: float
-    answered: Callable[[], object] = lambda: None
+    answered: Callable[[int], object] = lambda _status: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ async def _answer(
     try:
         response = await connections.handle_async_request(await _request(wanted, vantage))
         try:
-            wanted.answered()
+            wanted.answered(response.status_code)
             _check_head(response, wanted)
             yield response
         finally:

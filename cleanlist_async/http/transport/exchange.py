@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -31,6 +31,8 @@ class Request:
     paid: bool = False
     own_connection: bool = False
     """Whether it needs one too, because nothing in its answer shows whose it is; see `Transport`."""
+    names_nothing: bool = False
+    """Whether it names nothing that could be absent: no id is in its address."""
     doubted: bytes | None = None
     """The answer to the last attempt, where it was not believed: the same answer again is."""
     before: Callable[[], Awaitable[None]] | None = None
@@ -57,6 +59,8 @@ class Exchange:
     reason: str = ""
     halted: CleanlistError | None = None
     """What kept it from being sent, such as what `Request.before` raised."""
+    recalled: bool = False
+    """Whether it was not to leave any more when it could have: nothing was sent."""
     doubted: bytes | None = field(default=None, repr=False)
     """An answer that came and is not believed."""
     lost_rows: int | None = None
@@ -77,6 +81,10 @@ class Exchange:
         self.doubted = self.body
         self.status, self.headers, self.body, self.answered_at = 0, {}, b"", None
         self.failure, self.reason = "connection", "two answers came at once, and the first may be another's"
+
+    def copied(self) -> Exchange:
+        """Return a copy, which keeps the body."""
+        return replace(self)
 
     @property
     def ok(self) -> bool:

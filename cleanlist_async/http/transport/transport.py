@@ -6,7 +6,9 @@ answer came is learned from httpcore's trace events, not from exception classes.
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -66,7 +68,7 @@ class Transport:
                 fix="Leave out the proxy: http is meant for a server on this machine.",
             )
         self._proxy = proxy
-        host = httpx.URL(self.base_url).host
+        host = httpx.URL(self.base_url).netloc.decode()  # with a port that is not the usual one
         self._server = f"{host} through the proxy {proxy_name(proxy)}" if proxy else host
         # Most addresses come again, and parsing one costs as much as the whole pipeline. They hold ids and
         # perhaps personal data, so they are kept no longer than the client.
@@ -75,14 +77,25 @@ class Transport:
         self._reads: Sender | None = None
         self._fresh: Sender | None = None
 
-    async def send(self, request: Request, key: Secret, timeout_s: float, exchange: Exchange) -> None:
-        """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*."""
+    async def send(
+        self,
+        request: Request,
+        key: Secret,
+        timeout_s: float,
+        exchange: Exchange,
+        may_leave: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*.
+
+        *may_leave* is asked once more when a connection is there: making it may have taken long.
+        """
         exchange.server = self._server
+        trace = _Trace(exchange, self._clock, request.before, may_leave)
         try:
             if self._injected is not None:
-                await self._attempt(self._injected, request, key, timeout_s, exchange)
+                await self._attempt(self._injected, request, key, timeout_s, trace)
             else:
-                await self._send_on_pool(request, key, timeout_s, exchange)
+                await self._send_on_pool(request, key, timeout_s, trace)
         except ConfigurationError as refusal:  # such as certificates that cannot be read
             exchange.halted = exchange.halted or refusal
         except Exception as problem:  # noqa: BLE001  # whatever it is, no caller may wait for ever
@@ -90,13 +103,12 @@ class Transport:
         finally:
             _mask_key(key, exchange)
 
-    async def _send_on_pool(
-        self, request: Request, key: Secret, timeout_s: float, exchange: Exchange
-    ) -> None:
+    async def _send_on_pool(self, request: Request, key: Secret, timeout_s: float, trace: _Trace) -> None:
+        exchange = trace.exchange
         pool = self._pool(fresh=request.paid or request.own_connection)
         pool.users += 1
         try:
-            await self._attempt(pool, request, key, timeout_s, exchange)
+            await self._attempt(pool, request, key, timeout_s, trace)
             if exchange.failure == "timeout":  # its request was cancelled within the pool
                 self._retire(pool)
         finally:
@@ -130,16 +142,18 @@ class Transport:
         """Open a pool of connections to the API, or to *address*. Tests replace this by their own network."""
         if self._tls is None:
             self._tls = self._options.context()  # reading them takes 20 ms
-        # Four kinds of request have places of their own (see `Admission`), so no request waits for the pool.
+        # Without a bound, so that no request waits for the pool: `Admission` has bounds.
         limits = httpx.Limits(
-            max_connections=4 * facts.MAX_IN_FLIGHT,
-            max_keepalive_connections=facts.MAX_IN_FLIGHT if keepalive else 0,
+            max_connections=None, max_keepalive_connections=facts.MAX_IN_FLIGHT if keepalive else 0
         )
         proxy = self._proxy if address is None else self._options.proxy_for(address)
         way = None if proxy is None else httpx.Proxy(proxy.reveal())
         if way is not None and way.url.scheme == "https":
             way.ssl_context = self._tls  # a proxy is trusted as any server is
-        return httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, limits=limits, proxy=way)
+        on_close = [_RESET] if address is None else None
+        return httpx.AsyncHTTPTransport(
+            verify=self._tls, trust_env=False, limits=limits, proxy=way, socket_options=on_close
+        )
 
     # -- pools ---------------------------------------------------------------------------------
 
@@ -164,9 +178,9 @@ class Transport:
     # -- one attempt ---------------------------------------------------------------------------
 
     async def _attempt(
-        self, sender: Sender, request: Request, key: Secret, timeout_s: float, exchange: Exchange
+        self, sender: Sender, request: Request, key: Secret, timeout_s: float, trace: _Trace
     ) -> None:
-        trace = _Trace(exchange, self._clock, request.before)
+        exchange = trace.exchange
         try:
             wire = self._wire_request(sender.library, request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
@@ -188,12 +202,13 @@ class Transport:
     def _wire_request(
         self, library: Any, request: Request, key: Secret, trace: _Trace, timeout_s: float
     ) -> httpx.Request:
-        headers = _HEADERS if request.content is None else _HEADERS_WITH_BODY
         wire: httpx.Request = library.Request(
             request.method,
             self._address(library, self.base_url + request.path),
             params=dict(request.params) or None,
-            headers=[*headers, ("Authorization", "Bearer " + key.reveal())],
+            headers=self._options.headers.for_request(
+                "Bearer " + key.reveal(), has_body=request.content is not None
+            ),
             content=request.content,
             extensions={"trace": trace, "timeout": dict.fromkeys(_TIMEOUTS, timeout_s)},
         )
@@ -237,29 +252,27 @@ def _address(library: Any, text: str) -> Any:
     return library.URL(text)
 
 
-_HEADERS: Final = (
-    ("Accept", "application/json"),
-    ("Accept-Encoding", "identity"),  # a compressed answer of 2 kB can become 1 GiB
-    ("User-Agent", "cleanlist-async"),
-)
-_HEADERS_WITH_BODY: Final = (*_HEADERS, ("Content-Type", "application/json"))
 _TIMEOUTS: Final = ("connect", "read", "write", "pool")
+# Sent on closing: otherwise the operating system goes on sending what was given up, for minutes.
+_RESET: Final = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class _Trace:
     """Follows one request through httpcore by its trace events."""
 
-    __slots__ = ("_before", "_clock", "exchange", "is_blind", "reuses", "seen")
+    __slots__ = ("_before", "_clock", "_may_leave", "exchange", "is_blind", "reuses", "seen")
 
     def __init__(
         self,
         exchange: Exchange,
         clock: Callable[[], float],
         before: Callable[[], Awaitable[None]] | None,
+        may_leave: Callable[[], bool],
     ) -> None:
         self.exchange = exchange
         self._clock = clock
         self._before = before
+        self._may_leave = may_leave
         self.seen = False
         self.is_blind = False  # whether the request was given to a transport that may show nothing
         self.reuses = True  # the connection is taken for a used one, unless it is seen to be made
@@ -269,6 +282,10 @@ class _Trace:
         # "started": once httpcore begins to write, a part of the request may be on its way.
         if event.endswith("send_request_headers.started"):
             if not _is_to_proxy(info):
+                # Not after `before`, which may have recorded that the request leaves.
+                self.exchange.recalled = not self._may_leave()
+                if self.exchange.recalled:
+                    raise _RecalledError
                 await self.leave()
         elif event.endswith(("connect_tcp.complete", "connect_unix_socket.complete")):
             self.reuses = False
@@ -292,6 +309,10 @@ class _Trace:
                 self.exchange.halted = refusal
                 raise
             await anyio.lowlevel.checkpoint_if_cancelled()  # it took too long: nothing is to leave any more
+
+
+class _RecalledError(Exception):
+    """Stops a request before its first byte."""
 
 
 def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:

@@ -11,39 +11,38 @@
     async def enrich(contact: Contact, client: CleanlistDep) -> str | None:
         return (await client.enrich_one(contact)).email
 
-Needs ``pip install 'cleanlist-async[fastapi]'``.
+Needs the extra ``fastapi``.
 """
 
 from __future__ import annotations
 
+from cleanlist_async.integrations import explain_missing
+from cleanlist_async.integrations.asgi import (
+    ClientLifespan,
+    FieldProblem,
+    Health,
+    Lifespan,
+    OpenClient,
+    OtherLifespan,
+    Problem,
+    Readiness,
+    cleanlist_lifespan,
+    combine_lifespans,
+    health_of,
+    problem_of,
+    problem_responses,
+    readiness_of,
+)
+
 try:
+    from cleanlist_async.integrations.fastapi.dependency import CleanlistDep, cleanlist_client
     from cleanlist_async.integrations.fastapi.disconnects import unless_disconnected
-    from cleanlist_async.integrations.fastapi.health import Health, health_of, health_router
-    from cleanlist_async.integrations.fastapi.lifespan import (
-        CleanlistDep,
-        ClientLifespan,
-        Lifespan,
-        OpenClient,
-        OtherLifespan,
-        cleanlist_client,
-        cleanlist_lifespan,
-        combine_lifespans,
-    )
-    from cleanlist_async.integrations.fastapi.problems import (
-        FieldProblem,
-        Problem,
-        install_error_handlers,
-        problem_of,
-        problem_responses,
-    )
+    from cleanlist_async.integrations.fastapi.health import health_router
+    from cleanlist_async.integrations.fastapi.problems import install_error_handlers
     from cleanlist_async.integrations.fastapi.webhooks import webhook_router
 except ModuleNotFoundError as missing:
-    # A package that is missing inside FastAPI is another problem.
-    if (missing.name or "").partition(".")[0] not in {"fastapi", "starlette"}:
-        raise
-    raise ModuleNotFoundError(
-        "this needs one more package: pip install 'cleanlist-async[fastapi]'", name=missing.name
-    ) from missing
+    explain_missing(missing, "this needs", "fastapi", "fastapi", "starlette")
+    raise
 
 __all__ = [
     "CleanlistDep",
@@ -54,6 +53,7 @@ __all__ = [
     "OpenClient",
     "OtherLifespan",
     "Problem",
+    "Readiness",
     "cleanlist_client",
     "cleanlist_lifespan",
     "combine_lifespans",
@@ -62,6 +62,7 @@ __all__ = [
     "install_error_handlers",
     "problem_of",
     "problem_responses",
+    "readiness_of",
     "unless_disconnected",
     "webhook_router",
 ]

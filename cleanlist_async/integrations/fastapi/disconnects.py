@@ -1,15 +1,15 @@
-"""Work that is cancelled when its caller hangs up: what was not sent yet is not paid for."""
+"""Work that is cancelled when the caller of a FastAPI request hangs up."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import TypeVar
 
-import anyio
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from cleanlist_async.checks import check_instance, wrong
+from cleanlist_async.checks import check_instance
+from cleanlist_async.integrations import asgi
 
 T = TypeVar("T")
 
@@ -17,33 +17,11 @@ T = TypeVar("T")
 async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     """Await *work*, which is cancelled when the caller of *request* hangs up.
 
-    FastAPI itself does not cancel an endpoint then. An `enrich_one` that is cancelled before its contact is
-    submitted costs nothing; after that it is paid for, and the next call for the same contact shares it. The
-    body of the request must have been read, as in any endpoint that declares one. Raises ClientDisconnect
-    once the caller has hung up.
+    See :func:`cleanlist_async.integrations.asgi.unless_disconnected`. The body of the request must have been
+    read, as in any endpoint that declares one. Raises ClientDisconnect once the caller has hung up.
     """
     check_instance("request", request, Request)
-    if not isinstance(work, Awaitable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise wrong("work", "an awaitable", work)
-    # A list, since None may be the result of the work.
-    outcome: list[T] = []
-    failure: Exception | None = None
-
-    async def watch() -> None:
-        # The rest of a body may still arrive before the disconnect.
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        try:
-            outcome.append(await work)
-        except Exception as error:  # noqa: BLE001  # raised below, or it would come in an ExceptionGroup
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    if not outcome:
-        raise ClientDisconnect
-    return outcome[0]
+    try:
+        return await asgi.unless_disconnected(request.receive, work)
+    except asgi.CallerHungUpError:
+        raise ClientDisconnect from None

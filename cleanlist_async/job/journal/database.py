@@ -59,7 +59,9 @@ class Database:
         if not self.read_only and version < schema.VERSION:
             self._upgrade(version)
             version = schema.VERSION
-        self._sound = {table: self._condition(table, version) for table in schema.CHECKED}
+        self._sound = {
+            table: self._condition(table, version) for table in schema.CHECKED if self.has_table(table)
+        }
 
     def _upgrade(self, version: int) -> None:
         connection = self._connection
@@ -67,7 +69,9 @@ class Database:
         try:
             tables = "" if version else for_this_sqlite(schema.TABLES)
             connection.executescript(f"BEGIN IMMEDIATE; {tables}")
-            schema.to_version_2(connection)
+            if version < 2:
+                schema.to_version_2(connection)
+            schema.to_version_3(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -76,7 +80,7 @@ class Database:
 
     def _condition(self, table: str, version: int) -> str:
         # A reader does not upgrade a journal of version 1, which has nothing to check.
-        return "1" if version < schema.VERSION else schema.is_sound(self._connection, table)
+        return "1" if version < 2 else schema.is_sound(self._connection, table)
 
     def _checked_version(self) -> int:
         """Raise JournalError unless this is a journal of a version that we can write. Changes nothing."""
@@ -91,6 +95,10 @@ class Database:
                 fix="Use the version of this package that wrote it.",
             )
         return version
+
+    def has_table(self, name: str) -> bool:
+        """Whether there is a table of that name."""
+        return self.row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)) is not None
 
     def _is_blank(self) -> bool:
         return self.row("SELECT count(*) FROM sqlite_master") == (0,)
@@ -174,6 +182,8 @@ class Database:
 
     def unsound_rows(self, table: str) -> int:
         """Return how many rows of a table are not as they were written. Reads all of it."""
+        if table not in self._sound:  # a reader does not upgrade a journal that lacks it
+            return 0
         return int(self.one(f"SELECT count(*) FROM {table} WHERE NOT ({self._sound[table]})")[0])
 
     def damaged(self, what: str) -> JournalError:

@@ -70,12 +70,11 @@ class Records:
         part = target.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         record = json.dumps(asdict(_Record(generation, str(place), sent)))
-        try:
-            os.write(descriptor, record.encode())
+        with os.fdopen(descriptor, "wb") as file:  # which writes all of it, or raises
+            file.write(record.encode())
+            file.flush()
             if durably:
                 os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         part.replace(target)  # atomic: a crash leaves the old record or the new one
         if durably:
             _sync_folder(folder)  # before the older ones go: a power cut must not take both

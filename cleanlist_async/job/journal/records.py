@@ -122,14 +122,6 @@ class Acceptance:
     """The attempt that was answered, if it is a repeated import."""
 
 
-def reason_of(error: CleanlistError) -> str:
-    """Describe an error without the server's own words, which may quote contacts."""
-    said = error.answer if isinstance(error, UnknownOutcomeError) else error
-    if isinstance(said, APIError):
-        return f"{type(said).__name__}: {said.status} {said.code}"
-    return f"{type(said).__name__}: {said.problem}" if said else "the outcome is not known"
-
-
 def now() -> str:
     """Return the time by the system clock, as the journal stores it."""
     # With microseconds always, so that times compare as texts.

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from cleanlist_async.job.journal.states import ARROWS, ChunkState
 
-VERSION: Final = 2
+VERSION: Final = 3
 APPLICATION_ID: Final = 0x434C4A31  # "CLJ1"
 
 # In the file as CHECK and triggers: a bug in this package, or a hand at the file, cannot break them.
@@ -141,11 +141,12 @@ BEGIN SELECT RAISE(ABORT, 'accepted without being sent'); END;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
 """
-"""Version 1; `to_version_2` adds the rest."""
+"""Version 1; `to_version_2` and `to_version_3` add the rest."""
 
 SMALL: Final = ("job", "chunks", "attempts", "evidence", "decisions", "tallies", "reasons")
 """Tables whose rows are checked whenever a journal is opened: they grow with its chunks, not its contacts."""
-CHECKED: Final = (*SMALL, "results", "duplicates", "invalid", "picked")
+_CHECKED_SINCE_2: Final = (*SMALL, "results", "duplicates", "invalid", "picked")
+CHECKED: Final = (*_CHECKED_SINCE_2, "input")
 
 _ROW_KEYS: Final = {"tallies": "chunk = NEW.chunk AND status = NEW.status"}  # has no rowid
 _ROWID: Final = "rowid = NEW.rowid"
@@ -180,14 +181,25 @@ def to_version_2(connection: sqlite3.Connection) -> None:
     """Add the generation, and a checksum to every row, which triggers update."""
     # By triggers, so that no statement that writes a row can forget it.
     connection.execute("ALTER TABLE job ADD COLUMN generation INTEGER NOT NULL DEFAULT 0")
-    for table in CHECKED:
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
-        seal = f"UPDATE {table} SET checksum = {_checksum_call(connection, table)}"
-        connection.execute(seal)  # the rows that version 1 wrote, before any trigger is there
-        # Of all columns but the checksum, which the triggers themselves set.
-        columns, key = ", ".join(_columns(connection, table)), _ROW_KEYS.get(table, _ROWID)
-        for name, event in (("added", "INSERT"), ("changed", f"UPDATE OF {columns}")):
-            connection.execute(
-                f"CREATE TRIGGER {table}_{name} AFTER {event} ON {table} BEGIN {seal} WHERE {key}; END"
-            )
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    for table in _CHECKED_SINCE_2:
+        _add_checksums(connection, table)
+    connection.execute("PRAGMA user_version = 2")
+
+
+def to_version_3(connection: sqlite3.Connection) -> None:
+    """Add the contacts of the input, which earlier versions did not keep."""
+    connection.execute("CREATE TABLE input (first INTEGER PRIMARY KEY, contacts BLOB NOT NULL)")
+    _add_checksums(connection, "input")
+    connection.execute("PRAGMA user_version = 3")
+
+
+def _add_checksums(connection: sqlite3.Connection, table: str) -> None:
+    connection.execute(f"ALTER TABLE {table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+    seal = f"UPDATE {table} SET checksum = {_checksum_call(connection, table)}"
+    connection.execute(seal)  # the rows that an earlier version wrote, before any trigger is there
+    # Of all columns but the checksum, which the triggers themselves set.
+    columns, key = ", ".join(_columns(connection, table)), _ROW_KEYS.get(table, _ROWID)
+    for name, event in (("added", "INSERT"), ("changed", f"UPDATE OF {columns}")):
+        connection.execute(
+            f"CREATE TRIGGER {table}_{name} AFTER {event} ON {table} BEGIN {seal} WHERE {key}; END"
+        )

@@ -1,24 +1,21 @@
-"""Writing the plan of a job into its journal: its header, and its chunks before they are sent."""
+"""The plan of a job in its journal: its header, its chunks before they are sent, and what is not sent."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from typing import Final
 
 from cleanlist_async.errors import JournalError
-from cleanlist_async.job.journal.queries import HEADER, JournalQueries
-from cleanlist_async.job.journal.records import ChunkRow, Header
+from cleanlist_async.job.journal.journal_file import HEADER
+from cleanlist_async.job.journal.kept_input import JournalInput
+from cleanlist_async.job.journal.records import Header
+
+_WITH_REASON: Final = "JOIN reasons ON id = why"
 
 
-class JournalPlan(JournalQueries):
-    """The writes of a plan."""
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """Make several writes at once, or none of them."""
-        with self._db.transaction():
-            yield
+class JournalPlan(JournalInput):
+    """What was planned."""
 
     def begin(self, header: Header) -> None:
         """Record the header, which completes the plan."""
@@ -49,15 +46,6 @@ class JournalPlan(JournalQueries):
         """Add (place, chunk) of contacts that are taken out of their order, for a pilot."""
         self._db.execute_many("INSERT INTO picked (place, chunk) VALUES (?, ?)", pairs)
 
-    def forget_plan(self) -> None:
-        """Remove a plan of which nothing was sent. Raises JournalError if anything was."""
-        # Results too: a chunk that was all in the cache has results and no attempt.
-        if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
-            raise JournalError("Something of this job was sent already.")
-        # Those that refer to others first, as foreign keys ask.
-        for table in ("picked", "duplicates", "invalid", "reasons", "chunks"):
-            self._db.execute(f"DELETE FROM {table}")
-
     def plan_duplicates(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Add contacts that repeat an earlier one, with the place of that."""
         self._db.execute_many("INSERT INTO duplicates (place, first) VALUES (?, ?)", pairs)
@@ -71,32 +59,40 @@ class JournalPlan(JournalQueries):
             "INSERT INTO invalid (place, why) SELECT ?, id FROM reasons WHERE reason = ?", found
         )
 
-    def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> list[ChunkRow]:
-        """Replace a planned chunk by two: each is (first, last, contacts, fingerprint)."""
-        (first, last, contacts, fingerprint), rest = halves
-        with self._db.transaction():
-            changed = self._db.execute(
-                "UPDATE chunks SET first = ?, last = ?, contacts = ?, fingerprint = ?"
-                " WHERE number = ? AND state = 'planned' AND NOT is_pilot",
-                (first, last, contacts, fingerprint, chunk.number),
-            )
-            if changed != 1:
-                raise JournalError("Only a planned chunk can be split.")
-            # The lower half keeps the number, which its attempts refer to.
-            other = self.plan_chunk(*rest)
-            # Contacts of the upper half may have results already, from the cache or refused by name.
-            self._db.execute(
-                "UPDATE results SET chunk = ? WHERE chunk = ? AND place > ?", (other, chunk.number, last)
-            )
-            for number in (chunk.number, other):
-                self._tally(number)
-        return [self.chunk(chunk.number), self.chunk(other)]
+    def forget_plan(self) -> None:
+        """Remove a plan of which nothing was sent. Raises JournalError if anything was."""
+        # Results too: a chunk that was all in the cache has results and no attempt.
+        if self._db.row("SELECT 1 FROM attempts LIMIT 1") or self._db.row("SELECT 1 FROM results LIMIT 1"):
+            raise JournalError("Something of this job was sent already.")
+        # Those that refer to others first, as foreign keys ask.
+        for table in ("picked", "duplicates", "invalid", "reasons", "chunks"):
+            self._db.execute(f"DELETE FROM {table}")
 
-    def _tally(self, chunk: int) -> None:
-        # Kept beside the results, so that a status counts chunks and not millions of contacts.
-        self._db.execute("DELETE FROM tallies WHERE chunk = ?", (chunk,))
-        self._db.execute(
-            "INSERT INTO tallies (chunk, status, results)"
-            " SELECT chunk, status, count(*) FROM results WHERE chunk = ? GROUP BY status",
-            (chunk,),
-        )
+    def first_of(self, place: int) -> int:
+        """Return the place of the first contact with the same data as the duplicate at *place*."""
+        row = self._db.checked_row("first", "duplicates", "WHERE place = ?", (place,))
+        return int(row[0]) if row else place
+
+    def duplicates(self) -> Iterator[tuple[int, int]]:
+        """Yield (place, place of the first) of every duplicate, in their order."""
+        yield from self._db.checked_rows("place, first", "duplicates", "ORDER BY place")
+
+    def invalid(self) -> Iterator[tuple[int, str]]:
+        """Yield (place, reason) of every skipped contact, in their order."""
+        yield from self._db.checked_rows("place, reason", "invalid", f"{_WITH_REASON} ORDER BY place")
+
+    def picked(self) -> dict[int, int]:
+        """Return the chunk of each contact that a pilot took."""
+        return dict(self._db.checked_rows("place, chunk", "picked"))
+
+    def set_aside(self) -> tuple[int, int]:
+        """Return how many contacts are invalid, and how many duplicates."""
+        row = self._db.one("SELECT (SELECT count(*) FROM invalid), (SELECT count(*) FROM duplicates)")
+        return int(row[0]), int(row[1])
+
+    def set_aside_between(self, first: int, last: int) -> tuple[dict[int, int], dict[int, str]]:
+        """Return the first of each duplicate in a span, and the reason for each invalid contact in it."""
+        span, places = "WHERE place BETWEEN ? AND ?", (first, last)
+        duplicates = self._db.checked_rows("place, first", "duplicates", span, places)
+        invalid = self._db.checked_rows("place, reason", "invalid", f"{_WITH_REASON} {span}", places)
+        return dict(duplicates), dict(invalid)

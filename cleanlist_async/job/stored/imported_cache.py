@@ -23,9 +23,13 @@ _PAGE: Final = 250
 async def import_cache(session: StoreSession, job: JobRecord, path: Path, *, ttl_s: float) -> None:
     """Take over what the cache at *path* knows of the job's open contacts. What the store knows stays.
 
-    Only of those, since the digests of a cache cannot be turned into those of the store.
+    Only of those, since the digests of a cache cannot be turned into those of the store. Once: a cache that
+    has not changed since tells nothing new.
     """
     buyer = await session.opened()
+    state = _state_of(path)
+    if state is not None and state == job.imported_cache:
+        return
     after = -1
     with closing(ResultCache(path, session.pipeline.secret, ttl_s=ttl_s)) as cache:
         while rows := await session.store.run(jobs.rows(job.id, after, _PAGE, is_open=True)):
@@ -36,6 +40,17 @@ async def import_cache(session: StoreSession, job: JobRecord, path: Path, *, ttl
             digests = {row.place: row.digest for row in rows if row.digest is not None}
             if found:
                 await session.store.run(_take_over(buyer.organization, job.enrichment_type, digests, found))
+    if state is not None:
+        await session.store.run(jobs.cache_imported(job.lease, state))
+
+
+def _state_of(path: Path) -> str | None:
+    """Return what changes whenever a cache is written; None if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _take_over(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 from cleanlist_async import facts
@@ -12,16 +13,19 @@ from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 
 class LiveStatus:
-    """Adds what happens in a run to the status at its beginning."""
+    """Adds what happens in a run to the status at its beginning, and to the `outcomes` recorded by then."""
 
-    def __init__(self, before: JobStatus) -> None:
-        self.open_workflows = 0
+    def __init__(self, before: JobStatus, outcomes: Mapping[ResultStatus, int]) -> None:
+        self.workflows = 0
+        self.submitted = 0
+        """Contacts in these workflows."""
+        self.waits_for_credits = False
         self._before = before
-        self._results = Counter[ResultStatus](before.results)
+        self._results = Counter[ResultStatus](outcomes)
         self._spent = before.credits_spent
 
     def count(self, result: EnrichmentResult) -> None:
-        """Add a result that is final."""
+        """Add the result of a contact that had no outcome yet."""
         self._results[result.status] += 1
         self._spent += result.credits
 
@@ -30,16 +34,16 @@ class LiveStatus:
         """The status by now."""
         before = self._before
         to_send = before.contacts - before.invalid - before.duplicates - self._results.total()
-        to_send -= self.open_workflows * facts.MAX_CONTACTS_PER_REQUEST
+        to_send -= self.submitted
         chunks: dict[ChunkState, int] = {}
         if unknown := before.chunks.get(ChunkState.UNKNOWN):
             chunks[ChunkState.UNKNOWN] = unknown
-        if self.open_workflows:
-            chunks[ChunkState.ACCEPTED] = self.open_workflows
+        if self.workflows:
+            chunks[ChunkState.ACCEPTED] = self.workflows
         if to_send > 0:
             chunks[ChunkState.PLANNED] = -(-to_send // facts.MAX_CONTACTS_PER_REQUEST)
         price = facts.WORST_CASE_CREDITS[before.enrichment_type]
-        held = self.open_workflows * facts.MAX_CONTACTS_PER_REQUEST * price
+        held = self.submitted * price
         return replace(
             before,
             state="running",

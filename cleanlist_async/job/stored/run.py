@@ -8,26 +8,21 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.stream import ResultStream
-from cleanlist_async.errors import (
-    BudgetExceededError,
-    CleanlistError,
-    InsufficientCreditsError,
-    SpendingPausedError,
-)
-from cleanlist_async.job.journal.records import reason_of
+from cleanlist_async.enrich.submit_outcome import reason_of
+from cleanlist_async.errors import CleanlistError, InsufficientCreditsError, UnknownOutcomeError
 from cleanlist_async.job.stored.live_status import LiveStatus
-from cleanlist_async.job.stored.reader import PAGE, StoredJobReader
+from cleanlist_async.job.stored.reader import PAGE, StoredJobReader, outcomes
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import jobs
 from cleanlist_async.storage.store.job_records import JobLease, JobRow
 from cleanlist_async.storage.store.jobs import Values
+from cleanlist_async.tables.suppression import SUPPRESSED
 
 _FINAL: Final = frozenset({"found", "not_found", "invalid"})
 
@@ -62,7 +57,6 @@ class StoredRun:
         self._only = only
         self._stream: ResultStream | None = None
         self._is_closed = False
-        self._submits_before = 0
 
     async def results(self, *, with_known: bool) -> AsyncGenerator[EnrichmentResult, None]:
         """Run to the end. Yields each result once, those of earlier runs too if *with_known*.
@@ -71,7 +65,10 @@ class StoredRun:
         """
         try:
             job = await self._store.run(jobs.begin_run(self._lease))
-            live = LiveStatus(await self._reader.status())
+            # The status also counts what is under way, which would count twice once its result is here.
+            live = LiveStatus(
+                await self._reader.status(), outcomes(await self._store.run(jobs.outcomes(job.id)))
+            )
             if with_known:
                 async with aclosing(self._known()) as results:
                     async for result in results:
@@ -103,32 +100,11 @@ class StoredRun:
                         yield result
 
     async def _open(self, live: LiveStatus) -> AsyncGenerator[EnrichmentResult, None]:
-        """Enrich what is open, once more while the limit of the job gets room for another contact."""
+        """Enrich what is open. Final results come first, then what is left without one."""
         left: list[EnrichmentResult] = []
-        while not self._is_closed:
-            left.clear()
-            async with aclosing(self._pass(live, left)) as results:
-                async for result in results:
-                    yield result
-            if not await self._has_room_again():
-                break
-            self.stopped_by = None
-        async with aclosing(self._with_duplicates(left, [])) as results:
-            async for result in results:
-                yield result
-
-    async def _pass(
-        self, live: LiveStatus, left: list[EnrichmentResult]
-    ) -> AsyncGenerator[EnrichmentResult, None]:
-        """Enrich what is open, yield final results, and put others into *left*."""
         job = await self._reader.refresh()
-        self._submits_before = job.submits
-        spec = replace(
-            self._spec,
-            max_credits=job.credits_left,
-            job_age_s=job.age_s,
-            progress=partial(self._show, live),
-        )
+        # Without max_credits: each submit asks the store, which knows what earlier runs have spent.
+        spec = replace(self._spec, job_age_s=job.age_s, progress=partial(self._show, live))
         stream = self._stream = self._bulk.stream_rows(self._rows(), spec, job.contacts)
         async with stream:
             if self._is_closed:  # while the stream was opened
@@ -138,8 +114,9 @@ class StoredRun:
                     some = [first, *stream.ready(PAGE - 1)]
                     final = [result for result in some if _is_final(result)]
                     left += [result for result in some if not _is_final(result)]
-                    for result in final:
-                        live.count(result)
+                    for result in some:
+                        if result.status != "failed" or _is_final(result):  # else it is still to be sent
+                            live.count(result)
                     async with aclosing(
                         self._with_duplicates(final, [_outcome(one) for one in final])
                     ) as them:
@@ -147,6 +124,11 @@ class StoredRun:
                             yield result
             except CleanlistError as error:
                 self.stop(error)
+        if (kept_back := _kept_back(left, stream.fault)) is not None:
+            self.stop(kept_back)
+        async with aclosing(self._with_duplicates(left, [])) as results:
+            async for result in results:
+                yield result
 
     async def _rows(self) -> AsyncGenerator[Prepared | Invalid, None]:
         """Yield the contacts that are open, in the order of the input."""
@@ -154,8 +136,18 @@ class StoredRun:
         while rows := await self._store.run(jobs.rows(self._reader.job.id, after, PAGE, is_open=True)):
             for row in rows:
                 if self._only is None or row.place in self._only:
-                    yield prepare(row.place, row.contact)
+                    yield await self._checked(row)
             after = rows[-1].place
+
+    async def _checked(self, row: JobRow) -> Prepared | Invalid:
+        """Check a contact; one that is suppressed by now is kept back, unless it is on its way."""
+        contact, suppression = prepare(row.place, row.contact), self._spec.input.suppression
+        if suppression is None or isinstance(contact, Invalid) or not suppression.covers(contact.sent):
+            return contact
+        # Paid for already: its result is fetched, not thrown away.
+        [(_, result)] = await self._reader.with_results([row])
+        is_sent = result.status in {"pending", "unknown"}
+        return contact if is_sent else Invalid(row.place, row.contact, SUPPRESSED)
 
     async def _with_duplicates(
         self, results: list[EnrichmentResult], outcomes: list[Values]
@@ -172,19 +164,6 @@ class StoredRun:
                 for row in followers.get(result.index, ()):
                     yield _copy(row, result)
 
-    async def _has_room_again(self) -> bool:
-        """Whether the limit covers another contact now that all workflows of the pass are settled."""
-        error = self.stopped_by
-        is_of_job = isinstance(error, BudgetExceededError) and error.period is None
-        if not is_of_job or isinstance(error, SpendingPausedError) or self._is_closed:
-            return False
-        job = await self._reader.refresh()
-        price = float(facts.WORST_CASE_CREDITS[self._spec.enrichment_type])
-        if job.credits_left is not None and job.credits_left < price:
-            self.stopped_by = jobs.limit_reached(job, price)
-            return False
-        return job.submits > self._submits_before
-
     async def _end(self) -> None:
         if self._is_closed:  # from outside: there is still something to do
             return
@@ -195,8 +174,16 @@ class StoredRun:
             await self._store.run(jobs.end(self._lease, reason, shortfall))
 
     def _show(self, live: LiveStatus, progress: Progress) -> None:
-        live.open_workflows = progress.open_workflows
+        live.workflows = progress.accepted_workflows
+        live.submitted = progress.accepted_contacts
+        live.waits_for_credits = progress.waits_for_credits
         self._report(live)
+
+
+def _kept_back(left: list[EnrichmentResult], fault: CleanlistError | None) -> CleanlistError | None:
+    """Return the error of a workflow that could not be read, so that another run has to ask for it."""
+    is_pending = any(result.status == "pending" for result in left)
+    return fault if is_pending and not isinstance(fault, UnknownOutcomeError) else None
 
 
 def _is_final(result: EnrichmentResult) -> bool:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from itertools import islice
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import anyio.lowlevel
 
 from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
-from cleanlist_async.errors import InputChangedError
+from cleanlist_async.job.changed_input import Comparison, mark, marks
 from cleanlist_async.job.source import Source
 from cleanlist_async.storage.store import jobs
 from cleanlist_async.storage.store.job_records import JobRecord, contact_text
 from cleanlist_async.storage.store.jobs import Values
 from cleanlist_async.storage.store.store import Store
 
-_AT_ONCE: Final = 2_000
+_AT_ONCE: Final = 1_000
 """Contacts of one transaction: others wait for its end."""
-_BETWEEN_CHECKPOINTS: Final = 250
-_NAMED: Final = 10
-"""Contacts that an error names one by one."""
+_BETWEEN_CHECKPOINTS: Final = 100
 
 
 async def take_snapshot(store: Store, job: JobRecord, source: Source) -> JobRecord:
@@ -50,34 +47,36 @@ async def refuse_changed_input(store: Store, job: JobRecord, source: Source) -> 
     """Raise InputChangedError, which names what changed, unless the input is what the job was begun with."""
     if source.digest and source.digest == job.source_digest:
         return
-    changed: list[int] = []
-    place = 0
-    async for rows in _rows(store, source):
-        kept = await store.run(jobs.rows(job.id, place - 1, len(rows)))
-        changed += [
-            place + n
-            for n, (row, was) in enumerate(zip(rows, kept, strict=False))
-            if _comparable(row) != contact_text(was.contact)
-        ]
-        place += len(rows)
-    if changed or place != job.contacts:
-        raise InputChangedError(
-            f"The input is not what the job {job.name!r} began with: {_differences(job, changed, place)}.",
-            fix="Open the job without an input: it goes on with the contacts as they were. Or give what"
-            " changed to a job of another name.",
-        )
+    comparison = await compare(store, job, source)
+    if not comparison.is_same:
+        raise comparison.refusal(job.name, source)
+
+
+async def compare(store: Store, job: JobRecord, source: Source) -> Comparison:
+    """Compare the contacts of a job with those of a source."""
+    was: list[bytes] = []
+    while rows := await store.run(jobs.rows(job.id, len(was) - 1, _AT_ONCE)):
+        for row in rows:
+            # What made it invalid may be what no store can hold, such as a field that does not exist.
+            is_valid = row.digest is not None
+            was.append(
+                mark(prepare(row.place, row.contact) if is_valid else Invalid(row.place, row.contact, ""))
+            )
+    return Comparison.of(was, await marks(source.prepared()))
 
 
 async def _rows(store: Store, source: Source) -> AsyncGenerator[list[Values], None]:
     """Yield the contacts of an input as rows of a job, some at a time."""
-    contacts, seen, place = iter(source), FirstSeen(), 0
-    while some := list(islice(contacts, _AT_ONCE)):
-        rows: list[Values] = []
-        for given in some:
-            rows.append(_row(store, seen, prepare(place, given)))
-            place += 1
-            if place % _BETWEEN_CHECKPOINTS == 0:
-                await anyio.lowlevel.checkpoint()
+    seen, rows = FirstSeen(), list[Values]()
+    # Contacts are let go one by one: many that live for a while make the garbage collector's pauses long.
+    for contact in source.prepared():
+        rows.append(_row(store, seen, contact))
+        if len(rows) == _AT_ONCE:
+            yield rows
+            rows = []
+        elif len(rows) % _BETWEEN_CHECKPOINTS == 0:
+            await anyio.lowlevel.checkpoint()
+    if rows:
         yield rows
 
 
@@ -93,16 +92,3 @@ def _row(store: Store, seen: FirstSeen, contact: Prepared | Invalid) -> Values:
 
 def _comparable(row: Values) -> str:
     return str(row[2])
-
-
-def _differences(job: JobRecord, changed: Sequence[int], contacts: int) -> str:
-    parts: list[str] = []
-    if changed:
-        named = ", ".join(f"{place + 1:,}" for place in changed[:_NAMED])
-        more = f" and {len(changed) - _NAMED:,} more" if len(changed) > _NAMED else ""
-        parts.append(
-            f"contact {named}{more} changed" if len(changed) == 1 else f"contacts {named}{more} changed"
-        )
-    if contacts != job.contacts:
-        parts.append(f"it has {contacts:,} contacts now, and had {job.contacts:,}")
-    return "; ".join(parts)

@@ -15,6 +15,7 @@ from cleanlist_async.job.journal.schema import APPLICATION_ID
 from cleanlist_async.job.spec import JobSpec
 from cleanlist_async.job.unknown import UnknownPolicy
 from cleanlist_async.storage.store.records import REMEMBERED
+from cleanlist_async.tables.input_options import InputOptions
 
 _LONGEST_NAME: Final = 200
 _APPLICATION_ID: Final = slice(68, 72)
@@ -31,16 +32,17 @@ class StoredJobSpec:
     max_open_workflows: int
     cache: Path | None
     cache_ttl_s: float
+    adopt: bool
+    input: InputOptions
 
     @classmethod
     def of(cls, spec: JobSpec, enrichment_type: EnrichmentType | None) -> Self:
         """Take what a job in a store has of the options. Raises ConfigurationError for any other."""
         journal_only = {
-            "webhook": spec.webhook is not None,
+            "webhook_url": spec.webhook_url is not None,
             f"submit_mode={spec.submit_mode!r}": spec.submit_mode not in {"auto", "plain"},
             "on_unknown": spec.policy != UnknownPolicy(),
             "half_full_price": spec.half_full_price != "full",
-            "adopt": spec.adopt,
             f"enrichment_type={spec.enrichment_type!r}": spec.enrichment_type not in REMEMBERED,
         }
         for option, is_given in journal_only.items():
@@ -56,6 +58,8 @@ class StoredJobSpec:
             max_open_workflows=spec.max_open_workflows,
             cache=spec.cache,
             cache_ttl_s=spec.cache_ttl_s,
+            adopt=spec.adopt,
+            input=spec.input,
         )
 
 

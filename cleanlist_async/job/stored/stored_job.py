@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_function, check_whole, optional
+from cleanlist_async.checks import check_flag, check_function, check_whole, optional
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.plan import Plan, Planner
@@ -20,6 +20,7 @@ from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import (
+    CleanlistError,
     ConfigurationError,
     InputChangedError,
     JobLockedError,
@@ -35,15 +36,18 @@ from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt
 from cleanlist_async.job.stored.imported_cache import import_cache
 from cleanlist_async.job.stored.live_status import LiveStatus
-from cleanlist_async.job.stored.reader import StoredJobReader
+from cleanlist_async.job.stored.reader import StoredJobReader, no_such_job, purged
 from cleanlist_async.job.stored.run import StoredRun
 from cleanlist_async.job.stored.snapshot import refuse_changed_input, take_snapshot
 from cleanlist_async.job.stored.spec import StoredJobSpec
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.storage.store import jobs
+from cleanlist_async.storage.store import job_owners, jobs
 from cleanlist_async.storage.store.job_records import JobLease, JobRecord
 from cleanlist_async.storage.store.jobs import NewJob
+from cleanlist_async.storage.store.operations import Buyer
+from cleanlist_async.storage.store.statements import Operation
+from cleanlist_async.tables.suppression import SUPPRESSED
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -64,13 +68,16 @@ class StoredJob(Job):
         self._reader = StoredJobReader(session.store, job)
         self._spec = RunSpec(
             job.enrichment_type,
-            replace(spec.options, deadline_s=None),  # that of a single call is none of a job
+            # The deadline of a single call is none of a job.
+            replace(spec.options, deadline_s=None, outlasts_outages=True),
             max_open_workflows=spec.max_open_workflows,
+            input=spec.input,
         )
         self._turn = anyio.Lock()
         self._run: StoredRun | None = None
         self._is_iterated = False
         self._is_closed = False
+        self._waits_for_credits = False
 
     @classmethod
     async def open(
@@ -84,12 +91,14 @@ class StoredJob(Job):
         """Take over the job of that name, or begin it. Sends nothing.
 
         Raises JobLockedError while another runs it, InputChangedError for another input or other options,
-        ConfigurationError without an input for a job that does not have one yet.
+        JobNotFoundError without an input for a job that is not there, or another organization's, and
+        ConfigurationError for one whose input was not read to its end.
         """
         await session.pipeline.root.ensure()
-        source = None if given is None else Source(given)
-        job = await _take_over(session, name, source, spec)
-        session.jobs.add(job.id)
+        source = None if given is None else Source(given, spec.input.rows)
+        async with session.taking_job:  # two opened at once would each find it free
+            job = await _take_over(session, name, source, spec)
+            session.jobs.add(job.id)
         try:
             job = await _prepare(session, job, source, spec)
         except BaseException:
@@ -124,7 +133,7 @@ class StoredJob(Job):
                     pass
         finally:
             self._forget(run)
-        return JobReport(await self._reader.status(), await self._reader.unknown(), run.stopped_by)
+        return await self._reported(run.stopped_by)
 
     async def _start(self, *, is_iterated: bool, only: Container[int] | None = None) -> StoredRun:
         optional(check_function, "on_progress", self.on_progress)
@@ -160,6 +169,7 @@ class StoredJob(Job):
             await _leave(self._session, self._lease)
 
     def _report(self, live: LiveStatus) -> None:
+        self._waits_for_credits = live.waits_for_credits
         if self.on_progress is None or self._is_closed:
             return
         try:
@@ -186,13 +196,14 @@ class StoredJob(Job):
 
     @property
     def waits_for(self) -> WaitsFor | None:
-        """Nothing that can be told."""
-        return None
+        """Credits, while a budget lets nothing be sent."""
+        return "credits" if self._waits_for_credits else None
 
     async def plan(self) -> Plan:
         """Return what the whole job takes, less what the store knows."""
         self._check()
         planner, purchases = Planner(self._spec.enrichment_type), Purchases(self._session)
+        suppression = self._spec.input.suppression
         wanted = replace(self._spec, job_age_s=(await self._reader.refresh()).age_s).wanted
         async for page in self._reader.rows():
             contacts: list[Prepared] = []
@@ -201,6 +212,8 @@ class StoredJob(Job):
                     planner.skip(row.place, row.error or "")
                 elif row.first is not None:
                     planner.repeat(row.place, row.first)
+                elif not row.status and suppression and suppression.covers(row.prepared.sent):
+                    planner.skip(row.place, SUPPRESSED)
                 else:
                     planner.accept(is_known=row.status is not None)
                     contacts += [row.prepared] if row.status is None else []
@@ -238,6 +251,17 @@ class StoredJob(Job):
         self._check()
         return await self._reader.status()
 
+    async def report(self) -> JobReport:
+        """Return its state, what is unknown, and which submits of other calls hold its contacts."""
+        self._check()
+        return await self._reported(None)
+
+    async def _reported(self, stopped_by: CleanlistError | None) -> JobReport:
+        reader = self._reader
+        return JobReport(
+            await reader.status(), await reader.unknown(), stopped_by, held_by=await reader.held_by()
+        )
+
     async def unknown(self) -> list[UnknownChunk]:
         """Return the chunks whose outcome is unknown."""
         self._check()
@@ -258,12 +282,13 @@ class StoredJob(Job):
         self._check()
         await self._reader.decide(chunk, decision, actor, workflow_id)
 
-    async def purge(self) -> None:
+    async def purge(self, *, keep_results: bool = False) -> None:
         """Remove the contacts and what was found for them. Raises ConfigurationError while it runs."""
         self._check()
+        check_flag("keep_results", keep_results)
         if self._run is not None:
             raise ConfigurationError("The job is running: let it end before it is purged.")
-        await self._reader.purge(is_ours=True)
+        await self._reader.purge(is_ours=True, keep_results=keep_results)
 
 
 async def _take_over(
@@ -274,7 +299,7 @@ async def _take_over(
     new = None
     if source is not None:
         new = NewJob(spec.enrichment_type or "partial", source.name, source.digest, spec.max_credits)
-    take = partial(jobs.take, buyer.owner, buyer.organization, name, new, session.jobs)
+    take = partial(_take, buyer, name, new, session.jobs, adopt=spec.adopt)
     try:
         job = await session.store.run(take())
     except JobLockedError:
@@ -282,9 +307,20 @@ async def _take_over(
             raise
         job = await session.store.run(take())
     if job is None:
-        raise ConfigurationError(
-            f"There is no job {name!r} in the store {session.store.name}.", fix="Begin it with an input."
-        )
+        raise no_such_job(name, session.store, fix="Begin it with an input.")
+    return job
+
+
+def _take(
+    buyer: Buyer, name: str, new: NewJob | None, opened: Container[str], *, adopt: bool
+) -> Operation[JobRecord | None]:
+    """Take over our own job, else one of others that we may have, else begin a new one."""
+    job = yield from jobs.take(buyer.owner, buyer.organization, name, None, opened)
+    if job is None:
+        yield from job_owners.adopt(buyer.organization, name, is_asked=adopt)
+        job = yield from jobs.take(buyer.owner, buyer.organization, name, new, opened)
+    if job is None:
+        yield from job_owners.refuse(buyer.organization, name)
     return job
 
 
@@ -294,9 +330,7 @@ async def _prepare(
     """Check that this is the same job, and copy the input of a new one."""
     store = session.store
     if job.state == "purged":
-        raise StoreError(
-            f"The contacts of the job {job.name!r} were removed from the store.", fix="Begin another job."
-        )
+        raise purged(job)
     if spec.enrichment_type not in {None, job.enrichment_type}:
         raise InputChangedError(
             f"The job {job.name!r} began with enrichment_type = {job.enrichment_type!r}, and is now opened"
@@ -311,8 +345,8 @@ async def _prepare(
         job = await take_snapshot(store, job, source)
         if not job.contacts:
             await store.run(jobs.forget_unsent(job.id))
-            raise ConfigurationError(f"{source.name} has no contacts.")
-    elif source is not None:
+            raise source.has_no_contacts()
+    elif source is not None and job.state != "finished":  # of which nothing is sent any more
         await refuse_changed_input(store, job, source)
     if spec.cache is not None:
         await import_cache(session, job, spec.cache, ttl_s=spec.cache_ttl_s)

@@ -12,6 +12,7 @@ from cleanlist_async.api.public import SUBMIT_BULK, VALIDATE_KEY
 from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher, ids_by_position
+from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
@@ -41,16 +42,20 @@ class Intent:
     contacts: int
     again: bool = False
     """Whether it repeats the import of an unknown chunk under the same idempotency key."""
+    record: SubmitRecord | None = None
+    """The same submit in the client's store, if there is one."""
     written: bool = False
 
     async def write(self) -> None:
-        """Record it. Raises JournalError, and then nothing is sent."""
+        """Record it. Raises JournalError or StoreError, and then nothing is sent."""
         if self.again:
             self.journal.intend_again(self.attempt)
         else:
             self.journal.intend(self.attempt, self.contacts)
         # Only now: where the journal raised, nothing was sent, and there is no attempt to close.
         self.written = True
+        if self.record is not None:
+            await self.record.intend()
 
 
 class Submitter(Protocol):
@@ -124,6 +129,7 @@ class PlainSubmitter:
             # After the waits for a token and a connection: only what is about to leave counts as sent.
             before=intent.write,
             spend=lambda: Spend.of_contacts("job", self._enrichment_type, len(contacts)),
+            is_recorded=intent.record is not None,
             # An attempt on disk for each request on the wire: the engine makes the next one.
             single_attempt=True,
         )

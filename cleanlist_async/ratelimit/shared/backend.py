@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import NotRequired, Protocol, TypedDict
 
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.ratelimit.bucket import SharedBucketState
 from cleanlist_async.ratelimit.buckets import BucketKind
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.wait_queues import RequestClass
-from cleanlist_async.ratelimit.window import Outcome, WindowState
+from cleanlist_async.ratelimit.window import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +25,28 @@ class TokenRequest:
     """A token for the first request of one wait queue, from any of `keys` (none for a JWT).
 
     With `more`, other requests wait behind it. When it is `paced`, it keeps its rank but takes no token yet:
-    the request before it has not passed the shaper.
+    its turn has not come. `rank` is that among the requests of its process.
     """
 
     keys: tuple[str, ...]
     kind: RequestClass
     more: bool = False
     paced: bool = False
+    rank: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The outcome of a lease, `age_s` seconds ago; a 429 pauses buckets for `pauses` seconds from then."""
+    """The outcome of a lease, `age_s` seconds ago; a 429 pauses buckets for `pauses` seconds from then.
+
+    `asked_s` is what the server asked for.
+    """
 
     lease: str
     outcome: Outcome
     age_s: float = 0.0
     pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
+    asked_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +80,18 @@ class Granted:
 
     request: int
     key: str | None
-    probes: tuple[bool, ...]
-
-
-class SharedBucketState(TypedDict):
-    """One bucket of a pool."""
-
-    window: WindowState
-    rejections: int
-    interactive_at: NotRequired[float]
 
 
 class HeldLeaseState(TypedDict):
-    """A lease that is out: its holder (`visitor`), when it was taken, its key, and which are probes."""
+    """A lease that is out: its holder (`visitor`), when it was taken, and its key."""
 
     visitor: str
     since: float
     key: str | None
-    probes: list[bool]
 
 
-class TicketState(TypedDict):
-    """The rank of one wait queue among those of all processes."""
+class Ticket(TypedDict):
+    """The rank of one wait queue among those of all processes: when its request reached the head."""
 
     keys: list[str]
     kind: int
@@ -104,28 +100,34 @@ class TicketState(TypedDict):
     paced: bool
 
 
-class ProcessRecordState(TypedDict):
-    """A process at one organization, and when it last synced."""
+class ProcessRecord(TypedDict):
+    """A process at one organization, when it last synced, and a ticket for each of its wait queues."""
 
     process: str
     pid: int
     place: str
     seen_at: float
-    tickets: list[TicketState]
+    tickets: list[Ticket]
+
+
+def process_of(record: ProcessRecord) -> Process:
+    """Return the process of a record."""
+    return Process(record["process"], record["pid"], record["place"])
 
 
 class PoolState(TypedDict):
     """The buckets of one organization as plain data, in times of the backend's clock.
 
-    The field names are those of the first version: processes of two versions may share a store.
+    The field names are those of the first version, whose pools a later one reads.
     """
 
     now: float
     limits: list[float]
+    declared: NotRequired[list[list[float]]]
     organization: SharedBucketState
     keys: dict[str, SharedBucketState]
     holdings: dict[str, HeldLeaseState]
-    visitors: dict[str, ProcessRecordState]
+    visitors: dict[str, ProcessRecord]
 
 
 @dataclass(frozen=True, slots=True)

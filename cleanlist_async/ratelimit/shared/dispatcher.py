@@ -12,7 +12,7 @@ from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit.buckets import Buckets, Lease
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, running_loop
 from cleanlist_async.ratelimit.shared.backend import TokenRequest
-from cleanlist_async.ratelimit.shared.lease import RankedRequest, SharedLease
+from cleanlist_async.ratelimit.shared.lease import SharedLease
 from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker
 from cleanlist_async.ratelimit.wait_queues import RequestClass, Waiter
 
@@ -29,11 +29,11 @@ class SharedDispatcher(Dispatcher):
         clock: Callable[[], float],
         wake_all: Callable[[str], None],
     ) -> None:
-        super().__init__(store, clock, wake_all)
+        super().__init__(store, self._take_delivered, clock, wake_all)
         self.loop = asyncio.get_running_loop()
         self._worker = worker
         self._delivered: list[SharedLease] = []
-        self._requested: dict[str, list[RankedRequest]] = {}
+        self._requested: dict[str, list[TokenRequest]] = {}
         # Organizations whose request was granted: the worker has dropped it, and must learn of the next.
         self._served: set[str] = set()
 
@@ -52,7 +52,7 @@ class SharedDispatcher(Dispatcher):
         if self.queues or self._requested:
             self.dispatch(organization)
 
-    def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
+    def _take_delivered(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
         del now
         for lease in self._delivered:
             fits = lease.key is None if not waiter.route.keys else lease.key in waiter.route.keys
@@ -67,25 +67,25 @@ class SharedDispatcher(Dispatcher):
 
     def _report_requests(self, organization: str, now: float) -> None:
         names = self._store.names_of(organization)
-        ranked = [self._ranked_request(waiter, names[0], now) for waiter in self.queues.heads(names)]
+        wanted = [self._token_request(waiter, names[0], now) for waiter in self.queues.heads(names)]
         served, self._served = self._served, set()
         for name in names:
-            new, known = ranked if name == names[0] else [], self._requested.pop(name, [])
+            new, known = wanted if name == names[0] else [], self._requested.pop(name, [])
             if new:
                 self._requested[name] = new
             if new != known or name in served:
                 self._worker.request_tokens(self, name, new)
 
-    def _ranked_request(self, waiter: Waiter, organization: str, now: float) -> RankedRequest:
-        busy = self._in_shaper if self._is_shaped(waiter, now) else ()
+    def _token_request(self, waiter: Waiter, organization: str, now: float) -> TokenRequest:
+        busy = self._without_turn(waiter, now) or ()
         keys = tuple(key for key in waiter.route.keys if key not in busy)
-        wanted = TokenRequest(
+        return TokenRequest(
             keys or waiter.route.keys,
             waiter.kind,
-            more=not self.queues.is_alone(waiter),
+            more=len(waiter.queue) > 1,
             paced=not keys if waiter.route.keys else organization in busy,
+            rank=waiter.rank,
         )
-        return RankedRequest(wanted, waiter.rank)
 
     # -- what the sync worker calls ----------------------------------------------------------------
 
@@ -98,7 +98,7 @@ class SharedDispatcher(Dispatcher):
         self._call(self._refuse, organization, error)
 
     def look_again(self, organization: str) -> None:
-        """Look at the queues of *organization* again: the server asked for a pause; as `deliver`."""
+        """Look at the queues of *organization* again: the copy of its pool has changed; as `deliver`."""
         self._call(self.wake, organization)
 
     def _take_delivery(self, lease: SharedLease) -> None:
@@ -109,7 +109,8 @@ class SharedDispatcher(Dispatcher):
 
     def _refuse(self, organization: str, error: CleanlistError) -> None:
         for waiter in self.queues.heads(self._store.names_of(organization)):
-            for refused in self.queues.leave_all(waiter):
+            for refused in self.queues.all_behind(waiter):
+                self.queues.leave(refused)
                 refused.future.set_exception(copy.copy(error))  # each with a traceback of its own
         self.dispatch(organization)
 

@@ -104,7 +104,7 @@ class LocalFallback:
             local.away_since = None
             local.borrowed.clear()
             local.unreported.clear()
-            _set_limits(local.pool, Share(self.limits.org, self.limits.key))
+            _set_limits(local.pool, Share(*self.limits.ours))
 
     # -- while it is away ----------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class LocalFallback:
 
 
 def _set_limits(pool: Pool, share: Share) -> None:
-    pool.organization.window.limit = share.org
+    pool.organization.window.allowance.limit = share.org
     for bucket in pool.keys.values():
-        bucket.window.limit = share.key
-    pool.limits = replace(pool.limits, org=share.org, key=share.key)
+        bucket.window.allowance.limit = share.key
+    pool.limits = replace(pool.limits, org=share.org, key=share.key, leave=0.0)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.ratelimit.buckets import BucketKind, Lease, NamedBucket
+from cleanlist_async.ratelimit.buckets import Lease, NamedBucket
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.backend import PoolState, TokenRequest
+from cleanlist_async.ratelimit.shared.backend import PoolState
 from cleanlist_async.ratelimit.wait_queues import RequestClass
-from cleanlist_async.ratelimit.window import Outcome
 
 
 def poll_s(limits: RateLimits) -> float:
@@ -37,29 +35,7 @@ class SharedLease(Lease):
     organization: str = ""
     kind: RequestClass = RequestClass.INTERACTIVE
     queue: LoopQueue | None = None
-    good_until: float = math.inf
     delivered: bool = False
-
-    def is_overdue(self, now: float) -> bool:
-        """Whether another process may have these tokens by now: nothing may be sent with them."""
-        return now > self.good_until
-
-
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """The outcome of a lease, at a time of this process's clock."""
-
-    outcome: Outcome
-    at: float
-    pauses: dict[BucketKind, float] = field(default_factory=dict[BucketKind, float])
-
-
-@dataclass(frozen=True, slots=True)
-class RankedRequest:
-    """A token request, and its rank among those of this process."""
-
-    request: TokenRequest
-    rank: float
 
 
 class LoopQueue(Protocol):
@@ -76,7 +52,7 @@ class LoopQueue(Protocol):
         ...
 
     def look_again(self, organization: str) -> None:
-        """Look at the queues of *organization* again: the server asked for a pause; as `deliver`."""
+        """Look at the queues of *organization* again: the copy of its pool has changed; as `deliver`."""
         ...
 
 

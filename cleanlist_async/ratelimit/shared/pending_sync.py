@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
 from cleanlist_async.ratelimit.shared.backend import Report, SyncAnswer, SyncRequest, TokenRequest
-from cleanlist_async.ratelimit.shared.lease import LoopQueue, RankedRequest, Settlement, SharedLease
+from cleanlist_async.ratelimit.shared.lease import LoopQueue, SharedLease
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 QueueKey: TypeAlias = tuple[tuple[str, ...], RequestClass, bool]
@@ -18,7 +18,7 @@ class Head(NamedTuple):
     """The first request of all wait queues of one kind, and the event loop that it waits in."""
 
     queue: LoopQueue
-    ranked: RankedRequest
+    request: TokenRequest
 
 
 @dataclass(slots=True)
@@ -29,10 +29,10 @@ class PendingSync:
     """
 
     organization: str
-    requests: dict[LoopQueue, list[RankedRequest]] = field(
-        default_factory=dict["LoopQueue", list[RankedRequest]]
+    requests: dict[LoopQueue, list[TokenRequest]] = field(
+        default_factory=dict["LoopQueue", list[TokenRequest]]
     )
-    settled: list[tuple[str, Settlement]] = field(default_factory=list[tuple[str, Settlement]])
+    settled: list[tuple[float, Report]] = field(default_factory=list[tuple[float, Report]])
     held: dict[str, SharedLease] = field(default_factory=dict[str, SharedLease])
     asked: frozenset[QueueKey] = frozenset()
 
@@ -40,12 +40,12 @@ class PendingSync:
         """Whether there is nothing left to report or to request."""
         return not (self.requests or self.settled or self.held or self.asked)
 
-    def set_requests(self, queue: LoopQueue, requests: list[RankedRequest]) -> bool:
+    def set_requests(self, queue: LoopQueue, requests: list[TokenRequest]) -> bool:
         """Replace the requests of *queue*; return whether the backend must learn of them now."""
         self.requests.pop(queue, None)
         if requests:
             self.requests[queue] = requests
-        wanted = {_queue_key(one.request) for ranked in self.requests.values() for one in ranked}
+        wanted = {_queue_key(one) for requests in self.requests.values() for one in requests}
         # A new queue needs a ticket; once nothing waits, the old tickets would keep tokens from others.
         return not wanted <= self.asked or bool(self.asked and not wanted)
 
@@ -62,20 +62,17 @@ class PendingSync:
         best: dict[QueueKey, Head] = {}
         followed: set[QueueKey] = set()
         for queue, requests in self.requests.items():
-            for ranked in requests:
-                key = _queue_key(ranked.request)
-                if ranked.request.more or key in best:
+            for request in requests:
+                key = _queue_key(request)
+                if request.more or key in best:
                     followed.add(key)
-                if key not in best or ranked.rank < best[key].ranked.rank:
-                    best[key] = Head(queue, ranked)
-        return {replace(head.ranked.request, more=key in followed): head for key, head in best.items()}
+                if key not in best or request.rank < best[key].request.rank:
+                    best[key] = Head(queue, request)
+        return {replace(head.request, more=key in followed): head for key, head in best.items()}
 
     def reports(self, now: float) -> tuple[Report, ...]:
         """Return the outcomes that have not been reported yet."""
-        return tuple(
-            Report(lease, settled.outcome, now - settled.at, settled.pauses)
-            for lease, settled in self.settled
-        )
+        return tuple(replace(report, age_s=now - at) for at, report in self.settled)
 
     def note_synced(self, request: SyncRequest, answer: SyncAnswer, good_until: float) -> None:
         """Drop the outcomes that *request* reported, and renew the leases that *answer* confirms."""
@@ -88,10 +85,10 @@ class PendingSync:
 
     def accept(self, lease: SharedLease, head: Head) -> None:
         """Hold *lease*, which was granted to *head*."""
-        if head.ranked in (waiting := self.requests.get(head.queue, [])):
-            waiting.remove(head.ranked)  # until its event loop reports which request is next
+        if head.request in (waiting := self.requests.get(head.queue, [])):
+            waiting.remove(head.request)  # until its event loop reports which request is next
         self.held[lease.id] = lease
-        self.asked -= {_queue_key(head.ranked.request)}
+        self.asked -= {_queue_key(head.request)}
 
 
 class PendingSyncs(dict[str, PendingSync]):

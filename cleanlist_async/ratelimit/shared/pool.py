@@ -18,38 +18,46 @@ that has not been renewed for a few polls is void.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Final, Self
 
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import (
     Granted,
     PoolState,
+    ProcessRecord,
     Report,
     SyncAnswer,
     SyncRequest,
+    Ticket,
     TokenRequest,
+    process_of,
 )
 from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
 from cleanlist_async.ratelimit.shared.pool_tokens import PoolTokens
 from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.ratelimit.shared.tickets import ProcessRecord, Ticket, record_of, record_state
-from cleanlist_async.ratelimit.shared.turns import Turns
-from cleanlist_async.ratelimit.wait_queues import RequestClass
+from cleanlist_async.ratelimit.shared.turns import Turns, is_bulk
 
+_LIMITS_KEPT: Final = 2.0
+"""Windows for which the limits of a process count after its last sync: then all that it sent is past."""
 _POLLS_PER_TICKET: Final = 3
 """Polls that a process may miss before others are served in its place."""
 
 
 def plain_limits(limits: RateLimits) -> list[float]:
-    """Return the limits as plain data; processes that share a pool must agree on them."""
-    return [limits.org, limits.key, limits.window_s, limits.margin_s, limits.grace_s]
+    """Return the limits as plain data."""
+    return [*limits.ours, limits.window_s, limits.margin_s, limits.grace_s]
 
 
 def limits_of(state: PoolState) -> RateLimits:
-    """Return the limits that a pool was made for."""
-    org, key, *seconds = state["limits"]
-    return RateLimits(int(org), int(key), *seconds)
+    """Return the limits that a pool keeps to."""
+    return _limits(state["limits"])
+
+
+def _limits(plain: Sequence[float]) -> RateLimits:
+    org, key, window_s, margin_s, grace_s = plain
+    return RateLimits(int(org), int(key), window_s, margin_s, grace_s)
 
 
 class Pool(PoolTokens):
@@ -57,7 +65,25 @@ class Pool(PoolTokens):
 
     def __init__(self, limits: RateLimits) -> None:
         super().__init__(limits)
+        self.declared: dict[tuple[float, ...], float] = {}
         self.records: dict[str, ProcessRecord] = {}
+
+    def agree(self, limits: RateLimits) -> None:
+        """Keep to the strictest limits of all processes that used the pool lately, one of which has *limits*.
+
+        In a rolling deployment the old and the new processes differ for a while.
+        """
+        self.declared[tuple(plain_limits(limits))] = self.now
+        kept_s = _LIMITS_KEPT * max(self.limits.window_s, limits.window_s)
+        self.declared = {one: at for one, at in self.declared.items() if self.now - at < kept_s}
+        self._adopt_strictest()
+
+    def _adopt_strictest(self) -> None:
+        if not self.declared:
+            return
+        agreed = reduce(RateLimits.strictest, map(_limits, self.declared))
+        if plain_limits(agreed) != plain_limits(self.limits):
+            self.adopt(agreed)
 
     # -- one sync ------------------------------------------------------------------------------
 
@@ -76,24 +102,28 @@ class Pool(PoolTokens):
         """
         # Reports before grants, so that a token that comes back with this sync can be given out by it.
         self.advance_to(now, clock_began_at)
-        record = self.records.setdefault(request.holder, ProcessRecord(request.process, self.now))
-        record.seen_at = self.now
+        holder, process = request.holder, request.process
+        new = ProcessRecord(
+            process=process.id, pid=process.pid, place=process.place, seen_at=self.now, tickets=[]
+        )
+        record = self.records.setdefault(holder, new)
+        record["seen_at"] = self.now
         self.count_borrowed(request, request.borrowed)
         for report in request.reports:
             self.settle(report)
-        for lease in self.leases_of(request.holder):
+        for lease in self.leases_of(holder):
             if lease not in request.held:  # the process never learned of it
                 self.settle(Report(lease, "unsent"))
-        self.expire_dead(is_dead, but=request.holder)
+        self.expire_dead(is_dead, but=holder)
         self._renew_tickets(record, request.wanted)
         granted, retry_in_s = self._serve(request, record)
-        if not record.tickets and not self.leases_of(request.holder):
-            del self.records[request.holder]
+        if not record["tickets"] and not self.leases_of(holder):
+            del self.records[holder]
         return SyncAnswer(granted, retry_in_s, self.state())
 
     def _serve(self, request: SyncRequest, record: ProcessRecord) -> tuple[Granted | None, float]:
         """Return a token for *record*, or the seconds until it should ask again."""
-        if not record.tickets:
+        if not record["tickets"]:
             return None, math.inf
         turns = Turns(self, self.records.values())
         if (served := turns.next_of(record)) is None:
@@ -102,21 +132,26 @@ class Pool(PoolTokens):
 
     def _renew_tickets(self, record: ProcessRecord, wanted: Iterable[TokenRequest]) -> None:
         # A ticket keeps its age, whichever of the queue's requests is its head by now.
-        before = {(ticket.keys, ticket.kind): ticket.since for ticket in record.tickets}
-        record.tickets = [
-            Ticket(one.keys, one.kind, before.get((one.keys, one.kind), self.now), one.more, one.paced)
+        before = {(*ticket["keys"], ticket["kind"]): ticket["since"] for ticket in record["tickets"]}
+        record["tickets"] = [
+            Ticket(
+                keys=list(one.keys),
+                kind=one.kind.value,
+                since=before.get((*one.keys, one.kind.value), self.now),
+                more=one.more,
+                paced=one.paced,
+            )
             for one in wanted
         ]
-        if any(one.kind is RequestClass.INTERACTIVE for one in wanted):
-            self.organization.interactive_at = self.now
 
     def _grant(self, request: SyncRequest, record: ProcessRecord, ticket: Ticket, key: str | None) -> Granted:
-        place = record.tickets.index(ticket)
-        if ticket.more:  # the next of its queue, behind the queues of all other processes
-            ticket.since = self.now
+        place = record["tickets"].index(ticket)
+        if ticket["more"]:  # the next of its queue, behind the queues of all other processes
+            ticket["since"] = self.now
         else:
-            del record.tickets[place]
-        return Granted(place, key, tuple(self.hold(request.holder, request.lease, key)))
+            del record["tickets"][place]
+        self.hold(request.holder, request.lease, key, is_bulk=is_bulk(ticket))
+        return Granted(place, key)
 
     def count_borrowed(self, request: SyncRequest, leases: Mapping[str, str | None]) -> None:
         """Count leases that were taken elsewhere, with their keys, even where no token is left for them."""
@@ -131,13 +166,12 @@ class Pool(PoolTokens):
         if now < self.now:
             by_s = (now if clock_began_at is None else clock_began_at) - self.now
             for bucket in (self.organization, *self.keys.values()):
-                bucket.window.shift(by_s)
-                bucket.interactive_at += by_s
+                bucket.restore(bucket.state(), by_s)
             for held in self.held_leases.values():
                 held["since"] += by_s
             for record in self.records.values():
-                record.seen_at += by_s
-                record.tickets.clear()
+                record["seen_at"] += by_s
+                record["tickets"].clear()
         self.now = now
 
     def expire_dead(self, is_dead: Callable[[Process], bool], but: str = "") -> None:
@@ -146,15 +180,15 @@ class Pool(PoolTokens):
         for holder, record in list(self.records.items()):
             if holder == but:
                 continue
-            silent_s = self.now - record.seen_at
-            dead = silent_s > lease or is_dead(record.process)
+            silent_s = self.now - record["seen_at"]
+            dead = silent_s > lease or is_dead(process_of(record))
             if dead or silent_s > ticket:
-                record.tickets.clear()
+                record["tickets"].clear()
             leases = self.leases_of(holder)
             if dead:
                 for name in leases:
                     self.settle(Report(name, "lost"))
-            if not record.tickets and (dead or not leases):
+            if not record["tickets"] and (dead or not leases):
                 del self.records[holder]
 
     def presume_spent(self, sent_until: float) -> None:
@@ -175,6 +209,8 @@ class Pool(PoolTokens):
         self.organization.absorb(other.organization)
         for name, bucket in other.keys.items():
             self.key(name).absorb(bucket)
+        self.declared = other.declared | self.declared
+        self._adopt_strictest()
         self.held_leases |= other.held_leases
         self.records |= other.records
 
@@ -185,10 +221,11 @@ class Pool(PoolTokens):
         return PoolState(
             now=self.now,
             limits=plain_limits(self.limits),
+            declared=[[*limits, at] for limits, at in self.declared.items()],
             organization=self.organization.state(),
             keys={name: bucket.state() for name, bucket in self.keys.items()},
             holdings=dict(self.held_leases),
-            visitors={name: record_state(record) for name, record in self.records.items()},
+            visitors=dict(self.records),
         )
 
     @classmethod
@@ -196,9 +233,12 @@ class Pool(PoolTokens):
         """Return the pool that *state* describes, with the limits that it was made for."""
         pool = cls(limits_of(state))
         pool.now = state["now"]
+        # A pool of an earlier version has one for all.
+        declared = state.get("declared", [[*state["limits"], pool.now]])
+        pool.declared = {tuple(limits): at for *limits, at in declared}
         pool.organization.restore(state["organization"])
         for name, bucket in state["keys"].items():
             pool.key(name).restore(bucket)
         pool.held_leases = dict(state["holdings"])
-        pool.records = {name: record_of(one) for name, one in state["visitors"].items()}
+        pool.records = dict(state["visitors"])
         return pool

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import Final
-
+from cleanlist_async.ratelimit.bucket import Bucket
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import HeldLeaseState, Report
-from cleanlist_async.ratelimit.shared.bucket import SharedBucket
-
-SHORTEST_POLL: Final = 1e-3
-"""The first poll for the answer to a probe, as a fraction of a window; the intervals double from there."""
 
 
 class PoolTokens:
@@ -20,21 +13,28 @@ class PoolTokens:
     def __init__(self, limits: RateLimits) -> None:
         self.limits = limits
         self.now = 0.0
-        self.organization = SharedBucket(limits.organization_window())
-        self.keys: dict[str, SharedBucket] = {}
+        self.organization = Bucket(limits.organization_window())
+        self.keys: dict[str, Bucket] = {}
         self.held_leases: dict[str, HeldLeaseState] = {}
 
-    def key(self, name: str) -> SharedBucket:
+    def adopt(self, limits: RateLimits) -> None:
+        """Keep to *limits* from now on; what was sent still counts."""
+        self.limits = limits
+        self.organization.window.adopt(limits.organization_window())
+        for bucket in self.keys.values():
+            bucket.window.adopt(limits.key_window())
+
+    def key(self, name: str) -> Bucket:
         """Return the bucket of a key."""
         if (bucket := self.keys.get(name)) is None:
-            bucket = self.keys[name] = SharedBucket(self.limits.key_window())
+            bucket = self.keys[name] = Bucket(self.limits.key_window())
         return bucket
 
-    def hold(self, holder: str, lease: str, key: str | None) -> list[bool]:
-        """Take a token of each bucket, even where none is left; return which of them are probes."""
-        probes = [bucket.window.take(self.now) for bucket in self._buckets_of(key)]
-        self.held_leases[lease] = HeldLeaseState(visitor=holder, since=self.now, key=key, probes=probes)
-        return probes
+    def hold(self, holder: str, lease: str, key: str | None, *, is_bulk: bool = True) -> None:
+        """Take a token of each bucket, even where none is left."""
+        for bucket in self._buckets_of(key):
+            bucket.take(self.now, is_bulk=is_bulk)
+        self.held_leases[lease] = HeldLeaseState(visitor=holder, since=self.now, key=key)
 
     def leases_of(self, holder: str) -> list[str]:
         """Return the names of the leases that *holder* holds."""
@@ -46,34 +46,12 @@ class PoolTokens:
         if held is None:
             return  # it was reported before, or presumed lost
         at = self.now - report.age_s
-        for bucket, probe in self._tokens(held):
-            bucket.settle(report.outcome, at, probe=probe)
+        for bucket in self._buckets_of(held["key"]):
+            bucket.settle(report.outcome, at, held["since"])
         for kind, pause_s in report.pauses.items():
             bucket = self.key(held["key"]) if kind == "key" and held["key"] else self.organization
             bucket.count_rejection(self.now)
-            bucket.window.pause(at + pause_s)
+            bucket.window.reject(at, pause_s, taken_at=held["since"], asked_s=report.asked_s)
 
-    def opens_at(self, bucket: SharedBucket, ahead: int, keep: int = 0) -> float:
-        """Return when more than *keep* tokens are free, after *ahead* others have taken one each.
-
-        Where only the answer to a probe can bring that, return when to look for it.
-        """
-        opens = bucket.window.opens_at(self.now, keep, ahead)
-        if opens < math.inf:
-            return opens
-        probed = [
-            held["since"]
-            for held in self.held_leases.values()
-            for touched, probe in self._tokens(held)
-            if probe and touched is bucket
-        ]
-        if not probed:
-            return math.inf
-        # As long again as the probe has been out: few polls for a slow answer, little delay for a fast one.
-        return self.now + max(self.now - max(probed), self.limits.window_s * SHORTEST_POLL)
-
-    def _tokens(self, held: HeldLeaseState) -> Iterable[tuple[SharedBucket, bool]]:
-        return zip(self._buckets_of(held["key"]), held["probes"], strict=True)
-
-    def _buckets_of(self, key: str | None) -> list[SharedBucket]:
+    def _buckets_of(self, key: str | None) -> list[Bucket]:
         return [self.key(key), self.organization] if key else [self.organization]

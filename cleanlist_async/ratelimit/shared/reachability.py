@@ -13,34 +13,24 @@ from cleanlist_async.ratelimit.buckets import StoreState
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError
 
 _FIRST_BACKOFF_S: Final = 0.05
-_MOST_DOUBLINGS: Final = 10
 JITTER: Final = SystemRandom()
 """Not the shared generator: threads use it, and forked processes must draw different numbers."""
 
 log: Final = logging.getLogger("cleanlist_async")
 
 
-def _ignore(_state: StoreState) -> None:
-    pass
-
-
 class Reachability:
     """The failures of one store in a row. *name* is what messages call it.
 
-    Attributes
-    ----------
-    meanwhile
-        What requests do while it is away, in one sentence.
-    on_change
-        Called in the sync worker's thread when the store is lost, and when it is found again.
-
+    `meanwhile` says what requests do while it is away. `on_change` is called in the sync worker's thread when
+    it is lost, and when it is found again.
     """
 
     def __init__(
         self, name: str, longest_backoff_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.meanwhile = "Requests wait for it."
-        self.on_change: Callable[[StoreState], None] = _ignore
+        self.on_change: Callable[[StoreState], object] = lambda _: None
         self._name = name
         self._longest_s = longest_backoff_s
         self._clock = clock
@@ -57,9 +47,9 @@ class Reachability:
         if not self._failures:  # said once, not with every attempt
             log.warning("%s %s", problem, self.meanwhile)
             self.on_change("lost")
-        wait_s = min(_FIRST_BACKOFF_S * 2.0**self._failures, self._longest_s)
+        wait_s = min(_FIRST_BACKOFF_S * 2.0 ** min(self._failures, 10), self._longest_s)  # or it overflows
         self._until = self._clock() + wait_s * JITTER.uniform(0.5, 1.0)
-        self._failures = min(self._failures + 1, _MOST_DOUBLINGS)  # 2 ** n must not overflow
+        self._failures += 1
         return BackendUnavailableError(problem)
 
     def found(self) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.ratelimit.bucket import Bucket
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import SyncAnswer, SyncRequest
-from cleanlist_async.ratelimit.shared.bucket import SharedBucket
 from cleanlist_async.ratelimit.shared.data_loss import (
     ClockWatch,
     Server,
@@ -23,7 +23,7 @@ from cleanlist_async.ratelimit.shared.data_loss import (
 )
 from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
 from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
-from cleanlist_async.ratelimit.shared.pool import Pool, limits_of, plain_limits
+from cleanlist_async.ratelimit.shared.pool import Pool, limits_of
 from cleanlist_async.ratelimit.shared.process import has_ended
 from cleanlist_async.ratelimit.shared.reachability import Reachability
 from cleanlist_async.ratelimit.shared.share import CLOCKS_DIFFER, NO_SHARE, SHARE_KEPT_S, larger, next_share
@@ -69,7 +69,7 @@ class RemoteLimits(ABC):
             kept["processes"][process] = now
             shares = kept.setdefault("shares", {})
             others = [of_another for name, of_another in shares.items() if name != process]
-            share = next_share(self.limits, len(kept["processes"]), others)
+            share = next_share(pool.limits, len(kept["processes"]), others)
             shares[process] = larger(known, share)
             # Once for each time that the server was away, not again for each process that returns.
             if request.was_away and now - kept.get("gathered_at", -math.inf) > self.caution_s:
@@ -175,15 +175,8 @@ class RemoteLimits(ABC):
     def _load(self, stored: StoredPool, server: Server) -> Pool:
         pool = Pool.of(stored["pool"])
         pool.advance_to(server.now, None)
-        if plain_limits(pool.limits) == plain_limits(self.limits):
-            return pool
-        pool.expire_dead(has_ended)
-        if pool.is_untouched():
-            return Pool(self.limits)
-        raise ConfigurationError(
-            "This organization is in use under other rate limits.",
-            fix="Give all processes that share limits the same ones.",
-        )
+        pool.agree(self.limits)
+        return pool
 
     def _tell_of_pause(self, kept: StoredPool, now: float) -> None:
         until = kept.get("doubted_at", -math.inf) + self.caution_s
@@ -207,9 +200,10 @@ def answer_s(limits: RateLimits) -> float:
 
 def without_unused_keys(pool: Pool, answer: SyncAnswer) -> Any:
     """Return the state to store: a key whose tokens have all returned is as good as one never seen."""
-    new = SharedBucket(pool.limits.key_window()).state()
+    new = Bucket(pool.limits.key_window()).state()
     for bucket in pool.keys.values():
         bucket.window.is_untouched(pool.now)  # collects the tokens that have returned
+        bucket.forget_interactive(pool.now)
     kept = {name: state for name, bucket in pool.keys.items() if (state := bucket.state()) != new}
     return {**answer.pool, "keys": kept}
 

@@ -31,9 +31,10 @@ NO_SHARE: Final = Share(0, 0)
 def next_share(limits: RateLimits, processes: int, of_others: Iterable[Share]) -> Share:
     """Return an equal share of the limits, at least one request, as far as the others leave it."""
     taken = [Share(*share) for share in of_others]
+    org, key = limits.ours
     return Share(
-        max(0, min(max(1, limits.org // processes), limits.org - sum(share.org for share in taken))),
-        max(0, min(max(1, limits.key // processes), limits.key - sum(share.key for share in taken))),
+        max(0, min(max(1, org // processes), org - sum(share.org for share in taken))),
+        max(0, min(max(1, key // processes), key - sum(share.key for share in taken))),
     )
 
 

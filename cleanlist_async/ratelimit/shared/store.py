@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from cleanlist_async.ratelimit.buckets import Lease, NamedBucket, Rejection
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store
-from cleanlist_async.ratelimit.shared.backend import Backend, PoolState, SharedBucketState
+from cleanlist_async.ratelimit.shared.backend import Backend, PoolState, Report
 from cleanlist_async.ratelimit.shared.dispatcher import SharedDispatcher
-from cleanlist_async.ratelimit.shared.lease import Settlement, SharedLease
+from cleanlist_async.ratelimit.shared.lease import SharedLease
 from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker
 from cleanlist_async.ratelimit.window import Outcome
 
@@ -36,11 +36,8 @@ class SharedStore(Store):
         with self._lock:
             pauses = {} if rejection is None else self._reject(lease, at, rejection)
         if isinstance(lease, SharedLease):
-            self.worker.settle(lease, Settlement(outcome, at, pauses))
-
-    def is_stale(self, lease: Lease, now: float) -> bool:
-        """Whether a bucket of it was paused, or the pool may have given its tokens to another meanwhile."""
-        return lease.is_overdue(now) or super().is_stale(lease, now)
+            asked_s = None if rejection is None else rejection.asked_s
+            self.worker.settle(lease, at, Report(lease.id, outcome, pauses=pauses, asked_s=asked_s))
 
     # -- identities ----------------------------------------------------------------------------
 
@@ -67,21 +64,15 @@ class SharedStore(Store):
         """Copy the state of the pool, converted to our clock; return whether that prolongs its pause."""
         with self._lock:
             before = self._disturbed_until
-            self._renew(self._organization(organization), pool["organization"], shift_s)
+            states = [(self._organization(organization), pool["organization"])]
             for name, state in pool["keys"].items():
-                self._renew(self._key(name), state, shift_s)
+                self._organization_of.setdefault(name, organization)
+                states.append((self._key(name), state))
+            for bucket, state in states:
+                bucket.window.allowance.limit = int(pool["limits"][bucket.name in pool["keys"]])
+                window, paused_until = bucket.window, bucket.window.paused_until
+                bucket.restore(state, shift_s)
+                window.pause(paused_until)  # by a 429 that has not been reported to the pool yet
+                until = max(window.paused_until, window.allowance.smooth_until)
+                self._disturbed_until = max(self._disturbed_until, until)
             return self._disturbed_until > before
-
-    def _renew(self, bucket: NamedBucket, state: SharedBucketState, shift_s: float) -> None:
-        window, paused_until, smooth_until = (
-            bucket.window,
-            bucket.window.paused_until,
-            bucket.window.smooth_until,
-        )
-        window.restore(state["window"], shift_s)
-        window.pause(paused_until)  # by a 429 that has not been reported to the pool yet
-        window.smooth_until = max(window.smooth_until, smooth_until)
-        bucket.rejections = state["rejections"]
-        if "interactive_at" in state:
-            bucket.interactive_at = max(bucket.interactive_at, state["interactive_at"] + shift_s)
-        self._disturbed_until = max(self._disturbed_until, window.paused_until, window.smooth_until)

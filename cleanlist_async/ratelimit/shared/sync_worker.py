@@ -26,14 +26,14 @@ from cleanlist_async.ratelimit.shared.backend import (
     Backend,
     BackendUnavailableError,
     Granted,
+    Report,
     SyncAnswer,
     SyncRequest,
+    TokenRequest,
 )
 from cleanlist_async.ratelimit.shared.lease import (
     LocalStore,
     LoopQueue,
-    RankedRequest,
-    Settlement,
     SharedLease,
     lease_s,
     poll_s,
@@ -71,15 +71,16 @@ class SyncWorker:
         self.syncing = threading.Lock()
         self._numbers = itertools.count(1)
         self._pending = PendingSyncs()
-        self._agenda: IndexedHeap[str] = IndexedHeap()
+        self._agenda: IndexedHeap = IndexedHeap()
         """When each pending sync is due."""
         self._joins: list[tuple[str, str]] = []
+        self._flushed: threading.Event | None = None
         self._thread = WorkerThread(self._serve, self.backend.aclose, self._fail, self._lock)
         self._local.after_fork()
 
     # -- what the process has to report --------------------------------------------------------
 
-    def request_tokens(self, queue: LoopQueue, organization: str, requests: list[RankedRequest]) -> None:
+    def request_tokens(self, queue: LoopQueue, organization: str, requests: list[TokenRequest]) -> None:
         """Replace the requests of *queue* for tokens of *organization*."""
         with self._lock:
             pending = self._pending[organization]
@@ -89,15 +90,15 @@ class SyncWorker:
                 self._forget(pending)
         self.wake()
 
-    def settle(self, lease: SharedLease, settlement: Settlement) -> None:
-        """Report the outcome of *lease* with the next sync."""
+    def settle(self, lease: SharedLease, at: float, report: Report) -> None:
+        """Give *report*, of an outcome at *at*, with the next sync."""
         with self._lock:
             pending = self._pending.get(lease.organization)
             if pending is None or pending.held.pop(lease.id, None) is None:
                 return  # it is of the parent process, which this one was forked from
-            pending.settled.append((lease.id, settlement))
+            pending.settled.append((at, report))
             # A token that returns in a window is no news now; one that is free at once, or a 429, is.
-            patient = settlement.outcome == "answered" and not any(lease.probes)
+            patient = report.outcome == "answered"
             delay_s = self.poll_s / _REPORTS_PER_POLL if patient else 0.0
             self._due(pending, self.clock() + delay_s)
         self.wake()
@@ -120,8 +121,6 @@ class SyncWorker:
             self._flushed = flushed
         self.wake()
         return flushed.wait(timeout_s)
-
-    _flushed: threading.Event | None = None
 
     def _due(self, pending: PendingSync, at: float) -> None:
         self._agenda[pending.organization] = min(at, self._agenda[pending.organization])
@@ -177,19 +176,19 @@ class SyncWorker:
                 pending.note_synced(request, answer, good_until)
                 if granted is not None:
                     head = heads[granted.request]
-                    lease = self._accept(pending, head, granted, request.lease, good_until)
+                    lease = self._accept(pending, head, granted, request.lease, started)
                 self._plan(pending, answer, now)
         finally:  # whoever has a token must not wait for it
             if lease is not None:
                 self._deliver(lease)
-        if paused_again:
+        if paused_again or granted is None:  # the copy shows how long those that wait will wait
             for queue in list(pending.requests):
                 with suppress(RuntimeError):  # its loop was closed
                     queue.look_again(pending.organization)
 
     def _prepare(self, pending: PendingSync) -> tuple[SyncRequest, list[Head]]:
         for lease in pending.undeliverable():
-            self.settle(lease, Settlement("unsent", self.clock()))
+            self.settle(lease, self.clock(), Report(lease.id, "unsent"))
         heads = pending.heads()
         request = SyncRequest(
             self.process,
@@ -202,17 +201,17 @@ class SyncWorker:
         return request, list(heads.values())
 
     def _accept(
-        self, pending: PendingSync, head: Head, granted: Granted, lease_id: str, good_until: float
+        self, pending: PendingSync, head: Head, granted: Granted, lease_id: str, taken_at: float
     ) -> SharedLease:
         lease = SharedLease(
             granted.key,
             self._local.buckets_of(pending.organization, granted.key),
-            list(granted.probes),
+            taken_at,
             id=lease_id,
             organization=pending.organization,
-            kind=head.ranked.request.kind,
+            kind=head.request.kind,
             queue=head.queue,
-            good_until=good_until,
+            good_until=taken_at + self.good_for_s,
         )
         pending.accept(lease, head)
         return lease
@@ -238,7 +237,7 @@ class SyncWorker:
             if lease.queue is not None:
                 lease.queue.deliver(lease)
         except RuntimeError:  # its loop was closed
-            self.settle(lease, Settlement("unsent", self.clock()))
+            self.settle(lease, self.clock(), Report(lease.id, "unsent"))
 
     def _give_up(self, pending: PendingSync, error: CleanlistError) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from cleanlist_async.sandbox.identity import seeded_uuid
 from cleanlist_async.sandbox.options import drawn, seeded
@@ -11,6 +11,7 @@ from cleanlist_async.sandbox.options import drawn, seeded
 from . import purchases
 from .agents import AgentType, Written, write
 from .refusals import refused
+from .runs import Lasting
 
 if TYPE_CHECKING:
     from cleanlist_async.sandbox.auth import Caller
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
     from .services import Services
     from .store import Lead
 
-PENDING_SHARE: Final = 0.1
-"""Share of its duration during which a run is still "pending"."""
-
 
 @dataclass(frozen=True, slots=True)
-class AgentRun:
+class AgentRun(Lasting):
     """One run. Times are seconds on the sandbox's clock."""
+
+    at_work: ClassVar = "processing"
 
     smart_agent_task_id: str
     legacy_task_id: str
@@ -41,18 +41,6 @@ class AgentRun:
     starts_at: float
     completes_at: float
     will_fail: bool
-
-    def state(self, now: float) -> str:
-        """Return its state."""
-        if now >= self.completes_at:
-            return "failed" if self.will_fail else "completed"
-        return "pending" if self.share_done(now) < PENDING_SHARE else "processing"
-
-    def share_done(self, now: float) -> float:
-        """Return how much of its time has passed: 0..1."""
-        if now >= self.completes_at:
-            return 1.0
-        return (now - self.starts_at) / (self.completes_at - self.starts_at)
 
     def results(self, now: float) -> list[tuple[Lead, Written]]:
         """Return what has been written so far; nothing that a failed run wrote is kept."""

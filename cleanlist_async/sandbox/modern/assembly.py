@@ -16,13 +16,12 @@ from .default_list import DefaultList
 from .enrichment import EnrichmentOperations
 from .estimates import EstimateOperation
 from .export import ExportOperations
-from .funds import Funds
 from .lead_lists import LeadListOperations
 from .list_leads import ListLeadOperations
 from .moments import Moments
 from .quotes import Quotes
 from .refusals import refused
-from .reservations import Credits
+from .reservations import Credits, Funds
 from .runs import Runs
 from .scopes import SCOPE_OF, Scopes
 from .search import SearchOperations
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from cleanlist_async.sandbox.options import Options
     from cleanlist_async.sandbox.prices import Account
 
-    from .operation import ModernOperation
+    from .group import ModernOperation
 
 LEGACY_ONLY: Final = (PUBLIC_PREFIX, "/credits/balance")
 """Prefix and path of the one operation that the Public API answers itself."""
@@ -75,6 +74,7 @@ class Modern:
         groups = [group(self._services) for group in GROUPS]
         self._operations = [operation for group in (*groups, export) for operation in group.operations()]
         self.downloads = export.downloads()
+        self.holds_file = export.holds_file
         # By the first part of a path, so that a 404 below it has the modern envelope too.
         self._roots = {_root(operation.path) for operation in self._operations}
         self.envelopes = Envelopes(

@@ -1,13 +1,17 @@
-"""Reads requests into models; what does not fit is refused in FastAPI's words."""
+"""Reads requests into models, and finds their page; what does not fit is refused in FastAPI's words."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeVar, get_args, get_origin
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cleanlist_async.sandbox.refusals import RefusedError
+
+from .refusals import refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +28,10 @@ class RequestModel(BaseModel):
 
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+_OFFSET: Final = re.compile(r"[0-9]{1,9}")
+"""A cursor: an offset, as in the documented examples, so pages shift when a list is edited."""
 
 
 async def read_body(request: Request, model: type[M]) -> M:
@@ -53,6 +61,18 @@ def read_query(request: Request, model: type[M]) -> M:
         if name in given
     }
     return _validated(document, model, "query")
+
+
+def page(items: Sequence[T], cursor: str | None, limit: int) -> tuple[Sequence[T], str | None]:
+    """Return the page at ``cursor`` and the cursor of the next one; None after the last.
+
+    Raises RefusedError 400 invalid_cursor for a cursor that is not an offset.
+    """
+    if cursor is not None and not _OFFSET.fullmatch(cursor):
+        raise refused("invalid_cursor")
+    start = int(cursor or 0)
+    end = start + limit
+    return items[start:end], str(end) if end < len(items) else None
 
 
 def _validated(document: object, model: type[M], where: str) -> M:

@@ -9,8 +9,7 @@ from pydantic import Field
 
 from . import purchases
 from .bodies import RequestModel
-from .entities import person_of
-from .lookups import enrich_member
+from .entities import enrich_member, person_of
 from .refusals import refused
 
 if TYPE_CHECKING:
@@ -55,12 +54,8 @@ class ByTask:
     ) -> Selection:
         """Return what a call is about, and buys.
 
-        Raises
-        ------
-        RefusedError
-            404 task_not_found; 400 validation_error for a data point that the cohort's kind lacks, and for
-            entities that are not in the cohort.
-
+        Raises RefusedError 404 task_not_found; 400 validation_error for a data point that the cohort's
+        kind lacks, and for entities that are not in the cohort.
         """
         cohort = self._services.cohorts.get(task_id)
         if not data_points or not DATA_POINTS[cohort.kind].issuperset(data_points):

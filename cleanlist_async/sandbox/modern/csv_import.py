@@ -16,8 +16,7 @@ from cleanlist_async.sandbox.responses import json_response
 from . import purchases
 from .bodies import RequestModel, read_body
 from .csv_rows import CsvField, read_rows
-from .envelope import enveloped
-from .operation import ModernOperation
+from .group import Group, ModernOperation
 from .refusals import refused
 from .replays import Replays
 
@@ -51,11 +50,11 @@ class CsvImport(RequestModel):
         return self
 
 
-class CsvImportOperations:
+class CsvImportOperations(Group):
     """The import."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._replays = Replays(services.moments)
 
     def operations(self) -> list[ModernOperation]:
@@ -93,7 +92,7 @@ class CsvImportOperations:
             "enrichment_status_url": workflow_id and f"/api/v2/enrichment/status/{workflow_id}",
             "idempotency_replayed": False,
         }
-        return enveloped(answer, self._services.moments)
+        return self._enveloped(answer)
 
     def _take_in(self, caller: Caller, list_id: str, body: CsvImport, rows: CsvRows) -> str | None:
         leads = [self._services.lists.new_lead(**known) for known in rows.leads]

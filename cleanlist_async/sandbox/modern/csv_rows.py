@@ -57,11 +57,7 @@ class CsvRows:
 def read_rows(content: bytes, mapping: Mapping[CsvField, str]) -> CsvRows:
     """Read a UTF-8 file, with or without a mark; ``mapping`` is field to header.
 
-    Raises
-    ------
-    RefusedError
-        400 missing_column, or validation_error for what is no CSV file.
-
+    Raises RefusedError 400 missing_column, or validation_error for what is no CSV file.
     """
     try:
         records = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import model_validator
 
 from cleanlist_async.sandbox.ledger import PUBLIC_PREFIX
-from cleanlist_async.sandbox.responses import json_response
 
 from . import purchases
 from .bodies import RequestModel, read_body
 from .by_task import ByTask, TaskRequest
-from .entities import person_of
-from .envelope import enveloped
-from .lookups import look_up
-from .operation import ModernOperation
+from .entities import look_up, person_of
+from .group import Group, ModernOperation
 from .refusals import refused
 from .statuses import status_body
 
@@ -91,11 +87,11 @@ class ListRequest(RequestModel):
     quote_id: str
 
 
-class EnrichmentOperations:
+class EnrichmentOperations(Group):
     """The enrichment operations."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._by_task = ByTask(services)
 
     def operations(self) -> list[ModernOperation]:
@@ -220,6 +216,3 @@ class EnrichmentOperations:
     def _poll_url(self, workflow_id: str) -> str:
         # Absolute and under v1, as in the examples of the v2 specification.
         return f"{self._services.base_url()}{PUBLIC_PREFIX}/enrichment/status/{workflow_id}"
-
-    def _answer(self, body: Mapping[str, object], task_id: str | None = None) -> Response:
-        return json_response(enveloped(body, self._services.moments, task_id=task_id))

@@ -12,7 +12,7 @@ from cleanlist_async.sandbox.responses import json_response
 from . import purchases
 from .bodies import RequestModel, read_body
 from .by_task import ByTask
-from .operation import ModernOperation
+from .group import Group, ModernOperation
 from .purchases import Purchase
 from .refusals import refused
 
@@ -61,11 +61,11 @@ class EstimateRequest(RequestModel):
         return "phone_only" if self.include_phone else "partial"
 
 
-class EstimateOperation:
+class EstimateOperation(Group):
     """The estimate."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._by_task = ByTask(services)
         self._tools: dict[str, Callable[[Caller, EstimateRequest], Purchase]] = {
             "enrich_list": self._list,

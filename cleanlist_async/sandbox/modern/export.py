@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 
 from cleanlist_async.sandbox.responses import json_response
 
-from .bodies import RequestModel, read_body, read_query
-from .envelope import enveloped
-from .exported import DEFAULT_COLUMNS, agent_columns, csv_of, row_of
-from .operation import ModernOperation
-from .pages import page
+from .bodies import RequestModel, page, read_body, read_query
+from .group import Group, ModernOperation
 from .signed_files import FILE_PATH, SignedFiles
 
 if TYPE_CHECKING:
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     from cleanlist_async.sandbox.gate import Operation
 
     from .services import Services
+    from .store import Lead
+
+DEFAULT_COLUMNS: Final = (
+    "lead_id",
+    "first_name",
+    "last_name",
+    "email",
+    "title",
+    "company",
+    "domain",
+    "linkedin_url",
+    "phone",
+    "location",
+)
+"""What is exported unless columns are named (docs.cleanlist.ai/mcp-api/exports)."""
+OTHER_COLUMNS: Final = ("full_name", "provider")
 
 
 class ExportCsv(RequestModel):
@@ -41,11 +58,11 @@ class ExportQuery(RequestModel):
     columns: list[str] | None = None
 
 
-class ExportOperations:
+class ExportOperations(Group):
     """The operations on exports, and the download, which is not part of the API."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._files = SignedFiles(services.moments, services.base_url)
 
     def operations(self) -> list[ModernOperation]:
@@ -58,6 +75,10 @@ class ExportOperations:
     def downloads(self) -> list[tuple[str, str, Operation]]:
         """Return method, path and function of what is served without prefix, credential and limit."""
         return [("GET", FILE_PATH, self._files.download)]
+
+    def holds_file(self, path: str) -> bool:
+        """Whether a path is that of an exported file."""
+        return self._files.holds(path)
 
     async def export_csv(self, request: Request) -> Response:
         """Write the list as it is now into a file, and return its address."""
@@ -88,4 +109,37 @@ class ExportOperations:
         shown, cursor = page(leads, query.cursor, query.limit)
         rows = [row_of(lead, columns) for lead in shown]
         body = {"list_id": list_id, "leads": rows, "total": len(leads), "cursor": cursor}
-        return json_response(enveloped(body, self._services.moments))
+        return self._answer(body)
+
+
+def agent_columns(leads: Sequence[Lead]) -> list[str]:
+    """Return the columns that smart agents wrote, the oldest first."""
+    return list(dict.fromkeys(name for lead in leads for name in lead.agents))
+
+
+def row_of(lead: Lead, columns: Sequence[str]) -> dict[str, object]:
+    """Return a lead's columns; None for one that it does not have."""
+    return {name: _value(lead, name) for name in columns}
+
+
+def csv_of(leads: Sequence[Lead], columns: Sequence[str]) -> bytes:
+    """Return a CSV file in UTF-8 with a header; what is not text is written as JSON."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row_of(lead, columns).values()] for lead in leads)
+    return file.getvalue().encode()
+
+
+def _value(lead: Lead, name: str) -> object:
+    if name in DEFAULT_COLUMNS or name in OTHER_COLUMNS:
+        value: object = getattr(lead, name)
+        return value
+    # A column that does not exist is empty, not an error.
+    return lead.agents.get(name)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -8,10 +8,8 @@ from pydantic import Field, model_validator
 
 from cleanlist_async.sandbox.responses import json_response
 
-from .bodies import RequestModel, read_body, read_query
-from .envelope import enveloped
-from .operation import ModernOperation
-from .pages import page
+from .bodies import RequestModel, page, read_body, read_query
+from .group import Group, ModernOperation
 from .store import check_folder
 
 if TYPE_CHECKING:
@@ -57,11 +55,11 @@ class ListsQuery(RequestModel):
     cursor: str | None = None
 
 
-class LeadListOperations:
+class LeadListOperations(Group):
     """The operations on lists."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._lists = services.lists
 
     def operations(self) -> list[ModernOperation]:
@@ -122,10 +120,7 @@ class LeadListOperations:
             "created_at": lead_list.created_at,
             "reused": reused,
         }
-        return enveloped(detail, self._services.moments)
-
-    def _answer(self, body: dict[str, object]) -> Response:
-        return json_response(enveloped(body, self._services.moments))
+        return self._enveloped(detail)
 
 
 def _summary(lead_list: LeadList) -> dict[str, object]:

@@ -8,11 +8,9 @@ from pydantic import Field, model_validator
 
 from cleanlist_async.sandbox.responses import json_response
 
-from .bodies import RequestModel, read_body, read_query
+from .bodies import RequestModel, page, read_body, read_query
 from .entities import person_of
-from .envelope import enveloped
-from .operation import ModernOperation
-from .pages import page
+from .group import Group, ModernOperation
 from .refusals import refused
 from .replays import Replays
 
@@ -59,11 +57,11 @@ class RemoveLeads(RequestModel):
     lead_ids: list[str] = Field(min_length=1, max_length=100)
 
 
-class ListLeadOperations:
+class ListLeadOperations(Group):
     """The operations on the leads of a list."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._lists = services.lists
         self._replays = Replays(services.moments)
 
@@ -85,7 +83,7 @@ class ListLeadOperations:
         task_id = self._services.cohorts.new("person", [lead.lead_id for lead in shown], list_id)
         rows = [lead_row(lead) for lead in shown]
         body = {"list_id": list_id, "leads": rows, "total": len(leads), "cursor": cursor}
-        return json_response(enveloped(body, self._services.moments, task_id=task_id))
+        return self._answer(body, task_id)
 
     async def add_leads(self, request: Request) -> Response:
         """Put leads, or the people of a cohort, into the list; free."""

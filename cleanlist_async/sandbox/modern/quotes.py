@@ -130,12 +130,8 @@ class Quotes:
     ) -> Quote:
         """Use a quote up for a call of ``row_count`` rows that costs ``cost`` credits at most.
 
-        Raises
-        ------
-        RefusedError
-            400 with quote_required, quote_invalid, quote_expired, quote_already_redeemed, quote_mismatch
-            or spend_cap_exceeded.
-
+        Raises RefusedError 400 with quote_required, quote_invalid, quote_expired, quote_already_redeemed,
+        quote_mismatch or spend_cap_exceeded.
         """
         quote = self.check(caller, quote_id, tool, binding, row_count=row_count, cost=cost)
         self._redeemed.add(quote.quote_id)

@@ -1,4 +1,7 @@
-"""Credits held for a call and settled when its result is known (docs.cleanlist.ai/mcp-api/credits)."""
+"""Credits held for a call and settled when its result is known (docs.cleanlist.ai/mcp-api/credits).
+
+`Funds` holds them and redeems the quote in one step.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,11 @@ from typing import TYPE_CHECKING
 from .refusals import refused
 
 if TYPE_CHECKING:
+    from cleanlist_async.sandbox.auth import Caller
     from cleanlist_async.sandbox.prices import Account
+
+    from .purchases import Purchase
+    from .quotes import Quotes
 
 
 @dataclass(slots=True)
@@ -55,11 +62,7 @@ class Credits:
     def reserve(self, amount: int, tool: str = "") -> Reservation:
         """Hold credits; ``tool`` names the purchase in the ledger.
 
-        Raises
-        ------
-        RefusedError
-            400 insufficient_credits, if there are fewer.
-
+        Raises RefusedError 400 insufficient_credits, if there are fewer.
         """
         available = self.available
         if amount > available:
@@ -72,3 +75,28 @@ class Credits:
             )
         self._account.reserve(amount)
         return Reservation(amount, tool, self._account)
+
+
+class Funds:
+    """Either a call is paid for, or nothing was used up."""
+
+    def __init__(self, quotes: Quotes, credits_: Credits) -> None:
+        self._quotes = quotes
+        self._credits = credits_
+
+    def hold(
+        self, caller: Caller, purchase: Purchase, quote_id: str | None, *, needs_quote: bool
+    ) -> Reservation:
+        """Redeem the quote, if one is given or needed, and hold what the purchase costs at most.
+
+        Raises RefusedError for the quote or too few credits.
+        """
+        tool, binding, rows, cost = purchase
+        quoted = quote_id is not None or needs_quote
+        if quoted:
+            self._quotes.check(caller, quote_id, tool, binding, row_count=rows, cost=cost)
+        # Between check and redeem: with too few credits the quote stays good for after a top-up.
+        reservation = self._credits.reserve(cost, tool)
+        if quoted:
+            self._quotes.redeem(caller, quote_id, tool, binding, row_count=rows, cost=cost)
+        return reservation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from cleanlist_async.sandbox.identity import seeded_uuid
 from cleanlist_async.sandbox.ledger import AcceptedContact
@@ -20,18 +20,41 @@ if TYPE_CHECKING:
     from cleanlist_async.sandbox.options import Options
 
     from .agenda import Agenda
-    from .funds import Funds
     from .moments import Moments
     from .purchases import Purchase
-    from .reservations import Reservation
+    from .reservations import Funds, Reservation
     from .store import Lead, LeadLists
 
 PENDING_SHARE: Final = 0.1
 """Share of its duration during which a workflow is still "pending"."""
 
 
+class Lasting:
+    """What lasts from one moment of the sandbox's clock to another."""
+
+    __slots__ = ()
+    at_work: ClassVar = "running"
+    """The word for its state after a first share of its time."""
+    starts_at: float
+    completes_at: float
+    will_fail: bool
+
+    def state(self, now: float) -> str:
+        """Return its state."""
+        if now >= self.completes_at:
+            # Known from the start, so that the state needs nothing but the clock.
+            return "failed" if self.will_fail else "completed"
+        return "pending" if self.share_done(now) < PENDING_SHARE else self.at_work
+
+    def share_done(self, now: float) -> float:
+        """Return how much of its time has passed: 0..1."""
+        if now >= self.completes_at:
+            return 1.0
+        return (now - self.starts_at) / (self.completes_at - self.starts_at)
+
+
 @dataclass(slots=True)
-class Run:
+class Run(Lasting):
     """A workflow. Times are seconds on the sandbox's clock."""
 
     workflow_id: str
@@ -50,19 +73,6 @@ class Run:
     entries: list[AcceptedContact] = field(default_factory=list[AcceptedContact])
     findings: list[Finding] = field(default_factory=list[Finding])
     """What was found for each lead, once it has finished; nothing if it failed."""
-
-    def state(self, now: float) -> str:
-        """Return its state."""
-        if now >= self.completes_at:
-            # Known from the start, so that the state needs nothing but the clock.
-            return "failed" if self.will_fail else "completed"
-        return "pending" if self.share_done(now) < PENDING_SHARE else "running"
-
-    def share_done(self, now: float) -> float:
-        """Return how much of its time has passed: 0..1."""
-        if now >= self.completes_at:
-            return 1.0
-        return (now - self.starts_at) / (self.completes_at - self.starts_at)
 
 
 class Runs:

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from cleanlist_async.sandbox.responses import json_response
-
-from .bodies import RequestModel, read_body
+from .bodies import RequestModel, page, read_body
 from .database import search_database
-from .envelope import enveloped
-from .operation import ModernOperation
-from .pages import page
+from .group import Group, ModernOperation
 from .search_filters import COMPANY_FILTERS, PERSON_FILTERS, CompanyFilter, PersonFilter, matching
 
 if TYPE_CHECKING:
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 
     from .cohorts import EntityKind
     from .database import Found
-    from .services import Services
 
 
 class Search(RequestModel):
@@ -47,11 +42,8 @@ class SearchCompanies(Search):
     filters: dict[CompanyFilter, list[str]]
 
 
-class SearchOperations:
+class SearchOperations(Group):
     """The two searches; free."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     def operations(self) -> list[ModernOperation]:
         """Return the two operations."""
@@ -66,7 +58,7 @@ class SearchOperations:
         people = list(search_database(self._services.options.seed).people.values())
         found = matching(people, PERSON_FILTERS, body.filters)
         shown, cursor = page(found, body.cursor, body.limit)
-        return self._answer("person", [_person_row(person) for person in shown], len(found), cursor)
+        return self._found("person", [_person_row(person) for person in shown], len(found), cursor)
 
     async def search_companies(self, request: Request) -> Response:
         """Return a page of companies, and the handle of a cohort with the same companies."""
@@ -74,9 +66,9 @@ class SearchOperations:
         companies = list(search_database(self._services.options.seed).companies.values())
         found = matching(companies, COMPANY_FILTERS, body.filters)
         shown, cursor = page(found, body.cursor, body.limit)
-        return self._answer("company", [company.record() for company in shown], len(found), cursor)
+        return self._found("company", [company.record() for company in shown], len(found), cursor)
 
-    def _answer(
+    def _found(
         self, kind: EntityKind, rows: Sequence[Mapping[str, object]], total: int, cursor: str | None
     ) -> Response:
         id_name = "lead_id" if kind == "person" else "company_id"
@@ -85,7 +77,7 @@ class SearchOperations:
         warning = f"The task holds {len(rows)} of {total} results." if len(rows) < total else None
         body = {"results": rows, "total": total, "cursor": cursor}
         body |= {"truncation_warning": warning, "credits_charged": 0}
-        return json_response(enveloped(body, self._services.moments, task_id=task_id))
+        return self._answer(body, task_id)
 
 
 def _person_row(person: Found) -> dict[str, object]:

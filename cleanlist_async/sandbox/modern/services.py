@@ -1,8 +1,4 @@
-"""What the operations share. One object, built in ``assembly.py``.
-
-A module of operations is a class that is built from it, ``LeadListOperations(services)`` say, and whose
-``operations()`` returns its :class:`ModernOperation` objects.
-"""
+"""What the operations share. One object, built in ``assembly.py``."""
 
 from __future__ import annotations
 
@@ -16,10 +12,9 @@ if TYPE_CHECKING:
 
     from .agenda import Agenda
     from .cohorts import Cohorts
-    from .funds import Funds
     from .moments import Moments
     from .quotes import Quotes
-    from .reservations import Credits
+    from .reservations import Credits, Funds
     from .runs import Runs
     from .scopes import Scopes
     from .store import LeadLists

@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
-from cleanlist_async.sandbox.responses import json_response
-
 from . import purchases
 from .agent_runs import AgentRuns
 from .agents import AgentType
 from .bodies import RequestModel, read_body, read_query
-from .envelope import enveloped
-from .operation import ModernOperation
+from .group import Group, ModernOperation
 from .refusals import refused
 
 if TYPE_CHECKING:
@@ -50,11 +47,11 @@ class RunsQuery(RequestModel):
     limit: int = Field(20, ge=1, le=100)
 
 
-class SmartAgentOperations:
+class SmartAgentOperations(Group):
     """The operations on smart agents."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._runs = AgentRuns(services)
 
     def operations(self) -> list[ModernOperation]:
@@ -100,9 +97,6 @@ class SmartAgentOperations:
         """Return a run's state and what it has written so far."""
         run = self._runs.get(request.path_params["smart_agent_task_id"], request.state.caller)
         return self._answer(_results(run, self._services.moments.now()))
-
-    def _answer(self, body: dict[str, object], task_id: str | None = None) -> Response:
-        return json_response(enveloped(body, self._services.moments, task_id=task_id))
 
 
 def _chosen(leads: list[Lead], body: RunSmartAgent) -> tuple[Lead, ...]:

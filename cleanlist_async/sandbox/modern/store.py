@@ -154,11 +154,7 @@ class LeadLists:
     def own(self, list_id: str, caller: Caller) -> LeadList:
         """Return a list that the caller may change.
 
-        Raises
-        ------
-        RefusedError
-            403 list_protected, or 404 list_not_found for somebody else's.
-
+        Raises RefusedError 403 list_protected, or 404 list_not_found for somebody else's.
         """
         lead_list = self.get(list_id, caller)
         # 403 here, because everybody can see this list; 404 hides the lists of others.

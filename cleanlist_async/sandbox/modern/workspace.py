@@ -12,8 +12,7 @@ from cleanlist_async.sandbox.identity import key_id_of
 from cleanlist_async.sandbox.responses import json_response
 
 from .bodies import RequestModel, read_query
-from .envelope import enveloped
-from .operation import ModernOperation
+from .group import Group, ModernOperation
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -35,11 +34,11 @@ class UsageQuery(RequestModel):
     group_by: Literal["tool", "key", "day", "error"] = "tool"
 
 
-class WorkspaceOperations:
+class WorkspaceOperations(Group):
     """The workspace operations."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._created_at = f"{services.moments.utc():%Y-%m-%d %H:%M:%S}"
 
     def operations(self) -> list[ModernOperation]:
@@ -79,7 +78,7 @@ class WorkspaceOperations:
         balance = self._services.credits.balance
         body = {"organization_id": caller.organization_id, "credits": balance}
         hint = f"{balance} credits remain."
-        return json_response(enveloped(body, self._services.moments, agent_instructions=hint))
+        return json_response(self._enveloped(body, agent_instructions=hint))
 
     async def list_api_keys(self, request: Request) -> Response:
         """List the caller's own keys, in the documented time format without a zone."""
@@ -133,9 +132,6 @@ class WorkspaceOperations:
             "error": lambda record: str(record.status) if _is_error(record) else "none",
         }
         return groupings[group_by]
-
-    def _answer(self, body: dict[str, object]) -> Response:
-        return json_response(enveloped(body, self._services.moments))
 
 
 def _is_error(record: RequestRecord) -> bool:

@@ -20,7 +20,8 @@ class AuditLine:
         Its place in the trail, and when it was written, by the clock of the store.
     event
         Of a call that spends: ``reserved``, ``submit``, ``accepted``, ``refused``, ``unknown``, ``lost`` and
-        ``settled``. Of people: ``decided``, ``budget``, ``paused`` and ``resumed``.
+        ``settled``. Of people: ``decided``, ``budget``, ``paused``, ``resumed``, ``forgotten``, and
+        ``adopted`` of a job.
     organization
         Whose credits it concerns.
     door, actor

@@ -7,15 +7,13 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from cleanlist_async.checks import check_credits, check_text, optional, shown
+from cleanlist_async.checks import check_credits, check_text, covers, optional, shown
 from cleanlist_async.errors import BudgetExceededError, ConfigurationError, SpendingPausedError
 
 PeriodName: TypeAlias = Literal["day", "month"]
 
 QUARTER_S: Final = 900
 """Seconds. All time zones are whole quarter hours apart, so a day in any of them consists of these."""
-_ROUNDING: Final = 1e-6
-"""Credits by which a sum of fractions may be off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +45,19 @@ class Budget:
 
     def __str__(self) -> str:
         limits = {"day": self.per_day, "month": self.per_month}
-        texts = [f"{limit:,.10g} credits a {name}" for name, limit in limits.items() if limit is not None]
+        texts = [f"{_credits(limit)} a {name}" for name, limit in limits.items() if limit is not None]
         return f"{' and '.join(texts)} ({self.tz})" if texts else "no limit"
 
     def periods(self, now: float) -> tuple[Period, Period]:
         """Return the day and the month of a time in seconds since the epoch, with nothing committed."""
         zone = _zone(self.tz)
+        # fold=0: where midnight comes twice, the day begins with the first.
         day = datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         month = day.replace(day=1)
+        # 31 days after the first of any month it is the next one.
         next_month = (month + timedelta(days=31)).replace(day=1)
         return (
+            # By the clock on the wall: a day in which it is put forward or back has 23 or 25 hours.
             Period("day", self.per_day, 0.0, day, day + timedelta(days=1)),
             Period("month", self.per_month, 0.0, month, next_month),
         )
@@ -90,11 +91,11 @@ class Period:
 
     def covers(self, credits_: float) -> bool:
         """Whether so many credits may be reserved in it."""
-        return self.limit is None or self.committed + credits_ <= self.limit + _ROUNDING
+        return self.limit is None or covers(self.limit, self.committed + credits_)
 
     def exceeded(self, credits_: float | None) -> BudgetExceededError:
         """Return the error for a call that it does not cover; None stands for a price that is not known."""
-        budget = f"the budget of {self.limit or 0:,.10g} credits a {self.name}"
+        budget = f"the budget of {_credits(self.limit or 0)} a {self.name}"
         if credits_ is None:
             error = BudgetExceededError(
                 f"What this call can cost is not known, so {budget} cannot bound it.",
@@ -102,13 +103,17 @@ class Period:
             )
         else:
             error = BudgetExceededError(
-                f"A call that can cost {credits_:,.10g} credits does not fit into {budget}, of which "
+                f"A call that can cost {_credits(credits_)} does not fit into {budget}, of which "
                 f"{self.committed:,.10g} are spent or reserved.",
                 fix=f"The next {self.name} begins at {self.end.isoformat()}; client.budget.set() changes it.",
             )
         error.max_credits, error.committed_credits = self.limit, self.committed
         error.period, error.period_ends_at = self.name, self.end
         return error
+
+
+def _credits(amount: float) -> str:
+    return f"{amount:,.10g} credit{'' if amount == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

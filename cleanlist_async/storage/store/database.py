@@ -17,6 +17,11 @@ class Database(Protocol):
         """What messages call it, without a user or password."""
         ...
 
+    @property
+    def address(self) -> str:
+        """What ``--store`` takes: the path of a file; ``URL`` for an address, which may hold a password."""
+        ...
+
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
         """Run an operation, and return its value once that is durable.
 

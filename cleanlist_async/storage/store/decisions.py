@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.storage.store import spending
+from cleanlist_async.storage.store import jobs, spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.records import OrphanedSubmit
@@ -29,6 +29,7 @@ def decide(
     if not found:
         return None
     submit = OrphanedSubmit(*found[0])
+    yield from jobs.reopen(submission)
     if workflow_id is not None:
         if submit.state == "accepted":
             raise ConfigurationError(

@@ -25,8 +25,8 @@ def decide(
         raise StoreError(f"Chunk {number} of the job {job.name!r} is not unknown.", fix="See Job.unknown().")
     if decision == "abandon":
         yield from jobs.give_up(job.id, submission)
+        yield from jobs.reopen(submission)
         yield note("decided", job.organization, submission=submission, actor=actor, reason="given up")
     else:
         is_certain = decision != "resubmit"
         yield from decisions.decide(submission, actor, workflow_id=workflow_id, is_certain=is_certain)
-    yield from jobs.reopen(job.id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -10,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias, cast
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.errors import JobLockedError
+from cleanlist_async.errors import BudgetExceededError, JobLockedError
 from cleanlist_async.facts import EnrichmentType
 
 StoredState: TypeAlias = Literal["planning", "open", "doubtful", "finished", "purged"]
@@ -46,9 +48,11 @@ class JobRecord:
         What stopped its latest run, and the credits that were missing then.
     created_at, finished_at, now
         Seconds since the epoch.
-    fence, runner, since, place, pid, is_running
+    imported_cache
+        The size and time of the cache that was taken over into the store for it; None for none.
+    fence, runner, since, place, pid, lease_s
         The number of the latest take-over, the client that made it, when, on which machine and in which
-        process, and whether it still runs the job.
+        process, and for how many seconds the job stays its own unless it renews that.
 
     """
 
@@ -68,20 +72,25 @@ class JobRecord:
     shortfall: float | None
     created_at: float
     finished_at: float | None
+    imported_cache: str | None
     now: float
     fence: int
     runner: str | None
     since: float | None
     place: str | None
     pid: int | None
-    is_running: bool
+    lease_s: float
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Self:
         """Read a job from its row."""
-        values = dict(zip((field.name for field in fields(cls)), row, strict=True))
-        values["is_running"] = bool(values["is_running"])
-        return cls(**values)
+        # `job_statements` lists its columns in the order of these fields.
+        return cls(**dict(zip((field.name for field in fields(cls)), row, strict=True)))
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a client still runs it."""
+        return self.lease_s > 0
 
     @property
     def lease(self) -> JobLease:
@@ -98,6 +107,10 @@ class JobRecord:
         """Credits that are neither spent nor reserved; None without a limit."""
         return None if self.max_credits is None else max(0.0, self.max_credits - self.spent - self.reserved)
 
+    def limit_reached(self, credits_: float) -> BudgetExceededError:
+        """Return the error for what its limit does not cover."""
+        return BudgetExceededError.of_limit(self.max_credits, self.spent + self.reserved, credits_)
+
     @property
     def host(self) -> str:
         """The machine on which it runs."""
@@ -106,11 +119,16 @@ class JobRecord:
     def locked(self) -> JobLockedError:
         """Return the error that says who runs it."""
         since = datetime.fromtimestamp(self.since or 0.0, UTC)
-        return JobLockedError(
-            f"The job {self.name!r} is run by process {self.pid or '?'} on {self.host}, since"
-            f" {since:%Y-%m-%d %H:%M:%S} UTC.",
-            fix="Wait for it, or end that process: then the same call goes on with the job.",
+        # With the host: another machine may have a process of the same number.
+        is_this = (self.pid, self.host) == (os.getpid(), socket.gethostname())
+        runner = "this process" if is_this else f"process {self.pid or '?'} on {self.host}"
+        wait = "Wait for it" if is_this else "Wait for it, or end that process"
+        error = JobLockedError(
+            f"The job {self.name!r} is run by {runner}, since {since:%Y-%m-%d %H:%M:%S} UTC.",
+            fix=f"{wait}: then the same call goes on with the job.",
         )
+        error.retry_after_s = self.lease_s
+        return error
 
 
 @dataclass(frozen=True, slots=True)

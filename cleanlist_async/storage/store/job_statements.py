@@ -6,13 +6,24 @@ from typing import Final
 
 _JOB: Final = """
 SELECT j.id, j.name, j.organization, j.type, j.source, j.source_digest, j.contacts, j.state, j.max_credits,
-    j.spent, j.reserved, j.submits, j.stopped_by, j.shortfall, j.created_at, j.finished_at, {now}, j.fence,
-    j.runner, j.since, o.place, o.pid, coalesce(o.lease_until, 0) > {now}
+    j.spent, j.reserved, j.submits, j.stopped_by, j.shortfall, j.created_at, j.finished_at, j.imported_cache,
+    {now}, j.fence, j.runner, j.since, o.place, o.pid, coalesce(o.lease_until, 0) - {now}
 FROM cleanlist_jobs j LEFT JOIN cleanlist_owners o ON o.id = j.runner
 """
 FIND: Final = f"{_JOB} WHERE j.name = :name AND j.organization = {{organization}}"
 READ: Final = f"{_JOB} WHERE j.id = :job"
 LIST: Final = f"{_JOB} ORDER BY j.created_at, j.name"
+NAMED: Final = f"{_JOB} WHERE j.name = :name ORDER BY j.created_at"
+_HAS_NEWS: Final = """
+EXISTS (SELECT 1 FROM cleanlist_job_rows r JOIN cleanlist_purchases p
+    ON p.organization = j.organization AND p.digest = r.digest AND p.type IN (j.type, 'full')
+    WHERE r.job = j.id AND r.status IS NULL AND r.first IS NULL AND p.result IS NOT NULL
+        AND coalesce(p.submission, p.earlier) IS NULL)
+"""
+"""Whether another call has brought a result that the job ended without. The types are those of `serving`."""
+UNFINISHED: Final = f"""
+{_JOB} WHERE j.state = 'open' OR j.state = 'doubtful' AND {_HAS_NEWS} ORDER BY j.created_at, j.name
+"""
 CREATE: Final = """
 INSERT INTO cleanlist_jobs
     (id, organization, name, type, source, source_digest, state, max_credits, created_at)
@@ -28,7 +39,7 @@ RELEASE: Final = "UPDATE cleanlist_jobs SET runner = NULL WHERE id = :job AND fe
 ADMIT: Final = """
 UPDATE cleanlist_jobs SET reserved = reserved + :credits, submits = submits + 1
 WHERE id = :job AND fence = :fence AND runner = :owner
-    AND (max_credits IS NULL OR spent + reserved + :credits <= max_credits)
+    AND (max_credits IS NULL OR spent + reserved + :credits <= max_credits + :rounding)
 """
 ASSIGN: Final = """
 UPDATE cleanlist_submits
@@ -38,7 +49,14 @@ WHERE id = :submission
 SETTLE: Final = """
 UPDATE cleanlist_jobs SET reserved = reserved - :released, spent = spent + :spent WHERE id = :job
 """
+STOP: Final = """
+UPDATE cleanlist_jobs SET runner = NULL, fence = fence + 1, stopped_by = :reason
+WHERE name = :name AND state = 'open'
+"""
 LIMIT: Final = "UPDATE cleanlist_jobs SET max_credits = :max_credits WHERE id = :job AND fence = :fence"
+CACHE_IMPORTED: Final = """
+UPDATE cleanlist_jobs SET imported_cache = :cache WHERE id = :job AND fence = :fence
+"""
 BEGIN_RUN: Final = """
 UPDATE cleanlist_jobs SET stopped_by = NULL, shortfall = NULL WHERE id = :job AND fence = :fence
 """
@@ -49,7 +67,37 @@ UPDATE cleanlist_jobs SET stopped_by = :stopped_by, shortfall = :shortfall, fini
         THEN 'doubtful' ELSE 'finished' END
 WHERE id = :job AND fence = :fence AND state IN ('open', 'doubtful', 'finished')
 """
-REOPEN: Final = "UPDATE cleanlist_jobs SET state = 'open' WHERE id = :job AND state = 'doubtful'"
+REOPEN: Final = """
+UPDATE cleanlist_jobs SET state = 'open'
+WHERE state = 'doubtful' AND (id = (SELECT job FROM cleanlist_submits WHERE id = :submission) OR EXISTS (
+    SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_job_rows r
+        ON r.job = cleanlist_jobs.id AND r.digest = p.digest AND r.status IS NULL AND r.first IS NULL
+    WHERE :submission IN (p.submission, p.earlier) AND p.organization = cleanlist_jobs.organization))
+"""
+"""Each job that waits for the submit: the one it was made for, and those whose contacts it holds."""
+
+# -- whose it is ----------------------------------------------------------------------------------------
+
+HAS_BOUGHT: Final = """
+SELECT 1 FROM cleanlist_jobs j WHERE j.id = :job AND (j.spent > :rounding OR j.reserved > :rounding
+    OR EXISTS (SELECT 1 FROM cleanlist_submits s WHERE s.job = j.id AND s.state <> 'refused')
+    OR EXISTS (SELECT 1 FROM cleanlist_job_rows r
+        WHERE r.job = j.id AND r.status IS NOT NULL AND r.digest IS NOT NULL))
+"""
+"""Also what it took from earlier purchases, and what it may have bought."""
+WAS_ACCEPTED: Final = """
+SELECT 1 FROM cleanlist_organizations WHERE organization = :organization
+UNION ALL
+SELECT 1 FROM cleanlist_submits WHERE organization = :organization AND state <> 'refused' LIMIT 1
+"""
+"""Whether the API ever accepted a call of an organization, or may have."""
+SERVES_OTHERS: Final = """
+SELECT 1 FROM cleanlist_organizations WHERE organization <> {organization}
+UNION ALL
+SELECT 1 FROM cleanlist_submits WHERE organization <> {organization} AND state <> 'refused' LIMIT 1
+"""
+ADOPT: Final = "UPDATE cleanlist_jobs SET organization = {organization} WHERE id = :job"
+ADOPT_SUBMITS: Final = "UPDATE cleanlist_submits SET organization = {organization} WHERE job = :job"
 
 # -- the plan -------------------------------------------------------------------------------------------
 
@@ -57,6 +105,7 @@ COUNT_PLANNED: Final = """
 UPDATE cleanlist_jobs SET contacts = contacts + :count
 WHERE id = :job AND fence = :fence AND state = 'planning'
 """
+# CAST, here and below: a column of such a row is text in PostgreSQL, whatever it was as JSON.
 ADD_ROWS: Final = """
 INSERT INTO cleanlist_job_rows (job, place, digest, contact, first, status, error)
 SELECT :job, CAST({column 0} AS INTEGER), {column 1}, {column 2}, CAST({column 3} AS INTEGER), {column 4},
@@ -113,6 +162,47 @@ SELECT coalesce(status, ''), CASE WHEN first IS NOT NULL THEN 'duplicate' WHEN d
 FROM cleanlist_job_rows WHERE job = :job GROUP BY 1, 2
 """
 
+COUNT_HELD: Final = """
+SELECT held.rank, count(*) FROM (
+    SELECT r.place, max(CASE s.state WHEN 'accepted' THEN 2
+        WHEN 'sending' THEN CASE WHEN coalesce(o.lease_until, 0) > {now} THEN 3 ELSE 0 END ELSE 0 END) AS rank
+    FROM cleanlist_purchases p CROSS JOIN cleanlist_submits s CROSS JOIN cleanlist_job_rows r
+    LEFT JOIN cleanlist_owners o ON o.id = s.owner
+    WHERE p.submission IS NOT NULL AND s.id = p.submission AND s.state <> 'refused'
+        AND s.organization = :organization AND p.type IN (:type, 'full')
+        AND r.job = :job AND r.digest = p.digest AND r.status IS NULL AND r.first IS NULL
+    GROUP BY r.place) AS held
+GROUP BY held.rank
+"""
+"""Contacts without an outcome: 0 in doubt, 2 accepted, 3 being sent, by whichever call. SQLite joins in this
+order: the purchases under way are few, and the rows of a job that is still to be run are many."""
+COUNT_LEFT: Final = """
+SELECT held.rank, count(*) FROM (
+    SELECT r.place, max(CASE WHEN s.id IS NULL THEN 1 WHEN s.state = 'accepted' THEN 2
+        WHEN s.state = 'sending' AND coalesce(o.lease_until, 0) > {now} THEN 3 ELSE 0 END) AS rank
+    FROM cleanlist_job_rows r
+    JOIN cleanlist_purchases p
+        ON p.organization = :organization AND p.digest = r.digest AND p.type IN (:type, 'full')
+    LEFT JOIN cleanlist_submits s ON s.id = coalesce(p.submission, p.earlier) AND s.state <> 'refused'
+    LEFT JOIN cleanlist_owners o ON o.id = s.owner
+    WHERE r.job = :job AND r.status IS NULL AND r.first IS NULL AND (s.id IS NOT NULL OR p.result IS NOT NULL)
+    GROUP BY r.place) AS held
+GROUP BY held.rank
+"""
+"""The same of a job that has ended, of which few rows are left, and 1 what is known by now."""
+HOLDERS: Final = """
+SELECT s.id, s.organization, s.type, s.door, s.state, count(DISTINCT r.place), s.workflow_id, s.reason, s.at,
+    other.name
+FROM cleanlist_purchases p CROSS JOIN cleanlist_submits s CROSS JOIN cleanlist_job_rows r
+LEFT JOIN cleanlist_owners o ON o.id = s.owner LEFT JOIN cleanlist_jobs other ON other.id = s.job
+WHERE p.submission IS NOT NULL AND s.id = p.submission AND s.organization = :organization
+    AND p.type IN (:type, 'full') AND coalesce(s.job, '') <> :job
+    AND (s.state IN ('unknown', 'lost') OR s.state = 'sending' AND coalesce(o.lease_until, 0) <= {now})
+    AND r.job = :job AND r.digest = p.digest AND r.status IS NULL AND r.first IS NULL
+GROUP BY s.id, s.organization, s.type, s.door, s.state, s.workflow_id, s.reason, s.at, other.name
+ORDER BY s.at
+"""
+
 # -- its submits ----------------------------------------------------------------------------------------
 
 COUNT_SUBMITS: Final = """
@@ -156,6 +246,6 @@ LEAST_PLACE: Final = "SELECT min(place) FROM cleanlist_job_rows WHERE job = :job
 PURGED: Final = "UPDATE cleanlist_jobs SET state = 'purged' WHERE id = :job"
 OLD: Final = """
 SELECT id, organization FROM cleanlist_jobs
-WHERE state IN ('finished', 'doubtful') AND finished_at < {now} - :older_than_s
+WHERE state IN ('finished', 'doubtful') AND finished_at <= {now} - :older_than_s
 """
 FORGET: Final = "DELETE FROM cleanlist_jobs WHERE id = :job AND submits = 0"

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
-from cleanlist_async.errors import BudgetExceededError, JobLockedError, StoreError
+from cleanlist_async import facts
+from cleanlist_async.errors import JobLockedError, StoreError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import job_statements as sql
 from cleanlist_async.storage.store.job_records import JobLease, JobRecord, JobRow
+from cleanlist_async.storage.store.records import OrphanedSubmit
 from cleanlist_async.storage.store.statements import SHOWN_NUL, Operation, Statement, deferred
 
 Values: TypeAlias = Sequence[str | int | float | None]
 """One row of a statement that takes many."""
-_PURGED_AT_ONCE: Final = 2_000
+# Contacts in one transaction: others wait for its end.
+_PURGED_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,24 @@ class NewJob:
     source: str
     source_digest: str
     max_credits: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Contacts of a job without an outcome of their own, for which nothing is to be sent.
+
+    `known` have a result that another call has brought; a submit of whichever call holds the others.
+    """
+
+    in_doubt: int
+    known: int
+    accepted: int
+    being_sent: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.known + self.in_doubt + self.accepted + self.being_sent
 
 
 # -- the runner -----------------------------------------------------------------------------------------
@@ -68,9 +89,19 @@ def release(lease: JobLease) -> Operation[None]:
     yield Statement(sql.RELEASE, _of(lease))
 
 
+def stop(name: str, reason: str) -> Operation[bool]:
+    """End the right of any runner to send for the jobs of a name; return whether one was open."""
+    return (yield Statement(sql.STOP, {"name": name, "reason": reason})).changed > 0
+
+
 def limit(lease: JobLease, max_credits: float | None) -> Operation[None]:
     """Replace the limit of credits."""
     yield Statement(sql.LIMIT, {**_of(lease), "max_credits": max_credits})
+
+
+def cache_imported(lease: JobLease, cache: str) -> Operation[None]:
+    """Record that a cache, as it was then, has been taken over."""
+    yield Statement(sql.CACHE_IMPORTED, {**_of(lease), "cache": cache})
 
 
 def begin_run(lease: JobLease) -> Operation[JobRecord]:
@@ -101,6 +132,16 @@ def all_jobs() -> Operation[list[JobRecord]]:
     return [JobRecord.of(row) for row in (yield Statement(sql.LIST)).rows]
 
 
+def named(name: str) -> Operation[list[JobRecord]]:
+    """Return the jobs of a name, one for each organization that has one, the oldest first."""
+    return [JobRecord.of(row) for row in (yield Statement(sql.NAMED, {"name": name})).rows]
+
+
+def unfinished() -> Operation[list[JobRecord]]:
+    """Return the jobs of all organizations that have something left to do, the oldest first."""
+    return [JobRecord.of(row) for row in (yield Statement(sql.UNFINISHED)).rows]
+
+
 def _of(lease: JobLease) -> dict[str, Any]:
     return {"job": lease.job, "fence": lease.fence}
 
@@ -114,12 +155,13 @@ def admit(owner: str, lease: JobLease, credits_: float) -> Operation[None]:
     Raises JobLockedError for a client from which the job was taken over, BudgetExceededError where its limit
     does not cover the submit; the transaction must not be committed then.
     """
-    if (yield Statement(sql.ADMIT, {**_of(lease), "owner": owner, "credits": credits_})).changed:
+    values = {**_of(lease), "owner": owner, "credits": credits_, "rounding": facts.ROUNDING_CREDITS}
+    if (yield Statement(sql.ADMIT, values)).changed:
         return
     job = yield from read(lease.job)
     if (job.fence, job.runner) != (lease.fence, owner):
         raise _taken_over(job)
-    raise limit_reached(job, credits_)
+    raise job.limit_reached(credits_)
 
 
 def _taken_over(job: JobRecord) -> JobLockedError:
@@ -127,18 +169,6 @@ def _taken_over(job: JobRecord) -> JobLockedError:
         f"The job {job.name!r} was taken over by another process while this one was paused.",
         fix="What this one had sent is not lost: the other has its results.",
     )
-
-
-def limit_reached(job: JobRecord, credits_: float) -> BudgetExceededError:
-    """Return the error for what the limit of a job does not cover."""
-    committed = job.spent + job.reserved
-    error = BudgetExceededError(
-        f"max_credits = {job.max_credits or 0:,.10g} of the job {job.name!r} does not cover what can cost"
-        f" {credits_:,.10g} credits; {committed:,.10g} are spent or reserved.",
-        fix="Raise max_credits to go on.",
-    )
-    error.max_credits, error.committed_credits = job.max_credits, committed
-    return error
 
 
 def assign(lease: JobLease, submission: str) -> Operation[None]:
@@ -208,10 +238,19 @@ def record(job: str, outcomes: Sequence[Values], places: Sequence[int]) -> Opera
     return dict(followers)
 
 
-def counts(job: str) -> Operation[tuple[Sequence[Any], Sequence[Any]]]:
-    """Return (status, kind, contacts), and (state, submits, credits reserved)."""
-    contacts = (yield Statement(sql.COUNT_ROWS, {"job": job})).rows
-    return contacts, (yield Statement(sql.COUNT_SUBMITS, {"job": job})).rows
+def outcomes(job: str) -> Operation[Sequence[Any]]:
+    """Return (status, kind, contacts), without a status where there is no outcome yet."""
+    return (yield Statement(sql.COUNT_ROWS, {"job": job})).rows
+
+
+def counts(job: JobRecord) -> Operation[tuple[Sequence[Any], Sequence[Any], Held]]:
+    """Return (status, kind, contacts), (state, submits, credits reserved), and who is held."""
+    contacts = yield from outcomes(job.id)
+    submits = (yield Statement(sql.COUNT_SUBMITS, {"job": job.id})).rows
+    count = sql.COUNT_LEFT if job.state == "doubtful" else sql.COUNT_HELD
+    held = dict((yield Statement(count, _where(job))).rows)
+    # The ranks of both statements are the fields of `Held`, in their order.
+    return contacts, submits, Held(*(held.get(rank, 0) for rank in range(4)))
 
 
 # -- decisions --------------------------------------------------------------------------------------------
@@ -222,9 +261,18 @@ def unknown(job: str) -> Operation[Sequence[Any]]:
     return (yield Statement(sql.UNKNOWN, {"job": job})).rows
 
 
-def reopen(job: str) -> Operation[None]:
-    """Let a job that had nothing left to do go on."""
-    yield Statement(sql.REOPEN, {"job": job})
+def holders(job: JobRecord) -> Operation[list[OrphanedSubmit]]:
+    """Return the submits of unknown outcome, made by others, that hold contacts of the job."""
+    return [OrphanedSubmit(*row) for row in (yield Statement(sql.HOLDERS, _where(job))).rows]
+
+
+def _where(job: JobRecord) -> dict[str, Any]:
+    return {"job": job.id, "organization": job.organization, "type": job.enrichment_type}
+
+
+def reopen(submission: str) -> Operation[None]:
+    """Let the jobs go on that had nothing left to do, and wait for a submit."""
+    yield Statement(sql.REOPEN, {"submission": submission})
 
 
 def give_up(job: str, submission: str) -> Operation[None]:
@@ -247,14 +295,25 @@ def sums(job: str) -> Operation[tuple[Any, ...]]:
     return (yield Statement(sql.SUMS, {"job": job})).rows[0]
 
 
-def purge_rows(job: str, organization: str) -> Operation[bool]:
-    """Remove some contacts of a job and their results; return whether there may be more."""
+def first_rows(job: str) -> Operation[list[JobRow]]:
+    """Return the contacts that `purge_rows` removes next."""
+    least = (yield Statement(sql.LEAST_PLACE, {"job": job})).one
+    return [] if least is None else (yield from rows(job, least - 1, _PURGED_AT_ONCE))
+
+
+def purge_rows(job: str, organization: str | None) -> Operation[bool]:
+    """Remove some contacts of a job; return whether there may be more.
+
+    Their results are removed too, if an *organization* is given.
+    """
     least = (yield Statement(sql.LEAST_PLACE, {"job": job})).one
     if least is None:
         yield Statement(sql.PURGED, {"job": job})
         return False
     values = {"job": job, "end": least + _PURGED_AT_ONCE}
-    yield Statement(sql.FORGET_RESULTS, {**values, "organization": organization})
+    # The results first: they are found by the rows.
+    if organization is not None:
+        yield Statement(sql.FORGET_RESULTS, {**values, "organization": organization})
     yield Statement(sql.FORGET_ROWS, values)
     return True
 

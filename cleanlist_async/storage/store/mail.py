@@ -64,6 +64,7 @@ def take(recipients: Collection[str]) -> Operation[Mapping[str, Sequence[bytes]]
     """Return the events of these recipients, oldest first, and delete them."""
     values = {"recipients": list(recipients), "kept_s": facts.MAILBOX_KEPT_S}
     taken: dict[str, list[bytes]] = {}
+    # Sorted by id: neither database says in which order RETURNING gives its rows.
     for _, recipient, content, is_fresh in sorted((yield Statement(_TAKE, values)).rows):
         if is_fresh:
             taken.setdefault(recipient, []).append(bytes(content))

@@ -5,6 +5,7 @@ So the rules stand once, however a database is driven: SQLite in a thread, Postg
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,18 +113,16 @@ def end_leases(owners: Sequence[str]) -> Operation[None]:
 # -- purchases ------------------------------------------------------------------------------------------
 
 
-def look(
-    organization: str, digests: Collection[str], types: Sequence[EnrichmentType]
-) -> Operation[dict[str, list[PurchaseRow]]]:
-    """Return the rows of each digest, of all *types*."""
-    values = {"organization": organization, "digests": list(digests), "types": list(types)}
+def look(organization: str, digests: Collection[str]) -> Operation[dict[str, list[PurchaseRow]]]:
+    """Return the rows of each digest, of all types."""
+    values = {"organization": organization, "digests": list(digests)}
     found: defaultdict[str, list[PurchaseRow]] = defaultdict(list)
     for row in (yield Statement(sql.LOOK, values)).rows:
-        digest, kind, owner, lease_until, submission, state, workflow_id, task_id, key_name, *rest = row
+        digest, kind, owner, lease_until, submission, state, workflow_id, task_id, key_name, job, *rest = row
         result, settled_at, now, *earlier = rest
         lives = lease_until is not None and lease_until > now
         if submission is None and not lives:  # it was claimed to be bought anew, and was not
-            submission, state, workflow_id, key_name = earlier
+            submission, state, workflow_id, key_name, job = earlier
         found[digest].append(
             PurchaseRow(
                 digest=digest,
@@ -135,6 +134,7 @@ def look(
                 workflow_id=workflow_id,
                 task_id=task_id,
                 key_name=key_name,
+                job=job,
                 result=result,
                 settled_at=settled_at,
                 now=now,
@@ -156,6 +156,14 @@ def import_result(
     yield deferred(sql.IMPORT, values)
 
 
+def record_bought(
+    organization: str, enrichment_type: EnrichmentType, results: Mapping[str, str]
+) -> Operation[None]:
+    """Record results by digest that a submit has brought which is not in the store."""
+    values = {"organization": organization, "type": enrichment_type, "pairs": dict(results)}
+    yield deferred(sql.RECORD_BOUGHT, values)
+
+
 def take(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
     """Claim purchases that nobody has. Only after a `look` in the same transaction."""
     if digests:
@@ -169,13 +177,15 @@ def release(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentT
     yield deferred(sql.RELEASE_NEW, values)
 
 
-def give_up(buyer: Buyer, digests: Collection[str], enrichment_type: EnrichmentType) -> Operation[None]:
-    """Undo a claim of which nothing is known, with what it may have taken over.
+def give_up(
+    buyer: Buyer, digests: Collection[str], adopted: Collection[str], enrichment_type: EnrichmentType
+) -> Operation[None]:
+    """Undo a claim of which nothing is known, with what it may have *adopted*.
 
     A workflow that another task of this owner waits for may then be fetched twice, which is free.
     """
     yield from release(buyer, digests, enrichment_type)
-    values = {**_of(buyer, digests, enrichment_type), "types": list(serving(enrichment_type))}
+    values = {**_of(buyer, adopted, enrichment_type), "types": list(serving(enrichment_type))}
     yield deferred(sql.RELEASE_ADOPTED, values)
 
 
@@ -213,7 +223,17 @@ def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
     yield from intend_call(buyer, intent)
     if intent.job is not None:
         yield from jobs.assign(intent.job, intent.submission)
+    # Filled in by now: `spending.reserve` has waited for an answer since.
     return sent.changed == len(set(intent.digests))
+
+
+def room(buyer: Buyer, job: JobLease | None) -> Operation[float]:
+    """Return the credits that the limits of the organization, and that of a job, still cover."""
+    status = yield from spending.status(buyer.organization)
+    left = [status.day.left, status.month.left]
+    if job is not None:
+        left.append((yield from jobs.read(job.job)).credits_left)
+    return min((credits_ for credits_ in left if credits_ is not None), default=math.inf)
 
 
 def intend_call(buyer: Buyer, intent: SubmitIntent | CallIntent) -> Operation[None]:
@@ -302,6 +322,7 @@ def settle(
     is, and is not counted twice. Contacts of an unclaimed submit may be in another since, and are counted all
     the same: as many as were not counted yet.
     """
+    # Deferred, and read after the next statement, whose round trip brings both answers.
     open_ones = yield deferred(sql.UNSETTLED, {"submission": submission})
     reserved = yield from spending.reservation(submission)
     unsettled = {digest for (digest,) in open_ones.rows}

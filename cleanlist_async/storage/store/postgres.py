@@ -70,6 +70,11 @@ class PostgresDatabase:
         """The name of the database and its host."""
         return self._postgres.name
 
+    @property
+    def address(self) -> str:
+        """A word in place of the address, which may hold a password."""
+        return "URL"
+
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
         """Run an operation as one transaction, after all that are under way."""
         work = partial(_run, operation, commit_unless)

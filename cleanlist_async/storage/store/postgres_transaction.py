@@ -63,7 +63,7 @@ class Transaction(Generic[T]):
     def go_on(self) -> None:
         """Let the operation go on from the answers, to what is to be sent next."""
         self.is_begun, self.trip = True, []
-        if self._settings.one == "off":
+        if self._settings.one == "off":  # any other value waits for a disk
             self._refuse(_forgetful())
         if not self._is_over:
             self._gather()
@@ -98,6 +98,7 @@ class Transaction(Generic[T]):
         self.is_ending = True
         is_refused = self._commit_unless is not None and self._value == self._commit_unless
         if self._refusal is not None or is_refused:
+            # What was gathered and not sent is left out: it would be undone at once.
             self.trip = [(Statement("ROLLBACK"), Answer())]
         else:
             self.trip.append((Statement("COMMIT"), Answer()))

@@ -87,8 +87,9 @@ class PurchaseRow:
         What was bought, of whom.
     owner, owner_lives
         The client that buys it now, None for nobody; whether its lease has not run out.
-    submission, state, workflow_id, task_id, key_name
-        The submit that it is in, as far as that got, and the name of the key it was made with.
+    submission, state, workflow_id, task_id, key_name, job
+        The submit that it is in, as far as that got, the name of the key it was made with, and the id of the
+        job that it was made for, if any.
     result, settled_at
         The latest result, and when it came.
 
@@ -103,6 +104,7 @@ class PurchaseRow:
     workflow_id: str | None
     task_id: str | None
     key_name: str | None
+    job: str | None
     result: str | None
     settled_at: float | None
     now: float
@@ -127,6 +129,8 @@ class OrphanedSubmit:
         The server's name for it, and what went wrong.
     at
         When it was sent, in seconds since the epoch.
+    job
+        The name of the job that it was made for; None for none.
 
     """
 
@@ -139,6 +143,7 @@ class OrphanedSubmit:
     workflow_id: str | None
     reason: str | None
     at: float
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,7 @@ class Known:
     """It was bought, and this is its result, which costs nothing now."""
 
     result: EnrichmentResult
+    row: PurchaseRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +193,8 @@ class Orphan:
     task_id: str | None
     key_name: str | None
     enrichment_type: EnrichmentType
+    job: str | None
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +207,12 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class Mine:
-    """Nobody has it: the claim is ours, and it may be bought."""
+    """Nobody has it: the claim is ours, and it may be bought.
+
+    `halves` are those of ``full`` that the store has: it would pay them again.
+    """
+
+    halves: tuple[EnrichmentType, ...] = ()
 
 
 Claim: TypeAlias = Known | Elsewhere | Orphan | Doubtful | Mine
@@ -208,24 +221,48 @@ Claim: TypeAlias = Known | Elsewhere | Orphan | Doubtful | Mine
 def judge(
     rows: Sequence[PurchaseRow], contact: Prepared, enrichment_type: EnrichmentType, freshness: Freshness
 ) -> Claim:
-    """Say what is to be done for a contact, by its rows of all types that answer *enrichment_type*.
+    """Say what is to be done for a contact, by those of its rows whose types answer *enrichment_type*.
 
     A purchase under way comes before a result, and is as new as any. A doubtful one comes after a result that
     may be reused, and is bought anew by ``fresh``, knowingly.
     """
     doubt: Doubtful | None = None
-    for row in rows:
+    answering = [row for row in rows if row.enrichment_type in serving(enrichment_type)]
+    for row in answering:
         under_way = _under_way(row)
         if isinstance(under_way, Doubtful):
             doubt = doubt or under_way
         elif under_way is not None:
             return under_way
-    for row in sorted(rows, key=lambda row: row.enrichment_type != enrichment_type):
-        if row.result is not None and row.settled_at is not None:
-            result = restored(row, contact, enrichment_type)
-            if freshness.allows(result.status, row.now - row.settled_at):
-                return Known(result)
-    return Mine() if doubt is None or freshness.buy_anew else doubt
+    for row in sorted(answering, key=lambda row: row.enrichment_type != enrichment_type):
+        if (result := _reusable(row, contact, enrichment_type, freshness)) is not None:
+            return Known(result, row)
+    if doubt is not None and not freshness.buy_anew:
+        return doubt
+    return Mine(_halves(rows, contact, freshness) if enrichment_type == "full" else ())
+
+
+def _reusable(
+    row: PurchaseRow, contact: Prepared, enrichment_type: EnrichmentType, freshness: Freshness
+) -> EnrichmentResult | None:
+    if row.result is None or row.settled_at is None:
+        return None
+    result = restored(row, contact, enrichment_type)
+    return result if freshness.allows(result.status, row.now - row.settled_at) else None
+
+
+def _halves(
+    rows: Sequence[PurchaseRow], contact: Prepared, freshness: Freshness
+) -> tuple[EnrichmentType, ...]:
+    """Return the halves of ``full`` that were found, and may be reused."""
+    kinds: set[EnrichmentType] = {
+        row.enrichment_type
+        for row in rows
+        if row.enrichment_type != "full"
+        and (result := _reusable(row, contact, row.enrichment_type, freshness)) is not None
+        and result.status == "found"
+    }
+    return tuple(sorted(kinds))
 
 
 def _under_way(row: PurchaseRow) -> Claim | None:
@@ -234,9 +271,11 @@ def _under_way(row: PurchaseRow) -> Claim | None:
     if row.state == "accepted" and row.workflow_id is not None:
         if row.owner_lives:
             return Elsewhere(row.workflow_id)
-        return Orphan(row.submission, row.workflow_id, row.task_id, row.key_name, row.enrichment_type)
+        kind = row.enrichment_type
+        return Orphan(row.submission, row.workflow_id, row.task_id, row.key_name, kind, row.job, row.digest)
     if row.state == "sending" and row.owner_lives:
         return Elsewhere()
+    # Also one that was on its way when its client died: the server may have taken it.
     return Doubtful(row.submission, row.workflow_id)
 
 
@@ -248,6 +287,7 @@ def as_text(result: EnrichmentResult) -> str:
     kept = {name: value for name in _KEPT if (value := getattr(result, name))}
     kept["credits"] = result.credits
     text, raw = to_json(kept).decode(), kept_raw(result.raw)
+    # Put in as text: to measure it, it was encoded already.
     return text if raw is None else f'{text[:-1]},"raw":{raw}}}'
 
 

@@ -130,6 +130,7 @@ ALTER TABLE cleanlist_submits ADD COLUMN job TEXT;
 ALTER TABLE cleanlist_submits ADD COLUMN number INTEGER;
 CREATE INDEX cleanlist_submits_by_job ON cleanlist_submits (job, number) WHERE job IS NOT NULL
 """,
+    3: "ALTER TABLE cleanlist_jobs ADD COLUMN imported_cache TEXT",
 }
 """What brings a store from the version before to this one. Jobs point to purchases by the digest of a row."""
 

@@ -57,7 +57,7 @@ def reserve(organization: str, credits_: float | None) -> Operation[int]:
         if period.limit is None:
             continue
         counted = yield from _counted(organization, period)
-        if credits_ is None or not counted.covers(credits_):
+        if credits_ is None or not counted.covers(credits_):  # what has no price could pass any limit
             raise counted.exceeded(credits_)
     yield _commit(organization, quarter, credits_ or 0.0)
     return quarter
@@ -98,7 +98,10 @@ def status(organization: str) -> Operation[BudgetStatus]:
 
 
 def set_budget(organization: str, budget: Budget, actor: str) -> Operation[None]:
-    """Replace the limits."""
+    """Replace the limits. Does nothing where they are these already, as a script sets them each night."""
+    _, before, _ = yield from _read(organization)
+    if budget == before:
+        return
     values = {"per_day": budget.per_day, "per_month": budget.per_month, "tz": budget.tz}
     yield deferred(sql.SET_BUDGET, {"organization": organization, **values})
     yield note("budget", organization, actor=actor, reason=str(budget))
@@ -122,7 +125,8 @@ def move(name: str, organization: str) -> Operation[None]:
     values = {"name": name, "organization": organization}
     for text in (sql.ADD_SPENDING, sql.DROP_SPENDING, sql.MOVE_BUDGET, sql.DROP_BUDGET):
         yield deferred(text, values)
-    for text in (sql.MOVE_SUBMITS, sql.MOVE_JOBS):
+    # Renamed before they move: the database refuses two jobs of one name in an organization.
+    for text in (sql.MOVE_SUBMITS, sql.RENAME_JOBS, sql.MOVE_JOBS):
         yield deferred(text, values)
 
 

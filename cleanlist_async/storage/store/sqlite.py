@@ -6,13 +6,18 @@ import asyncio
 import json
 import os
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from inspect import GEN_CREATED, getgeneratorstate
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import anyio.lowlevel
+
 from cleanlist_async.errors import StoreError, StoreUnavailableError
-from cleanlist_async.storage.sqlite_file import FileKind, SharedFile, may_pass
+from cleanlist_async.storage import sqlite_file
+from cleanlist_async.storage.sqlite_file import FileKind, SharedFile, is_locked, may_pass
 from cleanlist_async.storage.store.schema import TABLES
 from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
@@ -20,6 +25,7 @@ from cleanlist_async.storage.store.to_end import to_end
 T = TypeVar("T")
 
 DIALECT: Final = Dialect(
+    # unixepoch() came with SQLite 3.38, and 3.33 is to do.
     now="(julianday('now') - 2440587.5) * 86400.0",
     each="json_each(:{name})",
     is_in="IN (SELECT value FROM json_each(:{name}))",
@@ -33,6 +39,8 @@ DIALECT: Final = Dialect(
     identity="INTEGER PRIMARY KEY AUTOINCREMENT",
     size="(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())",
 )
+_ONE_WAIT_S: Final = 0.5
+"""Seconds after which a caller that waits for a lock may be cancelled."""
 _KIND: Final = FileKind(
     noun="store",
     application_id=0x434C5354,  # "CLST"
@@ -57,10 +65,26 @@ class SQLiteDatabase:
         """The file's name."""
         return self._path.name
 
+    @property
+    def address(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
         """Run an operation as one exclusive transaction."""
         work = partial(self._run, operation, commit_unless)
-        return await to_end(asyncio.get_running_loop().run_in_executor(self._executor(), work))
+        loop = asyncio.get_running_loop()
+        give_up_at = time.monotonic() + sqlite_file.BUSY_S
+        while True:
+            try:
+                return await to_end(loop.run_in_executor(self._executor(), work))
+            except StoreUnavailableError as error:
+                # In short waits, since a thread that waits for a lock cannot be cancelled.
+                # An operation that has begun is a generator that cannot be begun again.
+                is_untouched = getgeneratorstate(operation) == GEN_CREATED
+                if not (is_untouched and is_locked(error.__cause__)) or time.monotonic() >= give_up_at:
+                    raise
+            await anyio.lowlevel.checkpoint()  # here a caller that was cancelled leaves
 
     async def aclose(self) -> None:
         """Close the file, and end the thread."""
@@ -90,7 +114,8 @@ class SQLiteDatabase:
 
     def _opened(self) -> SharedFile:
         if self._file is None:
-            self._file = SharedFile(self._path, holds_contacts=True, kind=_KIND)
+            # Opened in this thread, not in `__init__`: a slow disk must stop no event loop.
+            self._file = SharedFile(self._path, holds_contacts=True, kind=_KIND, busy_s=_ONE_WAIT_S)
         return self._file
 
 

@@ -143,14 +143,15 @@ FORGET_OWNERS: Final = "DELETE FROM cleanlist_owners WHERE lease_until < {now} -
 
 LOOK: Final = """
 SELECT p.digest, p.type, p.owner, o.lease_until, p.submission, s.state, s.workflow_id, p.task_id, s.key_name,
-    p.result, p.settled_at, {now}, p.earlier, e.state, e.workflow_id, e.key_name
+    s.job, p.result, p.settled_at, {now}, p.earlier, e.state, e.workflow_id, e.key_name, e.job
 FROM cleanlist_purchases p
 LEFT JOIN cleanlist_submits s ON s.id = p.submission
 LEFT JOIN cleanlist_submits e ON e.id = p.earlier
 LEFT JOIN cleanlist_owners o ON o.id = p.owner
 WHERE p.organization = {organization} AND p.digest {in digests}
-    AND p.type {in types}
 """
+"""Without a condition on the type, which would cost a search of the index for each digest and type."""
+# WHERE 1 = 1, here and below: without it SQLite would read ON CONFLICT as the condition of a join.
 TAKE: Final = """
 INSERT INTO cleanlist_purchases (organization, digest, type, owner)
 SELECT {organization}, value, :type, :owner FROM {each digests} WHERE 1 = 1
@@ -168,6 +169,26 @@ IMPORT: Final = """
 INSERT INTO cleanlist_purchases (organization, digest, type, result, settled_at)
 SELECT {organization}, given.name, :type, given.value, {now} - :age_s FROM {pairs} WHERE 1 = 1
 ON CONFLICT (organization, digest, type) DO NOTHING
+"""
+RECORD_BOUGHT: Final = """
+INSERT INTO cleanlist_purchases (organization, digest, type, result, settled_at)
+SELECT {organization}, given.name, :type, given.value, {now} FROM {pairs} WHERE 1 = 1
+ON CONFLICT (organization, digest, type) DO UPDATE
+SET owner = NULL, earlier = NULL, task_id = NULL, result = excluded.result, settled_at = excluded.settled_at
+WHERE cleanlist_purchases.submission IS NULL
+    AND (cleanlist_purchases.owner IS NOT NULL OR cleanlist_purchases.result IS NULL)
+"""
+"""What another submit is buying by now stays its own, and what is settled stays as it is."""
+# Never in place of a newer result.
+KEEP: Final = """
+INSERT INTO cleanlist_purchases (organization, digest, type, result, settled_at)
+SELECT {organization}, given.name, p.type, p.result, p.settled_at
+FROM {pairs} JOIN cleanlist_purchases p
+    ON p.organization = {organization} AND p.digest = given.value AND p.type = :type
+WHERE p.settled_at IS NOT NULL
+ON CONFLICT (organization, digest, type) DO UPDATE
+SET result = excluded.result, settled_at = excluded.settled_at
+WHERE coalesce(cleanlist_purchases.settled_at, 0) < excluded.settled_at
 """
 RELEASE_KNOWN: Final = """
 UPDATE cleanlist_purchases SET owner = NULL, submission = earlier, earlier = NULL
@@ -188,6 +209,7 @@ WHERE organization = {organization} AND type = :type AND owner = :owner AND subm
 
 # -- submits --------------------------------------------------------------------------------------------
 
+# On conflict: an attempt that was refused is repeated under the same name.
 INTEND: Final = """
 INSERT INTO cleanlist_submits
     (id, organization, type, door, owner, state, contacts, reserved, quarter, at)
@@ -240,7 +262,8 @@ UPDATE cleanlist_purchases SET owner = NULL, submission = earlier, earlier = NUL
 WHERE submission = :submission AND digest {in digests}
 """
 FIND_SUBMIT: Final = """
-SELECT id, organization, type, door, state, contacts, workflow_id, reason, at
+SELECT id, organization, type, door, state, contacts, workflow_id, reason, at,
+    (SELECT j.name FROM cleanlist_jobs j WHERE j.id = cleanlist_submits.job)
 FROM cleanlist_submits WHERE id = :submission AND state <> 'refused' AND (state <> 'accepted' OR EXISTS (
     SELECT 1 FROM cleanlist_purchases p WHERE p.submission = cleanlist_submits.id)) AND NOT EXISTS (
     SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
@@ -249,15 +272,16 @@ FROM cleanlist_submits WHERE id = :submission AND state <> 'refused' AND (state 
     WHERE o.id = cleanlist_submits.owner AND cleanlist_submits.state = 'sending' AND o.lease_until > {now})
 """
 LIST_SUBMITS: Final = """
-SELECT s.id, s.organization, s.type, s.door, s.state, count(p.digest), s.workflow_id, s.reason, s.at
+SELECT s.id, s.organization, s.type, s.door, s.state, count(p.digest), s.workflow_id, s.reason, s.at, j.name
 FROM cleanlist_submits s JOIN cleanlist_purchases p ON p.submission = s.id
-LEFT JOIN cleanlist_owners o ON o.id = p.owner
+LEFT JOIN cleanlist_owners o ON o.id = p.owner LEFT JOIN cleanlist_jobs j ON j.id = s.job
 WHERE s.state <> 'refused' AND coalesce(o.lease_until, 0) <= {now}
-GROUP BY s.id, s.organization, s.type, s.door, s.state, s.workflow_id, s.reason, s.at ORDER BY s.at
+GROUP BY s.id, s.organization, s.type, s.door, s.state, s.workflow_id, s.reason, s.at, j.name ORDER BY s.at
 """
 
 # -- budgets ----------------------------------------------------------------------------------------------
 
+# Joined to a row that is always there: the clock is needed also where no budget was set.
 READ_BUDGET: Final = """
 SELECT {now}, b.per_day, b.per_month, b.tz, b.paused_reason, b.paused_by, b.paused_at
 FROM (SELECT 1 AS one) AS always LEFT JOIN cleanlist_budgets b ON b.organization = {organization}
@@ -320,19 +344,30 @@ ON CONFLICT (organization) DO UPDATE SET
 """Limits of the organization come before those of the name; a pause of either holds."""
 DROP_BUDGET: Final = "DELETE FROM cleanlist_budgets WHERE organization = :name"
 MOVE_SUBMITS: Final = "UPDATE cleanlist_submits SET organization = :organization WHERE organization = :name"
-MOVE_JOBS: Final = """
-UPDATE cleanlist_jobs SET organization = :organization WHERE organization = :name AND NOT EXISTS (
+RENAME_JOBS: Final = """
+UPDATE cleanlist_jobs SET name = substr(name, 1, 180) || ' (' || substr(id, 1, 8) || ')'
+WHERE organization = :name AND EXISTS (
     SELECT 1 FROM cleanlist_jobs other
     WHERE other.organization = :organization AND other.name = cleanlist_jobs.name)
+"""
+"""Of two jobs of a name only one could be opened: the other gets a name of its own."""
+MOVE_JOBS: Final = """
+UPDATE cleanlist_jobs SET organization = :organization WHERE organization = :name
 """
 
 # -- purging and the audit trail ------------------------------------------------------------------------
 
+# By coalesce, here and below, as the index by age has it. The rows are chosen in a subquery, since UPDATE and
+# DELETE have a LIMIT neither in PostgreSQL nor in most builds of SQLite.
 FORGET_RESULTS: Final = """
 UPDATE cleanlist_purchases SET result = NULL, settled_at = NULL
 WHERE (organization, digest, type) IN (
     SELECT organization, digest, type FROM cleanlist_purchases
-    WHERE coalesce(settled_at, 0) > 0 AND coalesce(settled_at, 0) < {now} - :older_than_s LIMIT :most)
+    WHERE coalesce(settled_at, 0) > 0 AND coalesce(settled_at, 0) <= {now} - :older_than_s LIMIT :most)
+"""
+FORGET_RESULTS_OF: Final = """
+UPDATE cleanlist_purchases SET result = NULL, settled_at = NULL
+WHERE organization = :organization AND settled_at IS NOT NULL AND digest {in digests}
 """
 FORGET_PURCHASES: Final = """
 DELETE FROM cleanlist_purchases

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import math
 import os
 import secrets
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import MINYEAR, UTC, datetime
 from hashlib import sha256
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from cleanlist_async.checks import (
+    check_actor,
     check_instance,
     check_number,
     check_seconds,
@@ -19,12 +21,15 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
+from cleanlist_async.contacts.identity import ContactLike
 from cleanlist_async.errors import ConfigurationError, StoreError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store import decisions, jobs, opening, operations
+from cleanlist_async.storage.store import decisions, forgetting, jobs, opening, operations, same_contact
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
+from cleanlist_async.storage.store.forgetting import Forgotten
 from cleanlist_async.storage.store.job_records import JobRecord
+from cleanlist_async.storage.store.person import Description, Person, emails_in
 from cleanlist_async.storage.store.postgres import PostgresDatabase
 from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
 from cleanlist_async.storage.store.schema import VERSION
@@ -56,7 +61,10 @@ class Store:
         Seconds for which results, and jobs that ended, are kept; None for ever. What is older is removed when
         the store is opened.
 
-    Raises ConfigurationError for an address that is none.
+    Raises
+    ------
+    ConfigurationError
+        For an address that is none.
 
     """
 
@@ -66,6 +74,8 @@ class Store:
         try:
             self._outside = _checked_secret(secret)
             self._database = _database(url)
+            self.address: Final = self._database.address
+            """What ``--store`` takes: the path of a file, or ``URL`` for one that may hold a password."""
         except ConfigurationError as refusal:
             raise refusal.with_traceback(None) from None  # its frames hold the secret and the address
         finally:
@@ -99,6 +109,7 @@ class Store:
         """
         if self._key is not None:
             return
+        # A secret from outside is not stored: who has the database alone could test guesses of contacts.
         made = Secret(secrets.token_hex(32) if self._outside is None else self._check_value())
         is_outside = self._outside is not None
         version, kept, was_outside = await self._create(made, is_outside=is_outside)
@@ -134,6 +145,11 @@ class Store:
         if self._key is None:
             raise StoreError("The store is not open.")
         return hmac.digest(self._key.reveal().encode(), data, sha256)[:16].hex()
+
+    @property
+    def is_on_server(self) -> bool:
+        """Whether processes of other machines can use it too."""
+        return isinstance(self._database, PostgresDatabase)
 
     # -- for people --------------------------------------------------------------------------------
 
@@ -171,11 +187,24 @@ class Store:
     async def unfinished(self) -> AsyncIterator[str]:
         """Yield the names of jobs that have something left to do, and that no process runs.
 
-        ``client.job(name)`` goes on with one: see `jobs` where several organizations share the store.
+        They are those of all organizations that share the store; `jobs` says whose each is, and
+        ``client.unfinished()`` yields only those that the client can open.
         """
-        for job in await self.jobs():
-            if job.state == "open" and not job.is_running:
+        await self.open()
+        for job in await self.run(jobs.unfinished()):
+            if not job.is_running:
                 yield job.name
+
+    async def stop(self, name: str, *, reason: str = "stopped") -> bool:
+        """Stop the job of that name, whichever process runs it; return whether it had something left to do.
+
+        Nothing more is sent for it. What was sent is awaited by its process and recorded. *reason* becomes
+        the `stopped_by` of the job. ``client.job(name)`` goes on with it.
+        """
+        check_text("name", name)
+        check_text("reason", reason)
+        await self.open()
+        return await self.run(jobs.stop(name, reason))
 
     async def purge(self, older_than_s: float = 0.0) -> int:
         """Remove results older than so many seconds, by default all; return how many.
@@ -190,22 +219,64 @@ class Store:
     async def _purge(self, older_than_s: float) -> int:
         """Purge in transactions that are short, because others wait for them."""
         for job, organization in await self.run(jobs.old(older_than_s)):
-            while await self.run(jobs.purge_rows(job, organization)):
+            while await self.run(same_contact.purge_rows(job, organization, self.digest)):
                 pass
         purged = 0
         while forgotten := await self.run(operations.purge(older_than_s, _PURGED_AT_ONCE)):
             purged += forgotten
         return purged
 
-    async def audit(self, since: datetime | None = None) -> AsyncIterator[AuditLine]:
-        """Yield what happened to money, from *since* on, oldest first. No contact is in it."""
+    async def forget(self, *people: ContactLike, actor: str = "") -> Forgotten:
+        """Delete what the store has of people: their results, and their rows in all jobs, finished or not.
+
+        Each is named by an e-mail address, a LinkedIn profile, or first and last name with company or domain:
+        whoever has one of those that are given is deleted, in whatever spelling. An unfinished job does not
+        send them any more. Sums and the audit trail stay; neither has contacts. Whoever passes such a person
+        to a later call buys them again.
+
+        Journals, files that were written, logs and Cleanlist itself are out of reach. `actor` is who decides,
+        for the audit trail. Raises ConfigurationError for what may be many people, JobLockedError while a
+        process runs a job that has yet to send one of them, StoreError while one is being bought; nothing is
+        deleted then.
+        """
+        check_actor(actor)
+        wanted = [Person.of(one) for one in people]
+        await self.open()
+        digests = {self.digest(identity) for one in wanted for identity in one.identities}
+        invalid: set[tuple[str, int]] = set()
+        after = ("", "", "")
+        # All results are read: a digest does not show whose it is.
+        while results := await self.run(forgetting.results(after)):
+            for _, digest, _, text in results:
+                for one in Description.of_result(text).among(wanted):
+                    # A contact with the address that was found for it has a result of its own.
+                    digests |= {digest, *map(self.digest, one.identities_with(emails_in(text)))}
+            after = results[-1][:3]
+        place = ("", -1)
+        while rows := await self.run(forgetting.contacts(place)):
+            found = [(job, row) for job, row in rows if Description.of_contact(row.contact).among(wanted)]
+            digests |= {row.digest for _, row in found if row.digest}
+            invalid |= {(job, row.place) for job, row in found if not row.digest}
+            place = rows[-1][0], rows[-1][1].place
+        return await self.run(forgetting.forget(digests, invalid, actor))
+
+    async def audit(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[AuditLine]:
+        """Yield what happened to money, from *since* on and before *until*, oldest first.
+
+        No contact is in it.
+        """
         optional(check_instance, "since", since, datetime)
-        start = 0.0 if since is None else since.astimezone(UTC).timestamp()
+        optional(check_instance, "until", until, datetime)
+        start = 0.0 if since is None else _seconds(since)
+        end = math.inf if until is None else _seconds(until)
         await self.open()
         after = 0
         while lines := await self.run(operations.audit(start, after)):
             for line in lines:
-                yield line
+                if line.at.timestamp() < end:  # the clock of a database may go back
+                    yield line
             after = lines[-1].number
 
     async def counts(self) -> StoreCounts:
@@ -218,6 +289,14 @@ class Store:
         if self._outside is None:
             raise AssertionError
         return hmac.digest(self._outside.reveal().encode(), b"cleanlist_async store", sha256).hex()
+
+
+def _seconds(time: datetime) -> float:
+    """Return a time in seconds since the epoch; one outside the years is before or after all."""
+    try:
+        return time.astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):  # in UTC, or in the local time zone, it would be in no year
+        return -math.inf if time.year == MINYEAR else math.inf
 
 
 def _checked_secret(secret: str | None) -> Secret | None:

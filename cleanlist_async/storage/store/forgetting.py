@@ -1,0 +1,117 @@
+"""What is done to a store to delete a person's data, each operation one transaction; see `operations`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from cleanlist_async.errors import StoreError
+from cleanlist_async.storage.store import jobs
+from cleanlist_async.storage.store.audit import note
+from cleanlist_async.storage.store.job_records import JobRow, contact_of
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
+
+_PAGE: Final = 500
+_FORGOTTEN: Final = "forgotten: the data of this person was deleted"
+_NOBODY: Final = "forgotten"
+"""Stands for the digest of whoever was deleted: a row keeps its place and its credits, and nothing else."""
+
+_RESULTS: Final = """
+SELECT organization, digest, type, result FROM cleanlist_purchases
+WHERE result IS NOT NULL AND (organization > :organization OR organization = :organization
+    AND (digest > :digest OR digest = :digest AND type > :type))
+ORDER BY organization, digest, type LIMIT :most
+"""
+_ROWS: Final = """
+SELECT job, place, digest, contact FROM cleanlist_job_rows
+WHERE contact <> '{}' AND (job > :job OR job = :job AND place > :place) ORDER BY job, place LIMIT :most
+"""
+_RUNNING: Final = """
+SELECT r.job FROM cleanlist_job_rows r JOIN cleanlist_jobs j ON j.id = r.job
+JOIN cleanlist_owners o ON o.id = j.runner
+WHERE r.digest {in digests} AND r.status IS NULL AND o.lease_until > {now} LIMIT 1
+"""
+_BUYING: Final = """
+SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
+WHERE p.digest {in digests} AND o.lease_until > {now} LIMIT 1
+"""
+_PURCHASES: Final = """
+SELECT organization, submission, CASE WHEN result IS NULL THEN 0 ELSE 1 END FROM cleanlist_purchases
+WHERE digest {in digests}
+"""
+_DELETE: Final = "DELETE FROM cleanlist_purchases WHERE digest {in digests}"
+_CLOSE: Final = """
+UPDATE cleanlist_submits SET state = 'accepted'
+WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
+    SELECT 1 FROM cleanlist_purchases p WHERE p.submission = :submission OR p.earlier = :submission)
+"""
+"""Nobody can decide any more about a submit without contacts. What it may have cost stays reserved."""
+_BLANK: Final = """
+UPDATE cleanlist_job_rows SET digest = :nobody, contact = '{}', status = 'invalid', error = :error,
+    workflow_id = NULL, rule = coalesce(rule, 'none')
+WHERE digest {in digests}
+"""
+_BLANK_INVALID: Final = """
+UPDATE cleanlist_job_rows SET contact = '{}', error = :error FROM {rows}
+WHERE job = {column 0} AND place = CAST({column 1} AS INTEGER) AND digest IS NULL
+"""
+
+Cursor: TypeAlias = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was deleted."""
+
+    results: int
+    """Results that were bought."""
+    rows: int
+    """Rows of jobs."""
+
+
+def results(after: tuple[str, str, str]) -> Operation[Sequence[tuple[str, str, str, str]]]:
+    """Return some results: (organization, digest, type, result), after one."""
+    organization, digest, kind = after
+    values = {"organization": organization, "digest": digest, "type": kind, "most": _PAGE}
+    return (yield Statement(_RESULTS, values)).rows
+
+
+def contacts(after: Cursor) -> Operation[list[tuple[str, JobRow]]]:
+    """Return some rows of all jobs that have a contact, after one, with the id of the job."""
+    rows = (yield Statement(_ROWS, {"job": after[0], "place": after[1], "most": _PAGE})).rows
+    return [
+        (str(job), JobRow(place, digest, contact_of(contact), None, None, None, None, 0.0, None))
+        for job, place, digest, contact in rows
+    ]
+
+
+def forget(digests: Collection[str], invalid: Collection[Cursor], actor: str) -> Operation[Forgotten]:
+    """Delete purchases by digest, and blank the rows of these and of *invalid* contacts.
+
+    Raises JobLockedError while a process runs a job that has yet to send one of them, StoreError while one is
+    being bought; the transaction must not be committed then.
+    """
+    values = {"digests": list(digests)}
+    if (job := (yield Statement(_RUNNING, values)).one) is not None:
+        raise (yield from jobs.read(job)).locked()
+    if (yield Statement(_BUYING, values)).one is not None:
+        raise StoreError(
+            "This person is being bought by a process; nothing was deleted.",
+            fix="Ask again when it has ended.",
+        )
+    bought = (yield Statement(_PURCHASES, values)).rows
+    yield Statement(_DELETE, values)
+    # Only now: it is closed where the deletion has left no contact of it.
+    for submission in sorted({submission for _, submission, _ in bought if submission}):
+        yield deferred(_CLOSE, {"submission": submission})
+    blank = {**values, "nobody": _NOBODY, "error": _FORGOTTEN}
+    blanked = (yield Statement(_BLANK, blank)).changed
+    if invalid:
+        rows = json.dumps([list(one) for one in invalid])
+        blanked += (yield Statement(_BLANK_INVALID, {"rows": rows, "error": _FORGOTTEN})).changed
+    for organization, count in Counter(organization for organization, *_ in bought).items():
+        yield note("forgotten", organization, actor=actor or None, contacts=count)
+    return Forgotten(sum(has_result for *_, has_result in bought), blanked)

@@ -1,0 +1,208 @@
+"""Write the output in a format that is not text: the rows with their own types, and their enrichment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.formats import TableFormat
+from cleanlist_async.tables.formats.arrow import (
+    PHONES,
+    ROWS_AT_ONCE,
+    ArrowKind,
+    ColumnWriter,
+    enrichment_fields,
+    enrichment_value,
+)
+from cleanlist_async.tables.formats.cells import cell_json
+from cleanlist_async.tables.formats.excel import padded, write_workbook
+from cleanlist_async.tables.formats.json_array import write_array
+from cleanlist_async.tables.formats.json_columns import as_utf_8, column_of, kinds_of
+from cleanlist_async.tables.formats.location import needed
+from cleanlist_async.tables.formats.original import Original
+from cleanlist_async.tables.headers import addressable
+from cleanlist_async.tables.jsonl_source import JsonlSource, all_headers, json_text
+from cleanlist_async.tables.records import Record, Source
+
+Enrichment = Mapping[str, str]
+"""The added column to its text."""
+_SAME: Final = ("parquet", "arrow")
+TEXT_OF_JSON: Final = ("json", "jsonl")
+
+
+class Packer:
+    """Writes the rows of *source* with their enrichment, of which a part holds a line for each contact.
+
+    A blank line stands for a contact whose row is left out, as are all rows of no contact unless *is_whole*.
+    """
+
+    def __init__(
+        self, source: Source, kind: TableFormat, names: Mapping[str, str], path: str, *, is_whole: bool = True
+    ) -> None:
+        self._source = source
+        self._original = source.file.original
+        self._kind = kind
+        self._names = names
+        self._path = path
+        self._is_whole = is_whole
+        if kind not in TEXT_OF_JSON:
+            needed("xlsxwriter" if kind == "xlsx" else "pyarrow", "files")  # before anything is bought
+
+    def write(self, part: Path, stream: BinaryIO) -> None:
+        """Write the whole output."""
+        with part.open(encoding="utf-8") as lines:
+            if self._kind == "json":
+                write_array(stream, self._json_lines(lines))
+            elif self._kind == "jsonl":
+                stream.writelines(line.encode() for line in self._json_lines(lines))
+            elif self._kind == "xlsx":
+                sheet = self._original.sheet_name if self._original else "Contacts"
+                write_workbook(stream, self._sheet_rows(lines), sheet, self._path)
+            elif self._original is not None and self._original.kind in _SAME:
+                self._write_columns(lines, stream, self._original)
+            else:
+                self._write_rows(lines, stream)
+
+    # -- JSON -------------------------------------------------------------------------------------
+
+    def _json_lines(self, lines: Iterator[str]) -> Iterator[str]:
+        """Yield an object for each contact. Of a table of text the part holds the whole objects."""
+        typed = self._typed_rows()
+        if typed is None:
+            yield from lines
+            return
+        names = addressable([*self._source.headers, *self._names.values()])
+        above = self._source.dialect.preamble.rows if isinstance(self._source, CsvSource) else 0
+        typed = islice(typed, above + self._has_header, None)
+        for record, enrichment in self._enriched(lines):
+            cells = padded(next(typed, ()), len(self._source.headers))[: len(self._source.headers)]
+            if record.is_contact and enrichment is not None:
+                added = [enrichment.get(column, "") for column in self._names]
+                row = dict(zip(names, [*map(cell_json, cells), *added], strict=True))
+                yield json.dumps(row, ensure_ascii=False) + "\n"
+
+    # -- workbooks --------------------------------------------------------------------------------
+
+    def _sheet_rows(self, lines: Iterator[str]) -> Iterator[Sequence[object]]:
+        """Yield the rows of a sheet: what stood above the header, the header, then all rows."""
+        headers, typed = self._headers(), self._typed_rows()
+        width = len(headers)
+        if typed is not None and isinstance(self._source, CsvSource):
+            # Read past in any case: the header and the rows come next.
+            above = [*islice(typed, self._source.dialect.preamble.rows)]
+            yield from above if self._is_whole else ()
+            if self._has_header:
+                next(typed, None)
+        if self._has_header:
+            yield [*headers, *self._names.values()]
+        for record, enrichment in self._enriched(lines):
+            cells = self._cells(record, headers) if typed is None else next(typed, ())
+            if enrichment is None:
+                continue
+            if not record.is_contact:
+                yield cells
+                continue
+            values = [enrichment_cell(column, enrichment.get(column, "")) for column in self._names]
+            row = padded(cells, width)
+            yield [*row[:width], *values, *row[width:]]
+
+    # -- columns ----------------------------------------------------------------------------------
+
+    def _write_columns(self, lines: Iterator[str], stream: BinaryIO, original: Original) -> None:
+        """Write the columns of a data file as they are, with those of the enrichment after them."""
+        arrow = needed("pyarrow", "files")
+        file, fields = original.columns(), enrichment_fields(self._names)
+        own, columns_of = file.plain(self._arrow_kind)
+        schema = arrow.schema([*self._kept(own), *fields], metadata=own.metadata)
+        writer = ColumnWriter(stream, self._arrow_kind, schema)
+        enriched = self._enriched(lines)
+        for batch in file.batches():
+            rows = [enrichment for _, enrichment in islice(enriched, batch.num_rows)]
+            columns = self._kept(columns_of(batch))
+            if None in rows:
+                are_written = arrow.array([row is not None for row in rows])
+                columns = [column.filter(are_written) for column in columns]
+            writer.write([*columns, *self._added([row for row in rows if row is not None], fields)])
+        writer.close()
+
+    def _write_rows(self, lines: Iterator[str], stream: BinaryIO) -> None:
+        """Write a table of text as columns of text, and objects as columns of the types that they hold."""
+        arrow = needed("pyarrow", "files")
+        fields = enrichment_fields(self._names)
+        columns = kinds_of(self._source.records()) if isinstance(self._source, JsonlSource) else None
+        own = (
+            [arrow.field(name, arrow.string()) for name in self._headers()]
+            if columns is None
+            else [arrow.field(as_utf_8(name), kind.arrow_type) for name, kind in columns.items()]
+        )
+        writer = ColumnWriter(stream, self._arrow_kind, arrow.schema([*own, *fields]))
+        contacts = (
+            (record, row) for record, row in self._enriched(lines) if record.is_contact and row is not None
+        )
+        while batch := list(islice(contacts, ROWS_AT_ONCE)):
+            records = [record for record, _ in batch]
+            arrays = (
+                self._texts(records)
+                if columns is None
+                else [column_of(kind, records, name) for name, kind in columns.items()]
+            )
+            writer.write([*arrays, *self._added([row for _, row in batch], fields)])
+        writer.close()
+
+    def _texts(self, records: Sequence[Record]) -> list[Any]:
+        arrow, headers = needed("pyarrow", "files"), self._headers()
+        width = len(headers)
+        rows = [padded(self._cells(record, headers), width) for record in records]
+        return [arrow.array([row[at] or None for row in rows], arrow.string()) for at in range(width)]
+
+    @property
+    def _arrow_kind(self) -> ArrowKind:
+        return "parquet" if self._kind == "parquet" else "arrow"
+
+    def _added(self, rows: Sequence[Enrichment], fields: Sequence[Any]) -> list[Any]:
+        arrow = needed("pyarrow", "files")
+        return [
+            arrow.array([enrichment_value(column, row.get(column, "")) for row in rows], field.type)
+            for column, field in zip(self._names, fields, strict=True)
+        ]
+
+    # -- rows -------------------------------------------------------------------------------------
+
+    def _enriched(self, lines: Iterator[str]) -> Iterator[tuple[Record, Enrichment | None]]:
+        """Yield each record with its enrichment; None for one that is left out."""
+        others: Enrichment | None = {} if self._is_whole else None
+        for record in self._source.records():
+            yield record, (json.loads(next(lines).strip() or "null") if record.is_contact else others)
+
+    def _typed_rows(self) -> Iterator[Sequence[object]] | None:
+        rows = self._original.rows() if self._original else None
+        return rows and map(self._kept, rows)
+
+    def _kept(self, row: Iterable[Any]) -> list[Any]:
+        """Leave out the columns that are no part of the table: those of an earlier enrichment."""
+        source = self._source
+        return source.of_row([*row]) if isinstance(source, CsvSource) else [*row]
+
+    @property
+    def _has_header(self) -> bool:
+        return not isinstance(self._source, CsvSource) or self._source.has_header
+
+    def _headers(self) -> Sequence[str]:
+        source = self._source
+        if isinstance(source, CsvSource) and source.has_header:
+            return source.raw_headers
+        return all_headers(source)
+
+    def _cells(self, record: Record, headers: Sequence[str]) -> Sequence[str]:
+        if isinstance(record.cells, tuple):
+            return record.cells
+        return [json_text(record.cells.get(header)) for header in headers]
+
+
+def enrichment_cell(column: str, text: str) -> object:
+    """Return the value of an added column as a cell of a workbook."""
+    return text if column == PHONES else enrichment_value(column, text)
