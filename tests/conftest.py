@@ -82,6 +82,8 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.setenv("DLT_DATA_DIR", str(tmp_path_factory.mktemp("dlt")))
+        patch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
         yield folder
 
 
@@ -90,6 +92,7 @@ def nothing_of_earlier_tests(state_folder: Path) -> None:
     """Forget their journals, whose folders pytest may give to this test, and clients not yet collected."""
     shutil.rmtree(state_folder / "cleanlist-async", ignore_errors=True)
     registry._users.clear()
+    registry._recent.clear()
 
 
 @pytest.fixture(autouse=True, scope="session")

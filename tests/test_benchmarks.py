@@ -1,7 +1,5 @@
 """The benchmarks' page of results; what they measure is measured there, not here."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from benchmarks.measuring import Spread, fitted_exponent, n_log_n_exponent, rati
 from benchmarks.report import Bars, Lines, Section, Table, Target, save
 
 
+@pytest.mark.slow
 def test_the_page_holds_tables_targets_and_plots(tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra: pip install 'cleanlist-async[bench]'")
     section = Section(
@@ -56,7 +55,9 @@ def test_every_benchmark_is_part_of_the_whole_and_runs_alone():
             found += 1
             assert f"\n        {path.stem},\n" in whole
             assert f"\n    python -m benchmarks.{path.stem}" in source
-            assert source.endswith('if __name__ == "__main__":\n    main()\n')
+            assert source.endswith(
+                ('"__main__":\n    main()\n', '"__main__":\n    report.command(measure)\n')
+            )
     assert found >= 15
 
 
@@ -67,13 +68,15 @@ def test_every_benchmark_is_part_of_the_whole_and_runs_alone():
     {
         "batcher": {"rates": (1,), "seconds": 5.0, "callers": 50},
         "enrich_one_sockets": {"callers": 50, "requests": 10, "window_s": 1.0},
-        "events": {"count": 5, "rounds": 1},
+        "events": {"calls": 5, "rounds": 1},
         "job_journal": {"contacts": 1_000, "rounds": 2},
         "job_soak": {"contacts": 1_000, "jobs": 1},
         "makespan": {"contacts": 1_000, "medians": (3.0,), "seeds": 1},
         "memory": {"contacts": 2_000},
-        "pipe": {"sizes": (1_000,), "rounds": 1},
+        "pipe": {"contacts": (1_000,), "rounds": 1},
         "store": {"rounds": 2},
+        "tenants": {"tenants": 5},
+        "threads": {"threads": 20, "window_s": 1.0},
     }.items(),
 )
 def test_a_benchmark_runs_with_small_settings(name, settings):

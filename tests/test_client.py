@@ -1,7 +1,5 @@
 """The client as a whole: options, sharing, and that nothing foreign comes out of it."""
 
-from __future__ import annotations
-
 import asyncio
 
 import anyio

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from ast import literal_eval
+from datetime import UTC, datetime
 
 import pytest
 
@@ -167,7 +168,7 @@ def test_errors_import_nothing_above_them() -> None:
         "import sys, cleanlist_async.errors; print([m for m in sys.modules if m[:16] == 'cleanlist_async.'])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    parts = ("base", "storage")
+    parts = ("base", "storage", "unknown")
     below = {
         "cleanlist_async.types",
         "cleanlist_async.errors",
@@ -179,3 +180,19 @@ def test_errors_import_nothing_above_them() -> None:
 @each_case("error_class", [*CLASSES, FieldError])
 def test_tracebacks_and_pickles_name_an_error_where_users_import_it(error_class: type) -> None:
     assert (error_class.__module__, getattr(errors, error_class.__name__)) == (errors.__name__, error_class)
+
+
+def test_an_unknown_outcome_names_the_status_and_the_code_of_the_answer() -> None:
+    error = UnknownOutcomeError("submit_bulk was sent, and may have been processed: boom", fix="Look.")
+    assert str(error).endswith("processed: boom. Look.")
+    error.status, error.code = 500, "internal_error"
+    assert str(error).endswith("processed: boom (500 internal_error). Look.")
+
+
+@each_case(
+    ("contacts", "begins"), [(None, "It was"), (1, "Its 1 contact was"), (1_200, "Its 1,200 contacts were")]
+)
+def test_an_unknown_outcome_says_what_was_sent_and_when(contacts, begins):
+    error = UnknownOutcomeError("No answer.")
+    error.contacts, error.sent_at = contacts, datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+    assert f"{begins} sent at 2026-11-30 12:00:00 UTC." in str(error)

@@ -1,7 +1,5 @@
 """A key shows itself nowhere but in the header it is for."""
 
-from __future__ import annotations
-
 import asyncio
 import copy
 import gc
@@ -140,16 +138,16 @@ async def test_no_public_object_shows_the_key(kind):
         things = [client, client.public, client.with_options(pace="smooth"), client.statistics(), stream]
         things += [
             client._runtime.pipeline,
-            client._runtime.transport,
+            client._runtime.shared.transport,
             client._runtime.pipeline.limiter,
-            client._runtime.root,
+            client._runtime.shared.root,
             client._runtime.bulk.polls,
         ]
         for thing in things:
             assert_hidden(deep_text(thing), key)
             assert_hidden(f"{thing} {thing!r} {thing:}", key)
             assert_hidden(str(vars(thing)) if hasattr(thing, "__dict__") else "", key)
-        for secret in client._runtime.pipeline._keys.values():
+        for secret in client._runtime.pipeline._credentials.secrets.values():
             for attempt in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps):
                 with pytest.raises(TypeError) as caught:
                     attempt(secret)
@@ -214,7 +212,7 @@ GIVEN_AN_ADDRESS = {
     "stream": lambda client, address, **more: opened(
         lambda: client.stream([ADA], webhook_url=address, **more)
     ),
-    "job": lambda client, address, **more: client.job("j.journal", [ADA], webhook=address, **more),
+    "job": lambda client, address, **more: client.job("j.journal", [ADA], webhook_url=address, **more),
 }
 
 
@@ -380,6 +378,7 @@ async def test_a_key_given_as_something_else_is_not_printed():
         assert_hidden(str(error), KEY)
 
 
+@pytest.mark.slow
 def test_no_address_that_was_asked_for_outlives_its_client():
     async def main():
         async with against(lambda request, number: json_answer({})) as (client, _server):

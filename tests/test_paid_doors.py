@@ -30,13 +30,15 @@ UNCLEAR = (
     Said(409, "error", "conflict", flag=True),
     Said(425, "empty"),
     Said(403, "html"),
-    Said(307, "error", "invalid_token"),
+    Said(302, "error", "invalid_token"),
+    Said(307, "error", "internal_error"),
     Said(200, "error", "insufficient_credits", flag=False),
     Said(503, "detail", flag=True),
 )
 REFUSALS = (
     Said(400, "error", "validation_error", flag=False),
     Said(400, "error", "insufficient_credits", flag=False),
+    Said(307, "html"),
     Said(401, "detail"),
     Said(402, "detail"),
     Said(403, "error", "insufficient_scope", flag=False),
@@ -110,8 +112,8 @@ def test_a_429_is_waited_out_whoever_says_it():
 
 @pytest.mark.parametrize("door", [door for door in DOORS if door not in ENGINES])
 def test_a_used_quote_on_the_only_attempt_is_a_refusal_that_warns(door):
-    for status in (400, 409):
-        (one,) = seen([(Said(status, "error", "quote_already_redeemed", flag=False), door)])
+    for status, flag in ((400, False), (409, False), (400, True)):
+        (one,) = seen([(Said(status, "error", "quote_already_redeemed", flag=flag), door)])
         assert (one.sent, one.billed) == (1, {"no"}), one
         if one.error is not None:
             assert type(one.error) is QuoteAlreadyRedeemedError

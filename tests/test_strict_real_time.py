@@ -6,6 +6,8 @@ import anyio
 import pytest
 
 from cleanlist_async import AsyncCleanlist, RateLimits
+from cleanlist_async.events import Event, WorkflowFinished
+from cleanlist_async.sandbox import Sandbox
 from tests.support.counting_server import CountingServer, counting_server
 
 pytestmark = pytest.mark.sockets
@@ -48,3 +50,20 @@ async def test_the_server_would_have_noticed() -> None:
                     await anyio.sleep(0.005)
                 group.cancel_scope.cancel()
         assert len(server.arrivals) > 30
+
+
+@pytest.mark.sockets
+@pytest.mark.anyio
+async def test_idle_tokens_are_used_to_ask_also_where_each_look_at_the_clock_is_later():
+    ended: list[WorkflowFinished] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, WorkflowFinished):
+            ended.append(event)
+
+    async with (
+        Sandbox(workflow_s=0.05) as sandbox,
+        AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url, on_event=note) as client,
+    ):
+        await client.enrich([{"linkedin_url": "linkedin.com/in/ada"}])
+    assert ended[0].after_s < 6  # without idle tokens it is asked about after 8 s

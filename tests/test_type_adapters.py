@@ -1,7 +1,5 @@
 """Results, reports and all other public values work where pydantic does: they are written and read again."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

@@ -1,7 +1,5 @@
 """``client.enrichment`` against the sandbox."""
 
-from __future__ import annotations
-
 import json
 from typing import get_type_hints
 
@@ -163,6 +161,7 @@ async def test_strangers_and_expired_cohorts_are_not_found(world):
     assert not sent(world, "/by-task")
 
 
+@pytest.mark.slow
 @pytest.mark.world(hit_rate=1.0)
 async def test_what_was_started_can_be_waited_for_whole(world):
     list_id = await list_of(world, 3)

@@ -1,7 +1,5 @@
 """``client.export`` and ``client.search`` against the sandbox, and the escape hatch."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import InvalidCursorError, NotFoundError, RequestValidationError

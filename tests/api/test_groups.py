@@ -1,12 +1,10 @@
-"""Every specified operation has a method here and a test that calls it, and the README says which."""
-
-from __future__ import annotations
+"""Every specified operation has a method here and a test that calls it, and the documentation says which."""
 
 import ast
 import inspect
 from functools import cache
 
-from cleanlist_async.api.modern_operations import ModernOperations
+from cleanlist_async.api.operations import Operations
 from tests.support.cases import each_case
 from tests.surface import operations_table
 from tests.surface.specification import OURS, SPECIFIED
@@ -14,7 +12,7 @@ from tests.surface.specification import OURS, SPECIFIED
 PROVISIONAL = {"people", "companies"}
 
 
-class Groups(ModernOperations):
+class Groups(Operations):
     def _session(self):
         return None
 
@@ -57,8 +55,8 @@ def test_each_has_a_test_that_calls_its_method(name):
     assert any(call.endswith("." + operations_table.methods()[name]) for call in called)
 
 
-def test_the_readme_has_the_table_up_to_date():
-    text = operations_table.README.read_text("utf-8")
+def test_the_documentation_has_the_table_up_to_date():
+    text = operations_table.PAGE.read_text("utf-8")
     assert operations_table.with_table(text) == text
     rows = operations_table.table().splitlines()
     assert len(rows) == 2 + 24 + 2

@@ -1,7 +1,5 @@
 """``client.lead_lists`` against the sandbox."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """``wait``: the shared schedule, its cost, its ends, in virtual time."""
 
-from __future__ import annotations
-
 import anyio
 import pytest
 
@@ -34,7 +32,7 @@ async def started(world, email="a@b.example"):
     return (await world.client.enrichment.enrich_person(list_id, email=email)).workflow_id
 
 
-@pytest.mark.parametrize(("workflow_s", "questions"), [(0.5, 1), (5.0, 4), (30.0, 6)])
+@pytest.mark.parametrize(("workflow_s", "questions"), [(0.5, 1), (5.0, 5), (30.0, 20)])
 async def test_a_short_wait_is_short(workflow_s, questions):
     async with modern_world(workflow_s=workflow_s, limits=LIMITS, latency=lambda: 0.001) as world:
         workflow_id = await started(world)
@@ -45,15 +43,17 @@ async def test_a_short_wait_is_short(workflow_s, questions):
         assert len(asked) <= questions
 
 
+@pytest.mark.slow
 @pytest.mark.world(workflow_s=600.0, limits=LIMITS)
 async def test_a_long_wait_is_told_soon_and_costs_little(world):
     workflow_id = await started(world)
     await world.client.enrichment.wait(workflow_id)
     asked = asked_at(world)
     assert 600 <= asked[-1] <= 616
-    assert len(asked) <= 45
+    assert len(asked) <= 300  # of 300 tokens that are idle meanwhile
 
 
+@pytest.mark.slow
 async def test_what_long_waits_taught_does_not_make_short_ones_slow():
     durations = iter([400.0, 5.0])
     async with modern_world(workflow_s=lambda rng: next(durations), limits=LIMITS) as world:
@@ -67,7 +67,7 @@ async def test_what_long_waits_taught_does_not_make_short_ones_slow():
 @pytest.mark.world(workflow_s=100.0, limits=LIMITS)
 async def test_an_unknown_workflow_is_asked_about_at_once_and_then_patiently(world):
     workflow_id = await started(world)
-    world.client._runtime.pipeline._workflow_keys._origins.clear()  # as in another process
+    world.client._runtime.pipeline._admission.workflow_keys._origins.clear()  # as in another process
     await world.client.enrichment.wait(workflow_id)
     asked = asked_at(world)
     assert asked[0] == 0
@@ -170,7 +170,9 @@ async def test_a_wait_takes_time(world, timeout_s):
 async def test_each_answer_is_told(world):
     workflow_id, told = await started(world), []
     done = await world.client.enrichment.wait(workflow_id, progress=told.append)
-    assert [status.status for status in told] == [*["running"] * (len(told) - 1), "completed"]
+    *before, last = [status.status for status in told]
+    assert set(before) <= {"pending", "running"}
+    assert last == "completed"
     assert len(told) == len(asked_at(world)) > 2
     assert told[-1] is done
 

@@ -1,7 +1,5 @@
 """Statuses of the modern surface that say less, or more, than they seem to."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import (

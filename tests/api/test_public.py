@@ -1,7 +1,5 @@
 """The five operations: what is sent, what is refused before it is sent, and what comes back."""
 
-from __future__ import annotations
-
 import itertools
 import json
 
@@ -85,13 +83,6 @@ def test_what_is_no_list_of_contacts_is_refused(contacts):
     error, requests = call(lambda public: public.submit_bulk(contacts))
     assert type(error) is errors.ConfigurationError
     assert "pass a list of one" in str(error)
-    assert requests == []
-
-
-@each_case("enrichment_type", ["", "Partial", "everything", None, 7])
-def test_an_unknown_type_is_refused_unsent(enrichment_type):
-    error, requests = call(lambda public: public.submit_bulk([ADA], enrichment_type))
-    assert type(error) is errors.ConfigurationError
     assert requests == []
 
 

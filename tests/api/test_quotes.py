@@ -17,6 +17,9 @@ from cleanlist_async import (
     QuoteMismatchError,
     UnknownOutcomeError,
 )
+from cleanlist_async.api.models.workspace import Quote
+from cleanlist_async.api.quotes import affordable, check_price
+from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtual_client
@@ -211,7 +214,7 @@ async def test_a_refusal_after_a_lost_answer_buys_nothing_anew(status, code):
 
 
 async def test_a_deadline_after_a_lost_answer_does_not_claim_that_nothing_was_billed():
-    async with virtual_client(lambda request, number: respond({}, 500, retry_after="60")) as client:
+    async with virtual_client(lambda request, number: respond({}, 500), latency=lambda: 1.0) as client:
         error = await error_of(
             client.with_options(deadline_s=3.0).enrichment.enrich_list("l", quote_id="qte_1")
         )
@@ -410,3 +413,15 @@ async def test_a_stale_quote_is_told_by_its_code_whether_with_400_or_409(status)
             await client.smart_agents.run_smart_agent("l", column_name="c", prompt="p", max_credits=1)
         ).smart_agent_task_id == "sa_1"
     assert len(server.requests) == 4
+
+
+def test_a_price_that_is_a_sum_of_fractions_is_within_a_limit_of_that_price():
+    price = 0.2 * 3  # a little more than 0.6
+    check_price(price, 0.6)
+    agree_to_spend("Three of them", price, Consent(max_credits=0.6))
+    assert affordable(Quote(quote_id="q_1", tool="t", estimated_cost=price), 0.6) == "q_1"
+    for over in (0.61, float("nan")):
+        with pytest.raises(BudgetExceededError):
+            check_price(over, 0.6)
+        with pytest.raises(BudgetExceededError):
+            agree_to_spend("Three of them", over, Consent(max_credits=0.6))

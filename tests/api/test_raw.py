@@ -1,7 +1,5 @@
 """``client.request``: any operation by its path, and no other place."""
 
-from __future__ import annotations
-
 from cleanlist_async import ConfigurationError, NotFoundError
 from tests.support.cases import each_case
 from tests.support.modern_world import PREFIXES, both_versions, error_of, modern_world

@@ -1,7 +1,5 @@
 """What goes over the wire: exactly what the specification has, and only what was given."""
 
-from __future__ import annotations
-
 import json
 
 from tests.support.cases import each_case

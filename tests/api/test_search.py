@@ -1,7 +1,5 @@
 """``client.search`` against the sandbox."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import RequestValidationError

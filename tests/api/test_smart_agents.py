@@ -1,7 +1,5 @@
 """``client.smart_agents`` against the sandbox."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import (

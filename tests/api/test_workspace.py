@@ -1,7 +1,5 @@
 """``client.workspace`` against the sandbox."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -76,6 +76,8 @@ def _is_of_class(value: object, kind: Any, inner: tuple[Any, ...], parameter: st
     if kind is Callable:
         may_be_async = "Awaitable" in str(inner[-1:])
         return callable(value) and not inspect.isclass(value) if may_be_async else _is_plain_function(value)
+    if typing.is_typeddict(kind):
+        kind = dict
     if kind is float:
         return type(value) in (int, float)
     if kind in (int, bool):

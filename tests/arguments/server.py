@@ -1,4 +1,4 @@
-"""A server that answers every request of the client as if all were well, and counts them."""
+"""A server that answers every request of an operation that it knows as if all were well, and counts them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from tests.surface.specification import OURS, SPECIFIED, sample
 _PREFIX = "/api/v2"
 _SAID = {"status": "completed", "sufficient": True, "estimated_cost": 1, "error": None, "download_url": None}
 """What an answer has to say of these, where it has them, for a call to end well."""
+_PUBLIC: dict[str, object] = {
+    "/credits/balance": {"credits": 7.5},
+    "/auth/validate-key": {"valid": True},
+    "/webhooks/deliveries": {"deliveries": []},
+}
 
 
 class AgreeableServer:
@@ -29,6 +34,8 @@ class AgreeableServer:
         self.requests += 1
         public = request.path.removeprefix("/api/v1/public")
         answer = _modern(request) if public == request.path else self._public(request, public)
+        if answer is None:
+            return ServerResponse(404, b'{"detail": "Not Found"}', (("content-type", "application/json"),))
         body = self.spoil(json.dumps(answer).encode())
         return ServerResponse(200, body, (("content-type", "application/json"),))
 
@@ -43,7 +50,7 @@ class AgreeableServer:
             rows = [{"task_id": task, "status": "failed"} for task in self._tasks.get(workflow or "", [])]
             named = {"workflow_id": workflow} if task is None else {"task_id": task}
             return {**named, "status": "completed", "results": rows}
-        return {"valid": True, "credits": 7.5, "deliveries": []}
+        return _PUBLIC.get(path)
 
 
 def _modern(request: ServerRequest) -> object:
@@ -57,7 +64,7 @@ def _modern(request: ServerRequest) -> object:
             own = {field: value for field, value in _SAID.items() if field in answer}
             same = {field: value for field, value in (asked | ids).items() if field in answer}
             return answer | own | same | {"cursor": None}
-    return {}
+    return {"folders": []} if path == "/folders" else None
 
 
 def _fields(body: bytes) -> dict[str, object]:

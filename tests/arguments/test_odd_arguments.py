@@ -1,7 +1,5 @@
 """What is passed by mistake is refused by name, before anything is sent. The scorecard tries all of it."""
 
-from __future__ import annotations
-
 import asyncio
 from functools import partial
 
@@ -65,7 +63,7 @@ MISTAKES = {
     ),
     "no source": (
         lambda client: client.job("x.journal", None),
-        "A job in a journal needs its source: the journal holds no contacts.",
+        "There is no journal x.journal. Begin the job with an input.",
     ),
     "an async progress": (
         lambda client: client.enrich([ADA], progress=async_function),

@@ -1,7 +1,5 @@
 """Callers share requests: when a batch closes, who rides in it, and what it costs."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import math

@@ -1,7 +1,5 @@
 """Callers whose batches are pushed: what they cost in status requests, and batches whose answer was lost."""
 
-from __future__ import annotations
-
 import math
 from random import Random
 

@@ -1,7 +1,5 @@
 """Callers over real sockets, against the sandbox with a shorter window."""
 
-from __future__ import annotations
-
 import asyncio
 from random import Random
 

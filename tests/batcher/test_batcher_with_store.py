@@ -1,7 +1,5 @@
 """With a store, no contact is bought twice by `enrich_one`, whoever asks, when and in which process."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -119,6 +117,26 @@ async def test_types_that_no_store_remembers_are_recorded_and_asked_for_anew(wor
     assert lines["submit"] == lines["accepted"] == 2
 
 
+@pytest.mark.slow
+@pytest.mark.world(with_store=True, workflow_s=8.0)
+@pytest.mark.parametrize("after_s", [1, 3, 5])
+async def test_a_caller_need_not_wait_until_a_running_list_has_tokens_to_spare(world, after_s):
+    """The list asks about its workflows last of all: it has submits to make until the end of the minute."""
+    for place in (20_000, 30_000, 40_000):  # a client that has run for a while
+        await world.client.enrich(people(3, place))
+    await anyio.sleep(60)
+    everybody, asked = people(5_000), world.status_requests()
+    async with anyio.create_task_group() as group:
+        group.start_soon(world.client.enrich, everybody)
+        await anyio.sleep(after_s)
+        given = [everybody[place] for place in (100, 1_500, 4_900)]
+        results = await asyncio.gather(*(world.client.enrich_one(one, deadline_s=20) for one in given))
+        check_own_results(world, given, results)
+        assert world.status_requests() - asked < 10  # the list still waits for most of its workflows
+        group.cancel_scope.cancel()
+    assert not world.ledger.duplicates()
+
+
 # -- how new it must be ------------------------------------------------------------------------------
 
 
@@ -234,7 +252,7 @@ async def test_a_client_that_is_closed_when_its_claim_is_answered_ends_quietly(s
             theirs = asyncio.ensure_future(other.enrich_one(ONE))
             await anyio.sleep(1)
             await world.client.public.validate_key()
-            root = world.client._runtime.root._task
+            root = world.client._runtime.shared.root._task
             with pytest.raises(ConfigurationError, match="closed"):
                 await world.client.enrich_one(ONE)
             await store.closing

@@ -1,7 +1,5 @@
 """Real workers with one store: no contact is bought twice when they die, or when callers come back."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -107,7 +107,7 @@ class CommandLine:
         with pytest.MonkeyPatch.context() as patch, Path(os.devnull).open() as nothing:
             patch.chdir(self.folder)
             patch.setattr(sys, "stdin", nothing)
-            for of_process in ("_shared", "_users"):  # another process would have limiters of its own
+            for of_process in ("_shared", "_users", "_recent"):  # those of another process
                 patch.setattr(registry, of_process, type(getattr(registry, of_process))())
             for name in os.environ.keys() - self.env.keys():
                 patch.delenv(name)

@@ -1,4 +1,4 @@
-from __future__ import annotations
+"""The command line as a whole: its help, its exit codes, and what each mistake is told as."""
 
 import os
 import subprocess
@@ -36,12 +36,12 @@ def test_help_lists_the_exit_codes(cli):
         (("enrich", "in.csv", "-o", "out.csv", "--type", "everything"), 2, "everything"),
         (("enrich", "in.csv", "-o", "in.csv", "--dry-run", "--overwrite"), 1, "is the input itself"),
         (("enrich", "in.csv", "-o", "no/out.csv", "--dry-run"), 1, "folder does not exist"),
-        (("enrich", "in.csv", "-o", "out.xlsx", "--dry-run"), 1, ".csv, .tsv or .jsonl"),
+        (("enrich", "in.csv", "-o", "out.pdf", "--dry-run"), 1, ".csv, .tsv"),
         (("enrich", "nobody.csv", "-o", "out.csv", "--dry-run"), 1, "nobody.csv"),
         (("plan", "in.csv", "--map", "linkedin_url"), 2, "--map takes FIELD=HEADER"),
         (("plan", "in.csv", "--map", "linkedin_url=Profil"), 1, "Profil"),
         (("collect", "in.csv"), 1, "cleanlist_status"),
-        (("collect", "-"), 1, "not written by enrich"),
+        (("collect", "-"), 1, "is empty"),
         (("credits",), 2, "CLEANLIST_API_KEY"),
         (("demo", "--contacts", "0"), 2, "--contacts"),
         (("demo", "--window-s", "-1"), 2, "window"),
@@ -81,7 +81,7 @@ def test_without_its_packages_the_command_says_what_to_install(cli, tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("pip install 'cleanlist-async[cli,sandbox]'")
+    assert done.stderr.strip().endswith("install cleanlist-async with the extras [cli,sandbox].")
     assert done.stderr.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-from __future__ import annotations
+"""``enrich-person`` and ``enrich-company``: asked about, bought once, shown, and stopped without a loss."""
 
 import json
 import signal

@@ -108,7 +108,12 @@ def test_a_dict_is_read_as_any_other_mapping_and_as_a_contact(given_fields: dict
     prepared = prepare(3, given_fields)
     assert prepared == prepare(3, UserDict(given_fields))
     if given_fields.keys() <= set(CONTACT_FIELDS):
-        assert prepared == prepare(3, Contact(**given_fields))
+        as_contact = prepare(3, Contact(**given_fields))
+        assert said_of(prepared) == said_of(as_contact)
+
+
+def said_of(contact: Prepared | Invalid) -> bytes | str:
+    return contact.payload if isinstance(contact, Prepared) else contact.reason
 
 
 def test_it_is_sent_as_given_less_the_white_space_around() -> None:
@@ -136,10 +141,9 @@ def test_any_mapping_will_do(mapping: type) -> None:
         (None, "is a NoneType, not a Contact or a mapping"),
         ("ada@x.com", "is a str, not"),
         (["linkedin_url"], "is a list, not"),
-        ({"linkedin_url": 5}, "linkedin_url must be text, not an int"),
+        ({"linkedin_url": True}, "linkedin_url must be text, not a bool"),
         ({"linkedin_url": "x", "email": ["a"]}, "email must be text, not a list"),
         ({"linkedin_url": b"x"}, "must be text, not bytes"),
-        ({"linkedin_url": "x", "first_name": float("nan")}, "first_name must be text, not NaN"),
         ({"linkedin_url": "x", "first_name": 0.5}, "first_name must be text, not a float"),
         ({"linkedin": "x"}, "unknown field 'linkedin'; did you mean linkedin_url?"),
         ({"firstname": "x"}, "did you mean first_name?"),
@@ -229,6 +233,10 @@ def test_composed_and_decomposed_letters_are_one_identity() -> None:
         "https://www.linkedin.com/in/ada-love/overlay/contact-info/",
         "\u200bhttps://www.linkedin.com/in/ada\u00ad-love\ufeff",
         "//uk.linkedin.com//in//ada-love",
+        "<https://www.linkedin.com/in/ada-love>",
+        "https://www.linkedin.com/in/ada-love;",
+        "(linkedin.com/in/ada-love).",
+        "ada-love",
     ],
 )
 def test_spellings_of_a_profile_are_one_identity(address: str) -> None:
@@ -241,7 +249,6 @@ def test_spellings_of_a_profile_are_one_identity(address: str) -> None:
         "https://www.linkedin.com/in/ada-loves",
         "https://www.linkedin.com/sales/people/ada-love",
         "https://www.linkedin.com/pub/ada-love/1/2/3",
-        "ada-love",
     ],
 )
 def test_what_is_not_that_profile_is_another_identity(address: str) -> None:

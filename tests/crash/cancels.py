@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import sys
@@ -21,7 +20,7 @@ from cleanlist_async.job.journal.lock import JournalLock
 from tests.crash.auditor import audit, counts
 from tests.crash.bench import Bench
 from tests.crash.clocks import run_jumping
-from tests.crash.figures import finish, folder, guarded, spread
+from tests.crash.figures import EVERY, finish, folder, guarded, options_of, spread
 from tests.crash.work import CONTACTS, live, open_client, open_job
 
 SHAPES = ("run", "iterate", "leave")
@@ -29,7 +28,9 @@ SHAPES = ("run", "iterate", "leave")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
+    options = options_of(
+        "cancels", arguments, modes="plain,tracked", shapes=",".join(SHAPES), only=0, jobs=2, **EVERY
+    )
     started, figure, failures = time.monotonic(), {"what": "cancellation at loop steps"}, []
     for mode in options.modes.split(","):
         for shape in options.shapes.split(","):
@@ -47,17 +48,6 @@ def main(arguments: list[str] | None = None) -> int:
             }
             failures += [case for case in cases if case["problem"]]
     return finish(figure, failures, started)
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.cancels")
-    parser.add_argument("--modes", default="plain,tracked")
-    parser.add_argument("--shapes", default=",".join(SHAPES))
-    parser.add_argument("--stride", type=int, default=1, help="every so many steps")
-    parser.add_argument("--first", type=int, default=0, help="leave out so many steps")
-    parser.add_argument("--only", type=int, default=0, help="one step")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    return parser
 
 
 def count_steps(mode: str, shape: str) -> int:

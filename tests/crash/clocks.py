@@ -30,6 +30,10 @@ class _RacingSelector(selectors.DefaultSelector):
         return super().select(timeout and timeout / SPEED)
 
 
+_TICK_S = 1e-9
+"""A turn takes its time: a timer set for "now and less than a rounding error" would be due for ever."""
+
+
 class StuckError(RuntimeError):
     """Nothing is ready and no timer is set."""
 
@@ -69,7 +73,7 @@ class _JumpingSelector(selectors.SelectSelector):
             if ready := super().select(5.0):  # an answer of a thread, if anything
                 return ready
             raise StuckError(f"nothing is ready and no timer is set at {self._loop.now:g} s")
-        self._loop.now += timeout
+        self._loop.now += timeout or _TICK_S
         return []
 
 

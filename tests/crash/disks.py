@@ -9,7 +9,6 @@ The system's limit on the size of a file stands in for the disk, so that no disk
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.crash.aftermath import aftermath, life_in, report_of_undisturbed, totals
-from tests.crash.figures import finish, folder, guarded, spread
+from tests.crash.figures import finish, folder, guarded, options_of, spread
 from tests.crash.processes import Death, ServerProcess, run_life
 from tests.crash.work import MODES
 
@@ -26,7 +25,7 @@ CLEAR = ("The journal run.journal cannot be used", "Check the disk")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
+    options = options_of("disks", arguments, modes=",".join(MODES), sizes=83, only=int, jobs=2)
     started, failures = time.monotonic(), []
     figure: dict = {"what": "full disks"}
     for mode in options.modes.split(","):
@@ -37,22 +36,21 @@ def main(arguments: list[str] | None = None) -> int:
     return finish(figure, failures, started)
 
 
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.disks")
-    parser.add_argument("--modes", default=",".join(MODES))
-    parser.add_argument("--sizes", type=int, default=83, help="how many sizes")
-    parser.add_argument("--only", type=int, default=None, help="one size, in bytes")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    return parser
-
-
 def sizes_of_disks(mode: str, count: int) -> list[int]:
     """Return so many sizes, from no room at all to just too little for the journal of the whole job."""
-    with folder() as place, ServerProcess() as server:
+    with ServerProcess() as server:
+        # By a page more or less, as the records fall: every run needs as much as the least of some.
+        needed = min(_needed(server, mode) for _ in range(3))
+    return [(needed - 1) * number // max(1, count - 1) for number in range(count)]
+
+
+def _needed(server: ServerProcess, mode: str) -> int:
+    """Return the bytes of the journal of an undisturbed run."""
+    server.ask("reset")
+    with folder() as place:
         life = life_in(Path(place), server, mode)
         report_of_undisturbed(run_life(life, kill_at=-1).end())
-        needed = Path(life.journal).stat().st_size
-    return [(needed - 1) * number // max(1, count - 1) for number in range(count)]
+        return Path(life.journal).stat().st_size
 
 
 def fill(cases: Iterable[tuple[str, int]]) -> Iterable[dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -16,6 +17,27 @@ from unittest import mock
 from tests.crash.processes import Child
 
 MEMORY = Path("/dev/shm")
+EVERY = {"first": 0, "stride": 1}
+"""Options of a command with so many cases that a part of them may do."""
+
+
+def options_of(command: str, arguments: list[str] | None, **known: object) -> argparse.Namespace:
+    """Return the options of a command, from the default of each, its choices or its type."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m tests.crash.{command}",
+        description=sys.modules["__main__"].__doc__,
+        epilog="--first leaves out so many cases, --stride takes every so many of the others,\n"
+        "--only repeats one as a failure names it, --jobs is the number of processes.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, value in known.items():
+        if isinstance(value, tuple):
+            parser.add_argument(f"--{name}", choices=value, default=value[0])
+        elif isinstance(value, type):
+            parser.add_argument(f"--{name}", type=value)
+        else:
+            parser.add_argument(f"--{name}", type=type(value), default=value)
+    return parser.parse_args(arguments)
 
 
 @contextmanager

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterable
@@ -15,15 +14,15 @@ from functools import partial
 from pathlib import Path
 
 from tests.crash.aftermath import aftermath, life_in, report_of_undisturbed, totals
-from tests.crash.figures import finish, folder, guarded, spread
+from tests.crash.figures import EVERY, finish, folder, guarded, options_of, spread
 from tests.crash.processes import JOB, PATH_OF_A_REQUEST, RECORD, ServerProcess, run_life
 from tests.crash.work import MODES
 
-CODE = {"job": JOB, "record": RECORD, "request": PATH_OF_A_REQUEST}
+CODE = {"request": PATH_OF_A_REQUEST, "job": JOB, "record": RECORD}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
+    options = options_of("lines", arguments, modes=",".join(MODES), code=tuple(CODE), only=0, jobs=2, **EVERY)
     started, failures = time.monotonic(), []
     figure: dict = {"what": "kill -9 at executed lines", "code": options.code}
     for mode in options.modes.split(","):
@@ -35,19 +34,6 @@ def main(arguments: list[str] | None = None) -> int:
         figure[mode] = summary(cases)
         failures += [case for case in cases if case["problem"]]
     return finish(figure, failures, started)
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.lines")
-    parser.add_argument("--modes", default=",".join(MODES))
-    parser.add_argument(
-        "--code", choices=CODE, default="request", help="lines of the job, or all to the wire"
-    )
-    parser.add_argument("--stride", type=int, default=1, help="every so many lines")
-    parser.add_argument("--first", type=int, default=0, help="leave out so many lines")
-    parser.add_argument("--only", type=int, default=0, help="one position")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    return parser
 
 
 def executed_lines(mode: str, code: str) -> int:

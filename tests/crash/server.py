@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,10 +16,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from cleanlist_async.sandbox import Sandbox
 from cleanlist_async.testing import ServerRequest, ServerResponse
-from tests.crash.mishaps import BY_NAME, Mishap
+from tests.crash.mishaps import BY_NAME, Ending, Mishap
+from tests.support.faulty_server import RESET_ON_CLOSE, Request, Wire
 from tests.support.virtual_sandbox import _respond
-
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class LedgerServer:
@@ -114,10 +112,8 @@ class LedgerServer:
         while self._listener is listener:
             with suppress(OSError):
                 connection, _ = await loop.sock_accept(listener)
-                connection.setblocking(False)  # noqa: FBT003
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._strikes_connection():
-                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                     connection.close()
                     continue
                 self._spawn(self._serve(connection))
@@ -140,36 +136,24 @@ class LedgerServer:
             self.connections.discard(connection)
 
     async def _converse(self, connection: socket.socket) -> None:
-        loop, received = asyncio.get_running_loop(), b""
-        while True:
-            while b"\r\n\r\n" not in received:
-                if not (more := await loop.sock_recv(connection, 65_536)):
-                    return
-                received += more
-                if received.startswith(b"HOOKS\n"):
-                    self.connections.discard(connection)  # it stays open, and nothing is bought over it
-                    await self._tell_hooks(connection)
-                    return
-            head, _, received = received.partition(b"\r\n\r\n")
-            line, *fields = head.decode("latin-1").split("\r\n")
-            headers = {n.lower(): v.strip() for n, _, v in (field.partition(":") for field in fields)}
-            length = int(headers.get("content-length", "0"))
-            while len(received) < length:
-                if not (more := await loop.sock_recv(connection, 65_536)):
-                    return
-                received += more
-            body, received = received[:length], received[length:]
+        wire = Wire(connection)
+        while (request := await wire.receive_request(0)) is not None:
+            if request.target == "/hooks":
+                self.connections.discard(connection)  # it stays open, and nothing is bought over it
+                await self._tell_hooks(connection)
+                return
             self.busy += 1
             try:
-                mishap, raw = await self._carry_out(line, headers, body)
+                mishap, raw = await self._carry_out(request)
             finally:
                 self.busy -= 1
-            if not await self._play(connection, mishap, raw):
+            await wire.play([raw] if mishap is None else mishap.pieces(raw))
+            if mishap is not None and not await self._keeps(connection, mishap.ending):
                 return
 
-    async def _carry_out(self, line: str, headers: dict, body: bytes) -> tuple[Mishap | None, bytes]:
-        method, target, _ = line.split(" ")
-        parts = urlsplit(target)
+    async def _carry_out(self, asked: Request) -> tuple[Mishap | None, bytes]:
+        method, headers, body = asked.method, asked.headers, asked.body
+        parts = urlsplit(asked.target)
         kind = kind_of(method, parts.path)
         place = f"{kind} {self._counts[kind]}"
         self._counts[kind] += 1
@@ -219,21 +203,12 @@ class LedgerServer:
                 told += 1
             await self._hook_news.wait()
 
-    async def _play(self, connection: socket.socket, mishap: Mishap | None, raw: bytes) -> bool:
-        loop = asyncio.get_running_loop()
-        if mishap is None:
-            await loop.sock_sendall(connection, raw)
-            return True
-        for piece in mishap.pieces(raw):
-            if isinstance(piece, bytes):
-                await loop.sock_sendall(connection, piece)
-            else:
-                await asyncio.sleep(piece)
-        if mishap.ending == "hang":
-            await loop.sock_recv(connection, 1)  # until the client has enough
-        if mishap.ending == "reset":
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        return mishap.ending == "keep"
+    async def _keeps(self, connection: socket.socket, ending: Ending) -> bool:
+        if ending == "hang":
+            await asyncio.get_running_loop().sock_recv(connection, 1)  # until the client has enough
+        if ending == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        return ending == "keep"
 
 
 def kind_of(method: str, path: str) -> str:

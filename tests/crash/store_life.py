@@ -11,27 +11,34 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
+from mmap import mmap
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import cleanlist_async
 from cleanlist_async import (
+    APIConnectionError,
     AsyncCleanlist,
     CleanlistError,
     Contact,
     JobLockedError,
+    JournalError,
     Store,
     StoreUnavailableError,
     facts,
 )
+from cleanlist_async.batcher import batch
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.identity import prepare
 from cleanlist_async.enrich import run as enrich_run
+from cleanlist_async.job.job import Job
 from cleanlist_async.storage.store.operations import Operation
 from cleanlist_async.storage.store.statements import Statement
 from tests.crash.clocks import SPEED, RacingLoop
 from tests.crash.processes import Child, LineCounter
 from tests.crash.work import CHUNK, CONTACTS, open_client
+from tests.support.chunk_sizes import chunks_of
 from tests.support.tcp_proxy import TCPProxy, tcp_proxy
 
 LEASE_S = 2.0
@@ -49,6 +56,7 @@ DOORS = {
     "enrich": (str(_PACKAGE / "storage" / "store"), str(_PACKAGE / "enrich")),
     "enrich_one": (str(_PACKAGE / "storage" / "store"), str(_PACKAGE / "batcher")),
     "job": (str(_PACKAGE / "storage" / "store"), str(_PACKAGE / "job" / "stored")),
+    "journal": (str(_PACKAGE / "storage" / "store"), str(_PACKAGE / "job")),
 }
 """How contacts are bought, and the code that does it with a store."""
 BY_SUBMISSION = """
@@ -76,28 +84,33 @@ class Life:
         """Return the next life."""
         return replace(self, what="", place=-1, truth=truth)
 
-    def start(self) -> Child:
-        """Fork the process."""
-        return Child(self._work)
+    def start(self, *, wait_for: int | None = None, in_flight: mmap | None = None) -> Child:
+        """Fork the process, which begins once *wait_for* can be read.
 
-    def _work(self, pipe: int) -> None:
+        It counts submits on their way in *in_flight*, which shows them after its death.
+        """
+        return Child(partial(self._work, wait_for, in_flight or bytearray(1)))
+
+    def _work(self, wait_for: int | None, in_flight: mmap | bytearray, pipe: int) -> None:
+        if wait_for is not None:
+            os.read(wait_for, 2)
         is_in_hole = self.what == "hole"
         facts.STORE_LEASE_S, facts.STORE_ANSWER_S = (
             LEASE_S,
             SPEED * (ANSWER_S if is_in_hole else facts.STORE_ANSWER_S),
         )
         facts.MAX_CONTACTS_PER_REQUEST = CHUNK
-        enrich_run.Chunker = partial(Chunker, max_contacts=CHUNK)
+        enrich_run.Chunker = batch.Chunker = partial(Chunker, max_contacts=CHUNK)
         with ExitStack() as stack:
             proxy = None
             if self.what in {"cut", "hole", "delay"}:
                 proxy = stack.enter_context(tcp_proxy(urlsplit(self.url).port or 0))
-            report = self._live(pipe, proxy)
+            report = self._live(pipe, proxy, in_flight)
         os.write(pipe, json.dumps(report).encode() + b"\n")
 
-    def _live(self, pipe: int, proxy: TCPProxy | None) -> dict:
+    def _live(self, pipe: int, proxy: TCPProxy | None, in_flight: mmap | bytearray) -> dict:
         url = self.url if proxy is None else self.url.replace(f":{urlsplit(self.url).port}", f":{proxy.port}")
-        store = CountingStore(url)
+        store = CountingStore(url, in_flight)
         lines = LineCounter(self.place, pipe, DOORS[self.door], lambda: {"in_flight": store.in_flight})
         if self.what == "line":
             lines.begin()
@@ -132,21 +145,32 @@ class CountingStore(Store):
     strike_at = -1
     is_between = False
     """Whether only places outside of transactions count: who stops inside holds up all who share a file."""
-    in_flight = 0
-    """Submits that may have been recorded as sent, and whose outcome is not recorded."""
     lasts = False
     """Whether it goes on happening."""
     strike: Callable[[], object]
 
+    def __init__(self, url: str, in_flight: mmap | bytearray) -> None:
+        super().__init__(url)
+        self._in_flight = in_flight
+
+    @property
+    def in_flight(self) -> int:
+        """Submits that may have been recorded as sent, and whose outcome is not recorded."""
+        return self._in_flight[0]
+
+    def _count_in_flight(self, change: int) -> None:
+        # One that was refused by the store is closed as well, and counts once.
+        self._in_flight[0] = max(0, self._in_flight[0] + change)
+
     async def run(self, operation, *, commit_unless=None):
         name = operation.__name__
-        self.in_flight += name == "intend"
+        self._count_in_flight(name == "intend")
         try:
             value = await super().run(self._counted(operation), commit_unless=commit_unless)
         except CleanlistError as error:
-            self.in_flight -= name == "intend" and not isinstance(error, StoreUnavailableError)
+            self._count_in_flight(-(name == "intend" and not isinstance(error, StoreUnavailableError)))
             raise
-        self.in_flight -= name in {"accept", "close"} or (name == "intend" and value is False)
+        self._count_in_flight(-(name in {"accept", "close"} or (name == "intend" and value is False)))
         self._pass_place()
         return value
 
@@ -175,25 +199,29 @@ async def live(store: CountingStore, life: Life) -> list[str]:
         async with store, open_client(life.base_url, store=store) as client:
             if life.truth is not None:
                 await resolve(store, life.truth)
-            return await DOOR[life.door](client)
+            return await DOOR[life.door](client, life)
     except StoreUnavailableError:
+        return []
+    except (APIConnectionError, JournalError):  # the same system calls reach the server, and write journals
+        if life.what != "syscall":
+            raise
         return []
 
 
-async def through_enrich(client: AsyncCleanlist) -> list[str]:
+async def through_enrich(client: AsyncCleanlist, _life: Life) -> list[str]:
     report = await client.enrich(PEOPLE, enrichment_type="partial")
     if report.stopped_by is not None and not isinstance(report.stopped_by, StoreUnavailableError):
         raise report.stopped_by
     return [result.status for result in report.results]
 
 
-async def through_enrich_one(client: AsyncCleanlist) -> list[str]:
+async def through_enrich_one(client: AsyncCleanlist, _life: Life) -> list[str]:
     """Let callers come in groups, a moment after each other, so that several requests are on their way."""
 
     async def call(number: int) -> str:
         await asyncio.sleep(0.5 * (number // CHUNK))
         try:
-            result = await client.enrich_one(PEOPLE[number], deadline_s=20 * SPEED)
+            result = await client.enrich_one(PEOPLE[number], deadline_s=60 * SPEED)
         except CleanlistError as error:
             return "unknown" if error.billed == "unknown" else "failed"
         return result.status
@@ -201,7 +229,7 @@ async def through_enrich_one(client: AsyncCleanlist) -> list[str]:
     return await asyncio.gather(*map(call, range(CONTACTS)))
 
 
-async def through_job(client: AsyncCleanlist) -> list[str]:
+async def through_job(client: AsyncCleanlist, _life: Life) -> list[str]:
     """Do it as a job, once nobody else is at it."""
     while True:
         try:
@@ -221,7 +249,33 @@ async def through_job(client: AsyncCleanlist) -> list[str]:
     return statuses
 
 
-DOOR = {"enrich": through_enrich, "enrich_one": through_enrich_one, "job": through_job}
+async def through_journal(client: AsyncCleanlist, life: Life) -> list[str]:
+    """Do it as a job in a journal, which is kept beside the records of journals."""
+    path = Path(os.environ["XDG_STATE_HOME"], f"{sha256(life.url.encode()).hexdigest()[:16]}.journal")
+    with chunks_of(CHUNK):
+        async with await client.job(path, PEOPLE) as job:
+            report = await job.run()
+            if life.truth is not None and report.unknown:
+                await _resolve_chunks(job, life.truth)
+                report = await job.run()
+            if isinstance(report.stopped_by, StoreUnavailableError):
+                return []
+            assert await job.verify() == []
+            return [receipt.status async for receipt in job.receipts()]
+
+
+async def _resolve_chunks(job: Job, truth: dict[str, str]) -> None:
+    for chunk in await job.unknown():
+        workflow_id = truth.get(PEOPLE[chunk.first].first_name or "")
+        await job.resolve(chunk.number, accepted=workflow_id, absent=workflow_id is None)
+
+
+DOOR = {
+    "enrich": through_enrich,
+    "enrich_one": through_enrich_one,
+    "job": through_job,
+    "journal": through_journal,
+}
 
 
 async def resolve(store: Store, truth: dict[str, str]) -> None:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import time
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.crash.auditor import audit
-from tests.crash.figures import finish, folder, guarded, spread
+from tests.crash.figures import finish, folder, guarded, options_of, spread
 from tests.crash.mishaps import ALL, BY_NAME
 from tests.crash.processes import ServerProcess, run_life
 from tests.crash.work import CONTACTS, Life, write_source
@@ -29,7 +28,7 @@ KINDS = [mishap.name for mishap in ALL if mishap.name not in _SLOW]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
+    options = options_of("storms", arguments, modes="plain,tracked", runs=300, seed=0, only=int, jobs=2)
     started = time.monotonic()
     seeds = [options.only] if options.only is not None else range(options.seed, options.seed + options.runs)
     cases = [(options.modes.split(",")[seed % len(options.modes.split(","))], seed) for seed in seeds]
@@ -47,16 +46,6 @@ def main(arguments: list[str] | None = None) -> int:
         "runs_with_unknown": sum(end["unknown"] > 0 for end in ends),
     }
     return finish(figure, failures, started)
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.storms")
-    parser.add_argument("--modes", default="plain,tracked", help="taken in turn, seed by seed")
-    parser.add_argument("--runs", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0, help="of the first run")
-    parser.add_argument("--only", type=int, default=None, help="one seed")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    return parser
 
 
 def weather(cases: Iterable[tuple[str, int]]) -> Iterable[dict]:

@@ -7,7 +7,6 @@ Needs strace, which does both to the very call. ::
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -15,13 +14,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from tests.crash.aftermath import aftermath, life_in, report_of_undisturbed, totals
-from tests.crash.figures import finish, folder, guarded, spread
-from tests.crash.processes import Death, ServerProcess, run_life
+from tests.crash.figures import EVERY, finish, folder, guarded, options_of, spread
+from tests.crash.processes import Child, Death, ServerProcess, run_life
 from tests.crash.work import Life
 
 DISK = ("pwrite64", "fdatasync", "fsync", "ftruncate", "unlink")
@@ -34,7 +33,7 @@ INJECTIONS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _options().parse_args(arguments)
+    options = options_of("syscalls", arguments, modes="plain,tracked", only="", jobs=2, **EVERY)
     if not is_available():
         sys.stderr.write("strace is not here, or may not attach: nothing was tested\n")
         return 2
@@ -61,16 +60,6 @@ def main(arguments: list[str] | None = None) -> int:
     return finish(figure, failures, started)
 
 
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.syscalls")
-    parser.add_argument("--modes", default="plain,tracked")
-    parser.add_argument("--stride", type=int, default=1, help="every so many cases")
-    parser.add_argument("--first", type=int, default=0, help="leave out so many cases")
-    parser.add_argument("--only", default="", help="one case, as in pwrite64:error=EIO:7")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    return parser
-
-
 def is_available() -> bool:
     """Whether there is a strace here that may attach to a process."""
     if shutil.which("strace") is None:
@@ -79,14 +68,14 @@ def is_available() -> bool:
     return tried.returncode == 0
 
 
-def run_traced(life: Life, log: Path, injection: str = "") -> Death:
-    """Run the job in a process that strace attaches to before it begins."""
+def run_traced(start: Callable[[int], Child], log: Path, injection: str = "") -> Death:
+    """Run a process that strace attaches to before it begins; *start* takes the pipe that says when."""
     holding, release = os.pipe()
-    child = run_life(life, kill_at=-1, wait_for=holding)
+    child = start(holding)
     os.close(holding)
     strace = subprocess.Popen(
         [
-            "strace", "-qq", "-s", "48", "-o", str(log), "-p", str(child.pid),
+            "strace", "-f", "-qq", "-s", "48", "-o", str(log), "-p", str(child.pid),
             "-e", "trace=" + ",".join((*DISK, *WIRE)),
             *(("-e", f"inject={injection}") if injection else ()),
         ],
@@ -113,9 +102,21 @@ def count_calls(mode: str) -> Counter[str]:
     """Count the system calls of a run that nobody disturbs."""
     with folder() as place, ServerProcess() as server:
         log = Path(place) / "strace.log"
-        report_of_undisturbed(run_traced(life_in(Path(place), server, mode), log))
-        names = (line.partition("(")[0] for line in log.read_text().splitlines())
-        return Counter(name for name in names if name in {*DISK, *WIRE})
+        report_of_undisturbed(run_traced(_start_of(life_in(Path(place), server, mode)), log))
+        return calls_in(log)
+
+
+def calls_in(log: Path) -> Counter[str]:
+    """Return how often each call was made, at most, by one thread: strace counts them apart."""
+    made = re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE)
+    counts = Counter[str]()
+    for (_, call), times in Counter(made).items():
+        counts[call] = max(counts[call], times)
+    return counts
+
+
+def _start_of(life: Life) -> Callable[[int], Child]:
+    return lambda pipe: run_life(life, kill_at=-1, wait_for=pipe)
 
 
 def strike(cases: Iterable[tuple[str, str, str, int]]) -> Iterable[dict]:
@@ -132,7 +133,7 @@ def _strike(place: Path, server: ServerProcess, mode: str, call: str, how: str, 
     """Disturb one call of a run, audit what it left, resume it to the end, and audit that."""
     server.ask("reset")
     life, log = life_in(place, server, mode), place / "strace.log"
-    death = run_traced(life, log, f"{call}:{how}:when={number}")
+    death = run_traced(_start_of(life), log, f"{call}:{how}:when={number}")
     traced = log.read_text()
     after = aftermath(life, server)
     on_disk = call in DISK and how.startswith("error")
@@ -162,7 +163,7 @@ def _not_clean(death: Death) -> list[str]:
 def requests_after(traced: str, method: str) -> int:
     """Count the requests that left after the disturbed call."""
     _, _, after = traced.partition("(INJECTED)")
-    return len(re.findall(rf'^sendto\(\d+, "{method} ', after, re.MULTILINE))
+    return len(re.findall(rf'^\d+ +sendto\(\d+, "{method} ', after, re.MULTILINE))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_kill_at_executed_lines(mode):
 
 
 def test_kill_between_a_journal_and_its_record():
-    found = figure(lines, "--modes", "plain", "--code", "record", "--stride", "23")["plain"]
+    found = figure(lines, "--modes", "plain", "--code", "record", "--stride", "15")["plain"]
     assert found["positions"] >= 30
     assert (found["dup"], found["lost"]) == (0, 0)
 

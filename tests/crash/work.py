@@ -71,7 +71,7 @@ def open_client(base_url: str, **options) -> AsyncCleanlist:
     client = AsyncCleanlist(
         KEY, base_url=base_url, limiter=limiter, **{"request_timeout_s": timeout_s, **options}
     )
-    client._runtime.transport._tls = _NO_TLS
+    client._runtime.shared.transport._tls = _NO_TLS
     return client
 
 
@@ -79,7 +79,7 @@ async def open_job(client: AsyncCleanlist, life: Life) -> Job:
     """Begin or resume."""
     webhook = f"{life.base_url}/hooks" if life.mode == "tracked" else None
     return await client.job(
-        life.journal, life.source, enrichment_type="partial", webhook=webhook, submit_mode=life.mode
+        life.journal, life.source, enrichment_type="partial", webhook_url=webhook, submit_mode=life.mode
     )
 
 
@@ -124,7 +124,7 @@ async def _hear_webhooks(job: Job, life: Life) -> None:
         return
     with suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(life.base_url.rpartition(":")[2]))
-        writer.write(b"HOOKS\n")
+        writer.write(b"GET /hooks HTTP/1.1\r\n\r\n")
         try:
             while line := await reader.readline():
                 token, _, payload = line.partition(b" ")

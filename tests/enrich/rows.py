@@ -1,7 +1,5 @@
 """Rows as a server makes them, and how they are joined: for the tests of matching."""
 
-from __future__ import annotations
-
 from cleanlist_async import Contact
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.enrich.matching import match_rows

@@ -36,6 +36,13 @@ def test_how_many_fit(max_credits: float | None, enrichment_type: EnrichmentType
     assert RunBudget(max_credits, enrichment_type).affordable(1_000) == fits
 
 
+def test_a_sum_of_fractions_refuses_nothing_that_fits() -> None:
+    budget = RunBudget(8.0, "partial")
+    for _ in range(10):
+        budget.settle(0, spent=0.7)  # 7.000000000000001 in all
+    assert budget.affordable(1_000) == 1
+
+
 def test_a_reservation_is_taken_and_given_back() -> None:
     budget = RunBudget(100, "phone_only")
     budget.reserve(7)

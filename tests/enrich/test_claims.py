@@ -1,7 +1,5 @@
 """A bulk run whose store has contacts of others, or fails in between."""
 
-from __future__ import annotations
-
 import asyncio
 
 import anyio

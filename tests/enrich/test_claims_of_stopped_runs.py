@@ -1,7 +1,5 @@
 """Runs that stop, or wait for each other: what they claimed and did not send is free for everybody else."""
 
-from __future__ import annotations
-
 import asyncio
 
 import anyio

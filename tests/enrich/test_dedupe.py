@@ -1,7 +1,5 @@
 """Each identity is bought once."""
 
-from __future__ import annotations
-
 import asyncio
 
 from hypothesis import given

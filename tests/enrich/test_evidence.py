@@ -1,7 +1,5 @@
 """The rule of evidence: its table, and that no small or random workflow gives a row to a wrong person."""
 
-from __future__ import annotations
-
 from itertools import islice, product
 from random import Random
 

@@ -1,7 +1,5 @@
 """Whose row is it? Unit tests of the rules, and properties over any order, loss and likeness of rows."""
 
-from __future__ import annotations
-
 import random
 
 import pytest

@@ -1,7 +1,5 @@
 """Contacts that differ only in letter case are two: nobody knows that they are one person."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import Contact

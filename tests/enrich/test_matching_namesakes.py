@@ -1,7 +1,5 @@
 """A namesake's colleague: nobody is given the row of another who has the name and the employer."""
 
-from __future__ import annotations
-
 import anyio
 import pytest
 
@@ -125,6 +123,7 @@ async def collected_alone(contacts, there, late, **options):
         return [(await client.collect([one])).results[0] for one in report.pending]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", ["t_mine", "t_others"])
 async def test_contacts_left_by_a_deadline_never_get_the_row_of_a_namesake_in_the_same_workflow(late):
     server = Server(NAMES, [late])
@@ -137,6 +136,7 @@ async def test_contacts_left_by_a_deadline_never_get_the_row_of_a_namesake_in_th
     assert all(result.email for result in rest)
 
 
+@pytest.mark.slow
 async def test_a_contact_whose_caller_left_never_gets_the_row_of_a_namesake_in_the_same_workflow():
     server = Server(NAMES, ["t_mine"])
     server.is_running = True

@@ -1,7 +1,5 @@
 """What proves that ids follow the order of contacts, and what contradicts it."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.enrich.matching import Match

@@ -1,7 +1,5 @@
 """Names, employers and LinkedIn addresses, reduced to what stays the same however they are written."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,14 +1,12 @@
 """The free dry run."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async import AsyncCleanlist, ConfigurationError, Contact, RateLimits
+from cleanlist_async import AsyncCleanlist, Contact, RateLimits
 from cleanlist_async.enrich.plan import seconds_for
 from tests.support.cases import each_case
 from tests.support.examples import examples
@@ -67,17 +65,6 @@ def test_async_sources_and_nothing():
     assert plan(source()).unique == 3
     empty = plan([])
     assert (empty.requests, empty.credits_max, empty.minutes) == (0, 0, 0)
-
-
-@each_case("contacts", [Contact(), {"first_name": "x"}, "abc", b"abc", None, 3])
-def test_what_is_no_list_of_contacts_is_refused(contacts):
-    with pytest.raises(ConfigurationError):
-        plan(contacts)
-
-
-def test_an_unknown_type_is_refused():
-    with pytest.raises(ConfigurationError, match="enrichment_type"):
-        plan([], enrichment_type="everything")
 
 
 @settings(max_examples=examples(30))

@@ -1,7 +1,5 @@
 """What a plan says of contacts that the client's store knows."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import asynccontextmanager
 from functools import partial
@@ -67,6 +65,21 @@ async def test_contacts_of_an_unknown_submit_are_doubtful(tmp_path):
             plan = await client.plan(people(12))
 
     assert (plan.known, plan.doubtful, plan.to_buy, plan.credits_max) == (0, 10, 2, 2)
+
+
+async def test_full_says_which_halves_it_would_pay_again(tmp_path):
+    async with opened(tmp_path, hit_rate=1.0) as (_, connect), connect() as client:
+        await client.enrich(people(5))
+        await client.enrich(people(7)[3:], enrichment_type="phone_only")
+        plan = await client.plan(people(9), enrichment_type="full")
+        cheap = await client.plan(people(9), enrichment_type="phone_only")
+        old = await client.plan(people(9), enrichment_type="full", max_age_s=0.0001)
+        fresh = await client.plan(people(9), enrichment_type="full", fresh=True)
+
+    assert (plan.to_buy, plan.credits_max) == (9, 99)
+    assert (plan.emails_known, plan.phones_known) == (5, 4)
+    for other in (cheap, old, fresh):
+        assert (other.emails_known, other.phones_known) == (0, 0)
 
 
 async def test_types_that_are_not_remembered_are_planned_whole(tmp_path):

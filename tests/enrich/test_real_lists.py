@@ -12,8 +12,6 @@ blank rows, titles and footers          blank_commas.csv, title_row.csv, report_
 ======================================  =======================================================  ======
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What a row makes of a contact's result."""
 
-from __future__ import annotations
-
 import pickle
 
 import pytest

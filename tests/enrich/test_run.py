@@ -123,7 +123,7 @@ async def test_the_callers_key_is_never_sent_and_comes_back(world):
 async def test_the_webhook_address_and_the_type_are_passed_through(world):
     urls: list[str | None] = []
     url = "https://example.com/hook"
-    world.sandbox._webhooks.schedule = lambda workflow: urls.append(workflow.webhook_url)
+    world.sandbox.webhooks.schedule = lambda workflow: urls.append(workflow.webhook_url)
     await world.client.enrich(people(2), enrichment_type="none", webhook_url=url)
     assert json.loads(world.bodies[0])["webhook_url"] == url
     assert json.loads(world.bodies[0])["enrichment_type"] == "none"

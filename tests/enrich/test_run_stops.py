@@ -1,7 +1,5 @@
 """How runs end early: what is raised, what is reported, and that nothing accepted is ever lost."""
 
-from __future__ import annotations
-
 import math
 
 import anyio
@@ -16,6 +14,7 @@ from cleanlist_async import (
     InsufficientCreditsError,
     InternalServerError,
     PermissionDeniedError,
+    RateLimitError,
     RateLimits,
     UnknownOutcomeError,
 )
@@ -34,6 +33,10 @@ FOREVER = {"times": math.inf}
 
 def statuses(results):
     return {status: sum(r.status == status for r in results) for status in {r.status for r in results}}
+
+
+def named_people(count):
+    return [{"first_name": f"P{n}", "last_name": "Doe", "company_name": "Acme"} for n in range(count)]
 
 
 def named(index, message="not a person"):
@@ -62,6 +65,39 @@ async def test_a_422_that_names_no_contact_of_the_chunk_is_an_error_of_the_chunk
     assert statuses(report.results[250:500]) == {"failed": 250}
     assert report.stopped_by is None
     check_against_ledger(world, report.results)
+
+
+async def test_contacts_refused_one_by_one_are_reported_and_the_last_request_says_it_is_not_about_it(world):
+    world.sandbox.add_fault(Fault(BULK, **named(1), **FOREVER))
+    report = await world.client.enrich(people(5))
+    assert [r.status for r in report.results] == ["failed", *["invalid"] * 4]
+    assert report.results[0].error.startswith("refused: ")  # it was sent
+    assert "names a contact or a field that this request does not have" in str(report.stopped_by)
+    assert report.stopped_by.billed == "no"
+
+
+@pytest.mark.parametrize("kind", ["value_error", "string_pattern_mismatch"])
+async def test_a_422_on_a_field_that_its_contact_does_not_have_is_not_pinned_on_it(world, kind):
+    loc = ["body", "contacts", 1, "linkedin_url"]
+    detail = [{"type": kind, "loc": loc, "msg": "value is not a valid LinkedIn profile"}]
+    world.sandbox.add_fault(Fault(BULK, status=422, body={"detail": detail}, nth=2))
+    report = await world.client.enrich(named_people(300))
+    assert statuses(report.results[250:]) == {"failed": 50}
+    assert report.fault.fix.startswith("It names a contact or a field")
+
+
+async def test_a_422_on_a_field_that_is_missing_is_pinned_on_its_contact(world):
+    detail = [{"type": "missing", "loc": ["body", "contacts", 1, "linkedin_url"], "msg": "Field required"}]
+    world.sandbox.add_fault(Fault(BULK, status=422, body={"detail": detail}))
+    report = await world.client.enrich(named_people(3))
+    assert [r.index for r in report.results if r.status == "invalid"] == [1]
+
+
+async def test_a_later_chunk_that_is_refused_is_logged(world, caplog):
+    world.sandbox.add_fault(Fault(BULK, nth=2, status=422, body={"detail": "no"}))
+    await world.client.enrich(people(300))
+    said = "the server refused 50 contacts, and the run goes on without them: RequestValidationError: 422"
+    assert any(record.getMessage().startswith(said) for record in caplog.records)
 
 
 async def test_a_413_splits_the_chunk(world):
@@ -251,3 +287,15 @@ async def test_collect_and_stream_end_when_the_client_is_closed(world):
     assert isinstance(ended[0], ConfigurationError)
     with pytest.raises(CleanlistError):
         await world.client.enrich(people(3))
+
+
+@pytest.mark.slow
+@pytest.mark.world(workflow_s=3_000.0)
+async def test_a_quarter_of_an_hour_of_429s_stops_a_run_whatever_else_is_accepted(world):
+    world.sandbox.add_fault(Fault(BULK, nth=2, status=429, **FOREVER))
+    report = await world.client.enrich(people(400))
+    assert isinstance(report.stopped_by, RateLimitError)
+    assert 900 < world.ledger.requests_of(BULK)[-1].at < 1_100
+    assert statuses(report.results).keys() == {"found", "not_found", "failed"}
+    assert statuses(report.results)["failed"] == 150
+    check_against_ledger(world, report.results)

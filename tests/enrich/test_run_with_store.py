@@ -86,6 +86,26 @@ async def test_a_cancelled_run_leaves_its_workflows_to_the_next_for_free(world):
     assert not report.pending
 
 
+@pytest.mark.world(workflow_s=20.0, hit_rate=1.0)
+@pytest.mark.parametrize("is_settled", [False, True])
+async def test_a_summary_tells_what_this_run_spent_apart_from_what_an_earlier_one_paid(world, is_settled):
+    contacts = people(5)
+
+    with anyio.move_on_after(60.0 if is_settled else 2.0):
+        await world.client.enrich(contacts)
+    plan = await world.client.plan(contacts)
+    report = await world.client.enrich(contacts, max_credits=0)
+    more = await world.client.enrich([*people(8), *contacts])
+
+    assert (plan.known, plan.credits_max) == (5, 0)
+    assert (report.summary.spent_credits, report.summary.earlier_credits) == (0, 5)
+    assert str(report.summary) == "5 contacts: 5 found; 0 credits, 5 paid earlier"
+    assert report.summary.credits == (0 if is_settled else 5)  # as what has told nobody yet
+    assert all(result.bought_at is not None for result in report.results)
+    assert (more.summary.credits, more.summary.spent_credits, more.summary.earlier_credits) == (3, 3, 5)
+    assert world.ledger.credits_charged == 8
+
+
 @pytest.mark.world(workflow_s=20.0)
 async def test_a_client_that_is_closed_in_the_middle_leaves_its_workflows_to_the_next(world, store_path):
     contacts = people(600)
@@ -100,10 +120,10 @@ async def test_a_client_that_is_closed_in_the_middle_leaves_its_workflows_to_the
     async with open_world(store=store_path) as later:
         unfinished = await later.client.store.orphans()
     assert later.submits() == 0
-    assert [(one.state, one.contacts) for one in unfinished] == [
-        ("accepted", 250),
-        ("accepted", 250),
+    assert sorted((one.state, one.contacts) for one in unfinished) == [
         ("accepted", 100),
+        ("accepted", 250),
+        ("accepted", 250),
     ]
 
 
@@ -344,3 +364,16 @@ async def test_whatever_breaks_nobody_is_bought_twice_or_lost(tmp_path_factory, 
         assert result.status in {"found", "not_found", "unknown", "failed"}, result
         if result.status == "failed":
             assert not world.ledger.times_accepted().get(result.contact)
+
+
+@pytest.mark.world(credits=250, hit_rate=1.0)
+async def test_what_the_store_knows_is_returned_where_the_rest_is_refused(world):
+    first = await world.client.enrich(people(300))
+    again = await world.client.enrich(people(300))
+
+    assert isinstance(again.stopped_by, InsufficientCreditsError)
+    assert again.summary.statuses == first.summary.statuses
+    assert again.summary.statuses["found"] == 250
+    assert set(bought(world)) == {1}
+    with pytest.raises(InsufficientCreditsError):
+        await world.client.enrich(people(320)[310:])

@@ -1,14 +1,13 @@
 """``max_credits`` is a limit: the server's ledger never exceeds it."""
 
-from __future__ import annotations
-
 from functools import partial
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async import BudgetExceededError, ConfigurationError
+from cleanlist_async import BudgetExceededError, ConfigurationError, RateLimits
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.sandbox import Fault, Shape
 from tests.support.examples import examples
@@ -132,3 +131,22 @@ async def test_duplicates_of_what_was_bought_get_it_though_the_budget_ended_befo
     assert [r.email for r in report.results[-5:]] == truth
     assert [r.duplicate_of for r in report.results[-5:]] == list(range(5))
     check_against_ledger(world, report.results)
+
+
+@pytest.mark.world(with_store=True, hit_rate=1.0, limits=RateLimits(key=2))
+async def test_chunks_that_wait_for_the_line_together_do_not_count_the_same_credits(world):
+    contacts = people(2_000)
+    await world.client.enrich(contacts[1_500:1_650])
+    await anyio.sleep(120)
+
+    async def source():
+        for contact in contacts[:1_750]:
+            yield contact
+        await anyio.sleep(35)  # long enough for the 100 that are left to be sent as they are
+        for contact in contacts[1_750:]:
+            yield contact
+
+    async with world.client.stream(source(), max_credits=1_750) as results:
+        with pytest.raises(BudgetExceededError):
+            _ = [result async for result in results]
+    assert world.ledger.credits_charged - 150 == 1_750

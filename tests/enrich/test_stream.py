@@ -1,7 +1,5 @@
 """Streams: flat memory, bounded reading ahead, and no result lost or doubled however they end."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import itertools
@@ -13,7 +11,6 @@ import pytest
 from cleanlist_async import Contact, RateLimits
 from cleanlist_async.enrich import dedupe, run
 from cleanlist_async.enrich.result_queue import ResultQueue
-from cleanlist_async.enrich.result_sink import RESULTS_AHEAD
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing import run as run_virtually
@@ -21,6 +18,10 @@ from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, open_world, people
 
 WIDE = RateLimits(org=10**6, key=10**6)
+
+
+WINDOW = 30 * 250
+"""Contacts that the requests of a window can hold, with one key."""
 
 
 class Endless:
@@ -59,10 +60,27 @@ async def test_a_slow_consumer_bounds_what_is_read(world, kind):
         await anyio.sleep(3_600)
         assert source.taken == read_after_an_hour
     assert source.taken - len(world.ledger.contacts) <= 4_000
-    assert source.taken <= RESULTS_AHEAD + 9 * 250
+    assert source.taken <= WINDOW + 9 * 250
     left = {r.index for r in stream.leftover}
     assert left == set(range(source.taken)) - {first.index}
     check_against_ledger(world, [first, *stream.leftover])
+
+
+@pytest.mark.parametrize("ahead", [1, 100, 600])
+async def test_a_stream_buys_no_further_ahead_of_its_consumer_than_it_may(world, ahead):
+    source = Endless()
+    async with world.client.stream(source, ahead=ahead) as stream:
+        for taken in range(1, 4):
+            await anext(stream)
+            await anyio.sleep(600)
+            assert source.taken - taken <= ahead
+            assert len(world.ledger.contacts) == source.taken
+
+
+async def test_a_stream_that_is_kept_short_still_ends(world):
+    async with world.client.stream(people(300), ahead=40) as stream:
+        got = [result async for result in stream]
+    check_one_result_each(got, people(300))
 
 
 @pytest.mark.slow
@@ -82,7 +100,7 @@ async def test_an_endless_source_of_one_contact_ends_neither_memory_nor_patience
         results = [await anext(stream) for _ in range(3_000)]
     assert [r.index for r in results] == list(range(3_000))
     assert len(world.ledger.contacts) == 1
-    assert source.taken <= 3_000 + RESULTS_AHEAD + 1_000
+    assert source.taken <= 3_000 + WINDOW + 1_000
 
 
 @pytest.mark.slow
@@ -99,7 +117,7 @@ async def test_leaving_early_keeps_what_was_not_read(world):
     collected = await world.client.collect(stream.pending)
     assert not collected.pending
     assert len(world.ledger.contacts) == len(world.ledger.times_accepted())
-    assert stream.accepted
+    assert not stream.is_for_nothing
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
 

@@ -1,7 +1,5 @@
 """How events reach the function that ``on_event`` names."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

@@ -1,7 +1,5 @@
 """Which events a call, a workflow and a run tell, in which order; in virtual time."""
 
-from __future__ import annotations
-
 import logging
 
 import anyio
@@ -14,7 +12,10 @@ from cleanlist_async.events import (
     CallDetached,
     CallFinished,
     CallStarted,
+    ContactFinished,
+    ContactStarted,
     RateLimited,
+    ResultsSettled,
     RetryScheduled,
     RunFinished,
     RunStarted,
@@ -26,6 +27,7 @@ from tests.support.clients import ACCEPTED, ADA, ANSWERS, outcome_of, respond, v
 from tests.support.virtual_sandbox import open_world, people
 
 BALANCE = respond(ANSWERS["credits_balance"])
+REFUSED = {"error": {"code": "invalid_api_key", "problem": "No such key."}}
 BROKEN = {"error": {"code": "internal_error", "problem": "Out of order.", "request_id": "req_9"}}
 
 
@@ -116,7 +118,7 @@ def test_a_429_tells_which_buckets_pause_and_for_how_long(caplog):
     (paused,) = limited.buckets
     assert (limited.asked_s, limited.named) == (12.0, "key")
     assert 12 <= paused.paused_for_s < 13
-    assert (paused.limit, paused.capacity) == (30, 21)
+    assert (paused.limit, paused.capacity) == (30, 29)  # nothing else is known of the server
     assert kinds(told).index(RateLimited) < kinds(told).index(RetryScheduled)
     assert 12 <= told[-1].waited_s < 13
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -227,6 +229,9 @@ async def test_a_bulk_run_tells_its_milestones(caplog):
         None,
     )
     assert statistics.credits_charged + statistics.credits_estimated == report.summary.credits > 0
+    settled = of(told, ResultsSettled)
+    assert sum(event.credits for event in settled) == report.summary.credits
+    assert [(event.kind, event.contacts) for event in settled] == [("enrich", n) for n in (250, 250, 100)]
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.INFO]
     assert len([line for line in lines if " accepted: 250 contacts" in line]) == 2
     assert sum(line.startswith("enrich finished after") for line in lines) == 1
@@ -239,6 +244,35 @@ async def test_a_run_that_is_stopped_tells_what_stopped_it(caplog):
     (finished,) = of(told, RunFinished)
     assert finished.error == "BudgetExceededError"
     assert "enrich stopped by BudgetExceededError" in caplog.text
+
+
+async def test_a_call_of_enrich_one_tells_its_start_its_credits_and_its_workflow():
+    told = []
+    async with (
+        open_world(client_options={"on_event": told.append}) as world,
+        anyio.create_task_group() as group,
+    ):
+        for person in [*people(3), *people(1)]:
+            group.start_soon(world.client.enrich_one, person)
+    statistics = world.client.statistics()
+    starts, ends = of(told, ContactStarted), of(told, ContactFinished)
+    assert sorted(start.caller for start in starts) == sorted(end.caller for end in ends)
+    assert len({start.caller for start in starts}) == 4
+    accepted = {event.workflow_id for event in of(told, WorkflowAccepted)}
+    assert {end.workflow_id for end in ends} == accepted
+    settled = of(told, ResultsSettled)
+    spent = statistics.credits_charged + statistics.credits_estimated
+    assert sum(event.credits for event in settled) == sum(end.credits for end in ends) == spent > 0
+    assert {(event.kind, event.workflow_id in accepted) for event in settled} == {("enrich_one", True)}
+    assert sum(event.contacts for event in settled) == 3
+
+
+async def test_a_call_of_enrich_one_that_fails_tells_its_error():
+    told = []
+    async with virtual_client(lambda request, number: respond(REFUSED, 401), on_event=told.append) as client:
+        await outcome_of(client.enrich_one(ADA))
+    (end,) = of(told, ContactFinished)
+    assert (end.status, end.credits, end.error) == (None, 0.0, "AuthenticationError")
 
 
 async def test_a_call_by_path_names_no_id():
@@ -261,3 +295,4 @@ async def test_a_job_tells_its_milestones_and_counts_what_it_settled(tmp_path):
     assert (finished.kind, finished.contacts, finished.error) == ("job", 300, None)
     assert finished.credits == statistics.credits_charged + statistics.credits_estimated > 0
     assert finished.credits == report.status.credits_spent
+    assert finished.credits == sum(event.credits for event in of(told, ResultsSettled))

@@ -1,7 +1,5 @@
 """What ``client.statistics()`` says of the rate limit."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import anyio

@@ -30,7 +30,10 @@ class Application:
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
-            self.process.send_signal(how)
+            if how is signal.SIGKILL:  # its workers too, which would not notice
+                os.killpg(self.process.pid, how)
+            else:
+                self.process.send_signal(how)
         self.printed, _ = self.process.communicate(timeout=60)
         return self.process.returncode
 
@@ -45,8 +48,8 @@ def settings_for(sandbox: Sandbox, store: Path | str) -> dict[str, str]:
 
 
 @contextmanager
-def started(port: int, **settings: str):
-    """A server that is starting."""
+def started(port: int, *, folder: Path = FOLDER, workers: int = 1, **settings: str):
+    """A server that is starting, of the application in `app.py` of a folder."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEANLIST_")}
     process = subprocess.Popen(
         [
@@ -56,14 +59,16 @@ def started(port: int, **settings: str):
             "-m",
             "uvicorn",
             "--app-dir",
-            str(FOLDER),
+            str(folder),
             "app:app",
             f"--port={port}",
+            *([] if workers == 1 else [f"--workers={workers}"]),
         ],
         env=inherited | {"PYTHONPATH": str(ROOT)} | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     application = Application(process, f"http://127.0.0.1:{port}")
     try:
@@ -73,9 +78,9 @@ def started(port: int, **settings: str):
 
 
 @asynccontextmanager
-async def running(port: int | None = None, **settings: str):
+async def running(port: int | None = None, *, workers: int = 1, **settings: str):
     """A server that answers, and a caller of it."""
-    with started(port or free_port(), **settings) as application:
+    with started(port or free_port(), workers=workers, **settings) as application:
         async with httpx.AsyncClient(base_url=application.address, verify=False, timeout=60) as caller:
             with anyio.fail_after(60):
                 while not await answers(caller):  # it is another process
@@ -98,15 +103,16 @@ def free_port() -> int:
 
 async def finished(caller: httpx.AsyncClient, path: str) -> tuple[dict[str, object], list[dict[str, object]]]:
     """The last progress of a list, and all its results, read page by page."""
-    results: list[dict[str, object]] = []
-    with anyio.fail_after(30):
-        while True:
-            progress = (await caller.get(path, params={"since": len(results)})).json()
-            results += progress["results"]
-            assert progress["next"] == len(results)
-            if progress["state"] != "running" and len(results) == progress["done"]:
-                return progress, results
+    with anyio.fail_after(60):
+        while (progress := (await caller.get(path)).json())["state"] == "running":  # noqa: ASYNC110
             await anyio.sleep(0.05)
+    results: list[dict[str, object]] = []
+    after: int | None = -1
+    while after is not None:
+        page = (await caller.get(f"{path}/results", params={"after": after})).json()
+        results += page["results"]
+        after = page["next"]
+    return progress, results
 
 
 def table(count: int) -> str:

@@ -120,4 +120,15 @@ ENTRIES: dict[str, Entry] = {
         lambda client: client.enrich_one(PEOPLE[0], deadline_s=0.3), "results", STATUS, "flow"
     ),
     "job": Entry(_job, "results", STATUS, "flow"),
+    "enrichment.enrich_list": Entry(lambda client: client.enrichment.enrich_list("l_1", quote_id="q_1")),
+    "enrichment.enrich_by_task": Entry(
+        lambda client: client.enrichment.enrich_by_task("t_1", data_points=["Email"], quote_id="q_1"),
+        "results",
+        LARGE,
+    ),
+    "smart_agents.run_smart_agent": Entry(
+        lambda client: client.smart_agents.run_smart_agent(
+            "l_1", column_name="c", prompt="p", quote_id="q_1"
+        ),
+    ),
 }

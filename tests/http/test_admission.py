@@ -1,7 +1,5 @@
 """Each request runs in a task that the client owns: what its caller does cannot hurt the client."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 from collections import Counter
@@ -208,6 +206,38 @@ async def test_requests_that_hang_stop_no_other_kind(hung, limits, cancelled):
         await asyncio.wait(tasks)
     assert took_s == 0
     assert in_flight == facts.MAX_IN_FLIGHT
+
+
+async def test_one_slow_operation_delays_no_call_of_another():
+    """Of two keys, with answers of 20 s: more calls are on the wire than have places."""
+    waits = []
+
+    async def answered(request):
+        if "balance" in request.path:
+            await anyio.sleep(20)
+        return respond(ANSWERS["credits_balance"] | ANSWERS["validate_key"])
+
+    async def keep_asking(client):
+        while True:
+            await client.public.credits_balance()
+
+    async with (
+        virtual_client(
+            lambda request, number: answered(request),
+            api_key=["clapi_1", "clapi_2"],
+            rate_limits=RateLimits(),
+        ) as client,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(40):
+            group.start_soon(keep_asking, client)
+        for _ in range(20):
+            await anyio.sleep(20)
+            asked_at = anyio.current_time()
+            await client.public.validate_key()
+            waits.append(anyio.current_time() - asked_at)
+        group.cancel_scope.cancel()
+    assert max(waits) < 1
 
 
 async def test_cancelled_reads_do_not_make_room_for_more_than_sixteen():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import traceback
 
 import pytest
 
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.http.credentials import find_credentials
+from cleanlist_async.http.credentials import Credentials, find_credentials
+from cleanlist_async.redact import Secret
 from tests.support.cases import each_case
 
 JWT = "eyJhbGci.eyJzdWIi.c2ln"
@@ -84,3 +87,37 @@ def test_what_is_no_text_is_refused_by_its_type(given: object) -> None:
     with pytest.raises(ConfigurationError, match="must be text, not") as caught:
         revealed(given)
     assert "CANARY" not in str(caught.value)
+
+
+def organization_of(token: str) -> str:
+    return Credentials([Secret(token)], None, "https://api.example").route.organization
+
+
+def token_with(claims: object, signature: str) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGci.{payload}.{signature}"
+
+
+@each_case("claims", [{"org_id": "org_1"}, {"sub": "user_1"}, {"organization_id": "org_1", "sub": "user_1"}])
+def test_a_renewed_session_token_is_of_the_same_organization(claims: dict[str, object]) -> None:
+    old, renewed = (token_with(claims | {"exp": at}, f"sign{at}") for at in (1, 2))
+    assert organization_of(old) == organization_of(renewed)
+    assert organization_of(old) != organization_of(token_with({"org_id": "org_2", "sub": "user_2"}, "sign"))
+
+
+def test_an_organization_that_a_session_token_names_is_the_one_that_answers_name() -> None:
+    assert organization_of(token_with({"org_id": "org_1"}, "sign")) == "org_1@api.example"
+
+
+@each_case("claims", [{}, [], 5, None, {"org_id": 7}, {"sub": ""}, "text"])
+def test_a_session_token_without_such_claims_has_an_organization_of_its_own(claims: object) -> None:
+    one, two = token_with(claims, "one"), token_with(claims, "two")
+    assert organization_of(one) != organization_of(two)
+
+
+def test_a_torn_session_token_has_an_organization_of_its_own() -> None:
+    assert organization_of(JWT) != organization_of(JWT + "x")
+
+
+def test_the_user_that_a_session_token_names_is_not_shown() -> None:
+    assert "ada" not in organization_of(token_with({"sub": "ada@example.com"}, "sign"))

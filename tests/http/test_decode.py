@@ -343,6 +343,8 @@ BROKEN: list[tuple[bytes, Envelope]] = [
     (b'{"error": {"code": "x"}, "detail": "both"}', "error"),
     (b'{"code": "flat", "problem": "no envelope"}', "none"),
     (b'{"message": "Forbidden"}', "none"),
+    (b'{"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "no token"}', "none"),
+    (b'{"title": "Bad Gateway", "detail": "upstream"}', "none"),
     (b'{"msg": "nginx"}', "none"),
     (b"<html><head><title>502 Bad Gateway</title></head></html>", "none"),
     (b"<!DOCTYPE html>" + b"<p>x</p>" * 20_000, "none"),

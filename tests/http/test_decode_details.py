@@ -38,6 +38,9 @@ def decode(body: object, headers: dict[str, str] | None = None, status: int = 42
         ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
         ("Sunday, 22-Nov-26 12:00:30 GMT", 30.0),
         ("Sun Nov 22 12:00:30 2026", 30.0),
+        ("5, 10", 10.0),
+        ("10, 5", 10.0),
+        ("5, soon", None),
         ("Sun, 22 Nov 2026 12:00:30 -0000", 30.0),
         ("Sun, 22 Nov 2026 14:00:30 +0200", 30.0),
         ("Sun, 22 Nov 2026 11:00:00 GMT", None),
@@ -54,7 +57,6 @@ def decode(body: object, headers: dict[str, str] | None = None, status: int = 42
                 "9999999999",
                 "2 seconds",
                 "soon",
-                "2, 5",
                 "0x10",
                 "\x00",
                 "1.",
@@ -71,7 +73,8 @@ def test_the_retry_after_header_is_read(text: str, seconds: float | None) -> Non
 def test_a_date_is_measured_by_the_servers_own_clock() -> None:
     headers = {"retry-after": "Sun, 22 Nov 2026 18:00:30 GMT", "date": "Sun, 22 Nov 2026 18:00:00 GMT"}
     assert retry_after_s(headers, None, NOW) == 30.0
-    assert retry_after_s(headers | {"date": "yesterday"}, None, NOW) == 6 * 3600 + 30
+    # Without it by ours, which may be wrong: by six hours here.
+    assert retry_after_s(headers | {"date": "yesterday"}, None, NOW) == 120.0
 
 
 @each_case(

@@ -1,7 +1,5 @@
 """What every error of the API carries: credits, page, fix, status and call. A gateway's answer is none."""
 
-from __future__ import annotations
-
 from cleanlist_async import errors
 from tests.http.test_decode import decode
 from tests.support.cases import each_case

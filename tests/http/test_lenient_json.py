@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async.events import AnswerDrifted
-from cleanlist_async.http.lenient_json import read_leniently
+from cleanlist_async.http.lenient_json import read_leniently, whole_objects
 from tests.support import virtual_sandbox
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import check_against_ledger, open_world, people
@@ -93,6 +93,11 @@ def test_a_byte_order_mark_or_another_unicode_loses_nothing(encoding):
 def test_a_byte_of_another_encoding_is_read_as_it_was_meant():
     read = read_leniently(json.dumps([{"name": "Zoë"}], ensure_ascii=False).encode("latin-1"))
     assert read.value == [{"name": "Zoë"}]
+
+
+@each_case("added", [b"\n<!-- served by edge-7 -->", b"<script src=x></script>\n", b"<!--"])
+def test_what_a_gateway_adds_below_an_answer_is_ignored(added):
+    assert read_leniently(json.dumps(ANSWER).encode() + added).value == ANSWER
 
 
 @each_case(
@@ -185,3 +190,57 @@ async def test_a_torn_row_is_asked_for_alone_and_its_neighbours_are_delivered(sp
     assert not report.pending
     check_against_ledger(world, report.results)
     assert AnswerDrifted("bulk_status", 1) in events
+
+
+AROUND = {
+    "a warning before": lambda body: b"<br />\n<b>Warning</b>: Undefined array key {0} in x.php\n" + body,
+    "a notice before": lambda body: b"Notice: session started\n\n" + body,
+    "a comment before": lambda body: b"<!-- edge-7 -->" + body,
+    "twice": lambda body: body + body,
+    "twice, in lines": lambda body: body + b"\n" + body + b"\n",
+    "another's before": lambda body: b'{"workflow_id": "public_bulk_other", "status": "failed"}' + body,
+    "a log line before": lambda body: b'{"level": "info", "msg": "ok"}\n' + body,
+    "words behind": lambda body: body + b"\nDone in 12 ms",
+}
+
+
+@each_case("kind", AROUND)
+async def test_a_status_is_found_among_what_stands_around_it(kind, spoil):
+    spoil(AROUND[kind])
+    events = []
+    async with open_world(client_options={"on_event": events.append}) as world:
+        report = await world.client.enrich(people(30))
+    assert not report.pending
+    check_against_ledger(world, report.results)
+    assert AnswerDrifted("bulk_status", 0) in events
+
+
+async def test_a_submit_among_other_text_is_known_by_its_workflow(monkeypatch):
+    respond = virtual_sandbox._respond
+
+    async def doubled(sandbox, request):
+        answer = await respond(sandbox, request)
+        body = b"Warning: x\n" + answer.body * 2 if request.path.endswith("/enrich/bulk") else answer.body
+        return virtual_sandbox.ServerResponse(answer.status, body, answer.headers)
+
+    monkeypatch.setattr(virtual_sandbox, "_respond", doubled)
+    async with open_world() as world:
+        report = await world.client.enrich(people(30))
+        assert len(world.ledger.contacts) == 30
+    assert not report.pending
+    check_against_ledger(world, report.results)
+
+
+@each_case(
+    "body",
+    [
+        b'{"workflow_id": "w", "results": [{"workflow_id": "w", "status": "completed"}',
+        b'{"results": [1, {"workflow_id": "w"}, {"workflow_id": "w"}',
+        b'x {"data": {"workflow_id": "w"}',
+        b'[{"workflow_id": "w"}]x',
+        b"{" * 5_000,
+        b"x{" * 5_000,
+    ],
+)
+def test_a_part_of_a_torn_answer_is_no_answer(body):
+    assert list(whole_objects(body)) == []

@@ -1,7 +1,6 @@
 """Attempts, waits and answers of reads, and what a deadline ends; in virtual time."""
 
-from __future__ import annotations
-
+import asyncio
 import itertools
 
 import anyio
@@ -11,6 +10,7 @@ from cleanlist_async import RateLimits, errors, facts
 from cleanlist_async.api.public import status_call, submit_call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.testing import ServerResponse
 from tests.support.cases import each_case
 from tests.support.clients import (
     ACCEPTED,
@@ -212,11 +212,35 @@ async def test_the_deadline_covers_the_wait_for_tokens():
 
 async def test_the_deadline_covers_attempts_and_the_waits_between():
     async with virtual_client(
-        lambda request, number: respond({}, 503, retry_after="30"), deadline_s=70.0, latency=lambda: 0.5
+        lambda request, number: respond({}, 503), deadline_s=3.0, latency=lambda: 0.5, max_retries=100
     ) as client:
         error = await outcome_of(client.public.credits_balance())
         now = anyio.current_time()
-    assert (type(error), error.billed, now) == (errors.DeadlineExceededError, "no", 70.0)
+    assert (type(error), error.billed, now) == (errors.DeadlineExceededError, "no", 3.0)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_deadline_within_the_wait_that_the_server_asks_for_ends_the_call_at_once(status):
+    served = Served(lambda request, number: respond({}, status, retry_after="30"))
+    async with virtual_client(served, deadline_s=70.0) as client:
+        error = await outcome_of(client.public.credits_balance())
+        now = anyio.current_time()
+    assert (type(error), error.retry_after_s) == (
+        {429: errors.RateLimitError, 503: errors.ServiceUnavailableError}[status],
+        pytest.approx(30, abs=1),
+    )
+    assert now < 70
+
+
+async def test_no_call_waits_for_a_pause_beyond_its_deadline():
+    served = Served(lambda request, number: respond({}, 429, retry_after="30"))
+    async with virtual_client(served, max_retries=0) as client:
+        await outcome_of(client.public.credits_balance())
+        asked_at = anyio.current_time()
+        error = await outcome_of(client.with_options(deadline_s=20.0).public.credits_balance())
+        assert (type(error), anyio.current_time() - asked_at) == (errors.RateLimitError, 0.0)
+    assert 29 < error.retry_after_s < 31
+    assert len(served.requests) == 1
 
 
 async def slow(seconds, response):
@@ -281,10 +305,54 @@ async def test_in_bulk_a_429_uses_up_no_retry(kind):
         else status_call(workflow_id="wf_1", kind=kind)
     )
     async with virtual_client(served) as client:
-        reply = await client._runtime.pipeline.call(call, CallOptions(max_retries=0))
+        options = CallOptions(max_retries=0, give_up_after_s=10_000.0)
+        reply = await client._runtime.pipeline.call(call, options)
 
         assert reply.value.workflow_id == "wf_1"
     assert all(gap >= 300 for gap in gaps(served.times))
+
+
+async def test_bulk_gives_up_when_nothing_was_accepted_for_too_long():
+    served = Served(lambda request, number: respond({}, 429, retry_after="100"))
+    async with virtual_client(served, give_up_after_s=250.0) as client:
+        error = await outcome_of(client.enrich([ADA]))
+        now = anyio.current_time()
+    assert isinstance(error, errors.RateLimitError)
+    assert 250 < now < 350
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_pause_beyond_an_hour_is_an_error_that_says_so(status):
+    served = Served(lambda request, number: respond({}, status, retry_after="4000"))
+    async with virtual_client(served) as client:
+        error = await outcome_of(
+            client._runtime.pipeline.call(status_call(workflow_id="wf_1"), CallOptions())
+        )
+    assert error.retry_after_s == 4_000
+    assert len(served.requests) == 1
+
+
+async def test_nothing_leaves_after_a_429_was_read():
+    """Not even what has its token already, and waits for a connection."""
+    served = Served(lambda request, number: respond({}, 429, retry_after="30"))
+    async with virtual_client(served, rate_limits=RateLimits(), latency=lambda: 0.5) as client:
+        calls = [outcome_of(client.public.credits_balance()) for _ in range(30)]
+        with anyio.move_on_after(20):
+            await asyncio.gather(*calls)
+    assert len(served.requests) == facts.MAX_IN_FLIGHT
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_gateways_timeout_is_no_answer(status):
+    """The request may still be on its way to the server, so its token returns a grace later."""
+    served = Served(
+        lambda request, number: BALANCE if number else ServerResponse(status, b"<html>", ()),
+    )
+    async with virtual_client(served, rate_limits=RateLimits(org=1, key=1), max_retries=0) as client:
+        await outcome_of(client.public.credits_balance())
+        await client.public.credits_balance()
+    (gap,) = gaps(served.times)
+    assert 65.0 < gap < 65.5
 
 
 async def test_a_body_that_cannot_be_built_costs_no_token():
@@ -297,3 +365,12 @@ async def test_a_body_that_cannot_be_built_costs_no_token():
         buckets = client.statistics().buckets
     assert isinstance(error, RuntimeError)
     assert all((bucket.in_flight, bucket.available) == (0, bucket.limit) for bucket in buckets)
+
+
+async def test_an_error_says_how_long_the_client_itself_is_paused():
+    served = Served(lambda request, number: respond({}, 429, retry_after="2"))
+    async with virtual_client(served) as client:
+        error = await outcome_of(client.public.credits_balance())
+        paused_s = client.statistics().paused_for_s
+    assert paused_s > 10
+    assert error.retry_after_s == pytest.approx(paused_s)

@@ -1,7 +1,5 @@
 """A redirect of a submit is a refusal that names the target; one that may follow the work is not."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import RedirectedError, UnknownOutcomeError
@@ -39,6 +37,16 @@ async def test_a_submit_that_is_redirected_elsewhere_was_not_taken(kind, status)
     assert (error.status, error.billed, error.safe_to_retry, len(served.requests)) == (status, "no", True, 1)
     assert fix in str(error)
     assert "secret" not in str(error)
+
+
+@each_case("location", [None, "/elsewhere", "/v2/enrich/bulk", "http://[", ""])
+@pytest.mark.parametrize("status", [301, 307, 308])
+async def test_a_submit_that_is_to_be_made_at_another_path_was_not_taken(location, status):
+    served = submit(status, location)
+    async with virtual_client(served) as client:
+        error = await outcome_of(client.public.submit_bulk([ADA]))
+    assert isinstance(error, RedirectedError)
+    assert (error.status, error.billed, len(served.requests)) == (status, "no", 1)
 
 
 @each_case("location", [None, "/elsewhere", "/enrichment/status/wf_1", "http://[", ""])

@@ -1,7 +1,5 @@
 """Whose client it is: one event loop, one process, from opening to closing."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys
@@ -250,4 +248,4 @@ async def test_leaving_the_block_with_an_error_closes_and_keeps_the_error():
     with pytest.raises(LookupError):
         async with AsyncCleanlist("clapi_0123456789", base_url="http://127.0.0.1:9") as client:
             raise LookupError
-    assert client._runtime.root.closed
+    assert client._runtime.shared.root.closed

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimitError, RateLimits
+from cleanlist_async.events import Event, LimitsAway
 from cleanlist_async.integrations.fastapi import (
     CleanlistDep,
     cleanlist_lifespan,
     health_of,
     health_router,
     install_error_handlers,
+    readiness_of,
 )
+from cleanlist_async.sandbox import Sandbox
 from tests.support.backends import running
 from tests.support.clients import KEY, always, json_answer
 from tests.support.faulty_server import FaultyServer
@@ -23,9 +27,9 @@ REFUSED = json_answer({"error": {"code": "rate_limited"}}, 429, **{"Retry-After"
 BALANCE = json_answer({"credits": 7})
 
 
-def application(base_url: str) -> FastAPI:
+def application(base_url: str, key: str = KEY) -> FastAPI:
     def opened() -> AsyncCleanlist:
-        return AsyncCleanlist(KEY, base_url=base_url, limiter=RateLimiter(RateLimits()))
+        return AsyncCleanlist(key, base_url=base_url, limiter=RateLimiter(RateLimits()))
 
     app = FastAPI(lifespan=cleanlist_lifespan(opened))
     app.include_router(health_router())
@@ -80,10 +84,12 @@ async def test_the_probe_has_any_path_and_guard():
         raise HTTPException(403)
 
     app = FastAPI(lifespan=cleanlist_lifespan(lambda: AsyncCleanlist(KEY, base_url="http://127.0.0.1:9")))
-    app.include_router(health_router("/ready", dependencies=[Depends(nobody)]))
+    app.include_router(health_router("/alive", ready="/can-buy", dependencies=[Depends(nobody)]))
     async with running(app) as caller:
-        assert (await caller.get("/ready")).status_code == 403
+        assert (await caller.get("/alive")).status_code == 403
+        assert (await caller.get("/can-buy")).status_code == 403
         assert (await caller.get("/health")).status_code == 404
+        assert (await caller.get("/ready")).status_code == 404
 
 
 async def test_the_probe_is_documented():
@@ -107,3 +113,68 @@ async def test_the_health_of_one_client_is_not_that_of_another_beside_it():
             assert health_of(paused).status == "degraded"
             assert (health_of(well).status, health_of(well).tokens_available) == ("ok", 60)
             assert [bucket.limit for bucket in well.statistics().buckets] == [30, 30, 60]
+
+
+# -- readiness -------------------------------------------------------------------------------------
+
+
+async def test_a_client_that_can_buy_is_ready_and_is_not_asked_about_again():
+    async with Sandbox() as sandbox, running(application(sandbox.base_url, sandbox.api_key)) as caller:
+        for _ in range(5):
+            answer = await caller.get("/ready")
+            assert (answer.status_code, answer.json()) == (200, {"ready": True, "obstacles": []})
+        assert len(sandbox.ledger.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "obstacle"),
+    [({"credits": 0}, None, "no_credits"), ({}, "clapi_revoked_0123456789", "key_rejected")],
+)
+async def test_a_client_that_cannot_buy_is_not_ready(options, key, obstacle):
+    async with (
+        Sandbox(**options) as sandbox,
+        running(application(sandbox.base_url, key or sandbox.api_key)) as caller,
+    ):
+        answer = await caller.get("/ready")
+        assert (answer.status_code, answer.json()) == (503, {"ready": False, "obstacles": [obstacle]})
+        assert (await caller.get("/health")).status_code == 200
+
+
+async def test_a_refusal_of_the_key_is_noticed_at_the_next_probe():
+    answers = [BALANCE, json_answer({"error": {"code": "invalid_api_key"}}, 401)]
+    async with FaultyServer(lambda _, number: answers[min(number, 1)], max_requests=10) as server:
+        app = application(server.base_url)
+        install_error_handlers(app)
+        async with running(app) as caller:
+            assert (await caller.get("/ready")).status_code == 200
+            assert (await caller.get("/balance")).status_code == 500
+            assert (await caller.get("/ready")).json()["obstacles"] == ["key_rejected"]
+
+
+async def test_a_client_that_drains_is_not_ready():
+    async with Sandbox() as sandbox, AsyncCleanlist(sandbox.api_key, base_url=sandbox.base_url) as client:
+        assert (await readiness_of(client)).ready
+        await client.drain()
+        assert (await readiness_of(client)).obstacles == ["draining"]
+
+
+async def test_a_client_whose_shared_limits_are_away_is_not_ready():
+    away = anyio.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, LimitsAway):
+            away.set()
+
+    limiter = RateLimiter.redis("redis://127.0.0.1:9")
+    client = AsyncCleanlist(KEY, base_url="http://127.0.0.1:9", limiter=limiter, on_event=listen)
+    async with client, anyio.create_task_group() as group:
+        group.start_soon(client.public.credits_balance)
+        with anyio.fail_after(30):
+            await away.wait()
+        assert (await readiness_of(client)).obstacles == ["limits_away"]
+        group.cancel_scope.cancel()
+
+
+async def test_a_network_that_is_away_says_nothing_about_the_account():
+    async with running(application("http://127.0.0.1:9")) as caller:
+        assert (await caller.get("/ready")).json() == {"ready": True, "obstacles": []}

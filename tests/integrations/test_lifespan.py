@@ -36,7 +36,7 @@ class Opened:
 
 
 def is_closed(client: AsyncCleanlist) -> bool:
-    return client._runtime.root.closed
+    return client._runtime.shared.root.closed
 
 
 def application(lifespan: object) -> FastAPI:

@@ -1,12 +1,12 @@
 """Spans of calls: where they hang, what they say; in virtual time, into the exporter in memory."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 
 import anyio
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -33,20 +33,23 @@ def provider(exporter):
     return provider
 
 
-async def test_a_call_is_one_span_below_the_current_one(exporter, provider):
+async def test_a_call_is_an_internal_span_below_the_current_one_and_its_attempt_a_client_span(
+    exporter, provider
+):
     tracer = provider.get_tracer("app")
     async with virtual_client(lambda request, number: BALANCE, on_event=OpenTelemetry(provider)) as client:
         with tracer.start_as_current_span("request"):
             await client.public.credits_balance()
         await client.public.credits_balance()
-    first, request, second = exporter.get_finished_spans()
-    assert (first.name, first.kind) == ("cleanlist.credits_balance", SpanKind.CLIENT)
+    attempt, first, request, _, second = exporter.get_finished_spans()
+    assert (first.name, first.kind) == ("cleanlist.credits_balance", SpanKind.INTERNAL)
+    assert (attempt.name, attempt.kind) == ("GET /api/v1/public/credits/balance", SpanKind.CLIENT)
     assert first.parent.span_id == request.context.span_id
+    assert attempt.parent.span_id == first.context.span_id
     assert second.parent is None
-    assert first.status.status_code is StatusCode.UNSET
-    attributes = dict(first.attributes)
+    assert first.status.status_code is attempt.status.status_code is StatusCode.UNSET
+    attributes = dict(attempt.attributes)
     assert attributes.pop("http.response.body.size") == len(BALANCE.body)
-    assert attributes.pop("cleanlist.retry_wait_s") == attributes.pop("cleanlist.waited_s") == 0
     assert attributes == {
         "http.request.method": "GET",
         "url.template": "/api/v1/public/credits/balance",
@@ -54,6 +57,12 @@ async def test_a_call_is_one_span_below_the_current_one(exporter, provider):
         "server.port": 80,
         "http.response.status_code": 200,
         "http.request.body.size": 0,
+        "cleanlist.waited_s": 0.0,
+        "cleanlist.request_id": "req_1",
+    }
+    attributes = dict(first.attributes)
+    assert attributes.pop("cleanlist.retry_wait_s") == attributes.pop("cleanlist.waited_s") == 0
+    assert attributes == {
         "cleanlist.operation": "credits_balance",
         "cleanlist.paid": False,
         "cleanlist.attempts": 1,
@@ -62,20 +71,21 @@ async def test_a_call_is_one_span_below_the_current_one(exporter, provider):
     }
 
 
-async def test_attempts_retries_and_429s_are_events_on_the_span(exporter, provider):
+async def test_each_attempt_has_a_span_and_retries_and_429s_are_events_on_the_call(exporter, provider):
     answers = [respond({}, 429, retry_after="7"), respond({}, 503), BALANCE]
     async with virtual_client(
         lambda request, number: answers[number], on_event=OpenTelemetry(provider)
     ) as client:
         await client.public.credits_balance()
-    (span,) = exporter.get_finished_spans()
-    assert [event.name for event in span.events] == [
-        *("rate limited", "attempt answered", "retry"),
-        *("attempt answered", "retry", "attempt answered"),
+    *attempts, call = exporter.get_finished_spans()
+    assert [event.name for event in call.events] == ["rate limited", "retry", "retry"]
+    assert call.events[0].attributes["cleanlist.asked_s"] == 7
+    assert call.attributes["cleanlist.waited_s"] >= 7
+    assert [attempt.attributes.get("http.request.resend_count") for attempt in attempts] == [None, 1, 2]
+    assert [attempt.attributes.get("error.type") for attempt in attempts] == ["429", "503", None]
+    assert [attempt.status.status_code for attempt in attempts] == [
+        *(StatusCode.ERROR, StatusCode.ERROR, StatusCode.UNSET)
     ]
-    assert span.events[0].attributes["cleanlist.asked_s"] == 7
-    assert span.attributes["http.request.resend_count"] == 2
-    assert span.attributes["cleanlist.waited_s"] >= 7
 
 
 async def test_an_error_is_the_status_of_the_span(exporter, provider):
@@ -85,7 +95,7 @@ async def test_an_error_is_the_status_of_the_span(exporter, provider):
     ) as client:
         error = await outcome_of(client.public.submit_bulk([ADA]))
     assert isinstance(error, errors.UnknownOutcomeError)
-    (span,) = exporter.get_finished_spans()
+    _, span = exporter.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
     assert span.attributes["error.type"] == "UnknownOutcomeError"
     assert span.attributes["cleanlist.code"] == "internal_error"
@@ -99,11 +109,11 @@ async def test_a_submit_names_its_workflow(exporter, provider):
         lambda request, number: respond(ACCEPTED), on_event=OpenTelemetry(provider)
     ) as client:
         await client.public.submit_bulk([ADA])
-    (span,) = exporter.get_finished_spans()
+    _, span = exporter.get_finished_spans()
     assert (span.attributes["cleanlist.workflow_id"], span.attributes["cleanlist.billed"]) == ("wf_1", "yes")
 
 
-async def test_a_cancelled_call_ends_its_span(exporter, provider):
+async def test_a_cancelled_call_ends_its_span_and_its_attempt_goes_on_to_its_answer(exporter, provider):
     listener = OpenTelemetry(provider)
 
     async def slow():
@@ -114,9 +124,12 @@ async def test_a_cancelled_call_ends_its_span(exporter, provider):
         with anyio.move_on_after(1):
             await client.public.submit_bulk([ADA])
         await anyio.sleep(20)
-    (span,) = exporter.get_finished_spans()
+    span, attempt = exporter.get_finished_spans()
     assert span.attributes["error.type"] == "CancelledError"
-    assert not listener._spans
+    assert attempt.parent.span_id == span.context.span_id
+    assert attempt.attributes["http.response.status_code"] == 200
+    assert not listener._spans._calls
+    assert not listener._spans._attempts
 
 
 async def test_what_two_runs_send_hangs_below_each_of_them(exporter, provider):
@@ -144,6 +157,41 @@ async def test_what_two_runs_send_hangs_below_each_of_them(exporter, provider):
         assert sum(span.name == "cleanlist.bulk_status" for span in below) >= 2
 
 
+async def test_each_call_of_enrich_one_is_linked_to_the_submit_of_its_batch(exporter, provider):
+    async with open_world(client_options={"on_event": OpenTelemetry(provider)}) as world:
+        await outcomes(start(world, people(300)))
+    spans = exporter.get_finished_spans()
+    submits = {span.context.span_id: span for span in spans if span.name == "cleanlist.submit_bulk"}
+    calls = [span for span in spans if span.name == "cleanlist.enrich_one"]
+    assert len(submits) >= 2
+    assert len(calls) == 300
+    for call in calls:
+        (link,) = call.links
+        submit = submits[link.context.span_id]
+        assert submit.attributes["cleanlist.workflow_id"] == call.attributes["cleanlist.workflow_id"]
+        assert call.kind is SpanKind.INTERNAL
+
+
+async def test_metrics_go_to_the_meter_provider(provider):
+    reader = InMemoryMetricReader()
+    telemetry = OpenTelemetry(provider, MeterProvider([reader]))
+    async with open_world(client_options={"on_event": telemetry}) as world:
+        telemetry.watch(world.client)
+        await world.client.enrich(people(300))
+        data = reader.get_metrics_data()
+    points = {
+        metric.name: list(metric.data.data_points)
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+    }
+    assert sum(point.value for point in points["cleanlist.credits"]) == world.sandbox.ledger.credits_charged
+    assert sum(point.sum for point in points["cleanlist.batch.contacts"]) == 300
+    assert {point.attributes["cleanlist.operation"] for point in points["cleanlist.request.duration"]} == {
+        *("submit_bulk", "bulk_status")
+    }
+    assert [point.value for point in points["cleanlist.runs"]] == [0]
+    assert len(points["cleanlist.tokens.available"]) == 2
+
+
 async def test_a_batch_hangs_below_the_caller_who_came_first_of_those_in_it(exporter, provider):
     tracer = provider.get_tracer("app")
     async with open_world(client_options={"on_event": OpenTelemetry(provider)}) as world:
@@ -154,7 +202,9 @@ async def test_a_batch_hangs_below_the_caller_who_came_first_of_those_in_it(expo
         await outcomes(tasks)
     spans = exporter.get_finished_spans()
     roots = {span.context.span_id: span.name for span in spans if span.name in {"one", "two"}}
-    calls = [span for span in spans if span.name.startswith("cleanlist.")]
+    calls = [
+        span for span in spans if span.name.startswith("cleanlist.") and span.name != "cleanlist.enrich_one"
+    ]
     submits = [roots[span.parent.span_id] for span in calls if span.name == "cleanlist.submit_bulk"]
     assert submits == ["one", "one", "two"]
     assert {roots[span.parent.span_id] for span in calls if span.name == "cleanlist.bulk_status"} == set(
@@ -164,15 +214,6 @@ async def test_a_batch_hangs_below_the_caller_who_came_first_of_those_in_it(expo
 
 def run_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-
-
-def test_without_the_package_there_is_one_clear_error():
-    done = run_python(
-        "import sys; sys.modules['opentelemetry'] = None\nimport cleanlist_async.integrations.opentelemetry"
-    )
-    assert done.stderr.splitlines()[-1] == (
-        "ModuleNotFoundError: OpenTelemetry needs one more package: pip install 'cleanlist-async[otel]'"
-    )
 
 
 @pytest.mark.slow

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
+import re
+import time
+from dataclasses import replace
 from http import HTTPStatus
 
+import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel, Json, field_validator
 
-from cleanlist_async import Contact, errors
+from cleanlist_async import Contact, EnrichmentResult, errors
 from cleanlist_async.errors import APIError, CleanlistError, FieldError, RequestValidationError
+from cleanlist_async.http.error_codes import BY_CODE
 from cleanlist_async.integrations.fastapi import (
+    FieldProblem,
     Problem,
     install_error_handlers,
     problem_of,
     problem_responses,
 )
 from cleanlist_async.tables import TableError
+from tests.examples.running_app import free_port, started
 from tests.support.backends import calling
 from tests.support.cases import each_case
 from tests.test_errors import CLASSES
@@ -63,7 +70,7 @@ STATUSES = {
     "ServiceUnavailableError": 503,
     "NotEnabledError": 501,
     "WorkflowTimeoutError": 504,
-    "APIConnectionError": 502,
+    "APIConnectionError": 503,
     "APITimeoutError": 504,
     "MalformedResponseError": 502,
     "UnknownOutcomeError": 502,
@@ -80,8 +87,10 @@ STATUSES = {
     "InputChangedError": 409,
     "StoreError": 500,
     "StoreUnavailableError": 503,
+    "JobPurgedError": 410,
     "ClaimLostError": 503,
     "ConfigurationError": 500,
+    "JobNotFoundError": 404,
     "WrongEventLoopError": 500,
 }
 """The answer to every error there is. A new class belongs in here, once it is clear whose fault it is."""
@@ -142,8 +151,10 @@ async def test_an_error_becomes_a_problem(kind, caplog):
     assert problem.request_id == answer.headers["Cleanlist-Request-Id"] == "req_1"
     assert problem.billed == error.billed
     assert problem.retryable == (error.retryable and error.billed == "no")
+    is_ours = status == 500 and not issubclass(kind, APIError)  # its text is ours, and for our log
     for private in PRIVATE.split():
-        assert private not in answer.text + str(answer.headers) + caplog.text
+        assert private not in answer.text + str(answer.headers)
+        assert is_ours or private not in caplog.text
 
 
 async def test_an_overloaded_client_says_when_to_come_back():
@@ -194,7 +205,7 @@ async def test_an_unknown_outcome_invites_nobody():
     ("kind", "code"),
     [
         (errors.InsufficientCreditsError, "insufficient_credits"),
-        (errors.RateLimitError, "rate_limit"),
+        (errors.WaitTimeoutError, "wait_timeout"),
         (errors.APIError, "api"),
         (errors.APITimeoutError, "api_timeout"),
         (errors.WrongEventLoopError, "wrong_event_loop"),
@@ -202,6 +213,16 @@ async def test_an_unknown_outcome_invites_nobody():
 )
 def test_the_code_is_the_name_of_the_error(kind, code):
     assert problem_of(kind()).code == code
+
+
+def test_the_code_of_an_error_of_the_api_is_that_of_its_page():
+    """Of classes that stand for one code. `invalid_token` would speak of the caller's own token."""
+    by_class: dict[type[CleanlistError], set[str]] = {}
+    for code, kind in BY_CODE.items():
+        by_class.setdefault(kind, set()).add(code)
+    expected = {kind: codes for kind, codes in by_class.items() if len(codes) == 1}
+    expected[errors.AuthenticationError] = {"authentication"}
+    assert {kind: {problem_of(kind()).code} for kind in expected} == expected
 
 
 @each_case("request_id", ["", "two words", "a\r\nX-Evil: 1", "é", "x" * 129, PRIVATE])
@@ -242,6 +263,27 @@ async def test_field_errors_of_our_own_are_told_as_they_are():
     assert (await answered(error)).json()["errors"][0]["msg"] == "needs linkedin_url"
 
 
+@each_case(
+    ("error", "shown"),
+    [
+        ("needs last_name, or linkedin_url", "needs last_name, or linkedin_url"),
+        (f"refused: {PRIVATE}", "This field is not valid."),
+    ],
+)
+async def test_an_invalid_contact_says_what_is_missing_but_not_in_the_words_of_the_server(error, shown):
+    result = EnrichmentResult(0, Contact(), "invalid", error=error)
+    with pytest.raises(RequestValidationError) as refused:
+        result.raise_for_invalid()
+    answer = await answered(refused.value)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"loc": ["body"], "msg": shown, "type": "invalid"}]
+    assert PRIVATE not in answer.text
+    with pytest.raises(RequestValidationError) as of_a_list:
+        result.raise_for_invalid(loc=("body", result.index))
+    assert problem_of(of_a_list.value).errors == [FieldProblem(loc=["body", 0], msg=shown, type="invalid")]
+    replace(result, status="found").raise_for_invalid()
+
+
 async def test_a_bad_table_is_the_fault_of_who_sent_it():
     answer = await answered(
         TableError(path="/srv/private/x.csv", row=3, column="Site", problem="is blank", fix="x")
@@ -252,21 +294,96 @@ async def test_a_bad_table_is_the_fault_of_who_sent_it():
 
 
 @pytest.mark.parametrize("invalid_requests", [False, True])
-async def test_requests_that_fastapi_refuses_are_answered_alike_if_you_want(invalid_requests):
+async def test_requests_that_fastapi_refuses_are_answered_alike_unless_you_do_not_want_it(invalid_requests):
     app = FastAPI()
-    install_error_handlers(app, invalid_requests=invalid_requests)
+    install_error_handlers(app, **({} if invalid_requests else {"invalid_requests": False}))
 
     @app.post("/enrich")
     async def enrich(contact: Contact) -> None: ...
 
     async with calling(app) as caller:
-        answer = await caller.post("/enrich", json={"first_name": [PRIVATE]})
+        answer = await caller.post("/enrich", json={"first_name": [PRIVATE], PRIVATE: 1})
     assert answer.status_code == 422
     assert (answer.headers["Content-Type"] == "application/problem+json") == invalid_requests
     assert (PRIVATE in answer.text) != invalid_requests
     if invalid_requests:
-        (found,) = Problem.model_validate_json(answer.content).errors
-        assert found.loc == ["body", "first_name"]
+        found = Problem.model_validate_json(answer.content).errors
+        assert ["body", "first_name"] in [one.loc for one in found]
+
+
+async def test_a_check_of_the_application_may_quote_a_value_which_is_not_passed_on():
+    class Body(BaseModel):
+        email: str
+
+        @field_validator("email")
+        @classmethod
+        def no_such_address(cls, value: str) -> str:
+            raise ValueError(f"{value} is taken")
+
+    app = FastAPI()
+    install_error_handlers(app)
+
+    async def take(body) -> None: ...
+
+    take.__annotations__["body"] = Body  # a class of this function, which FastAPI could not find by its name
+    app.post("/")(take)
+    async with calling(app) as caller:
+        answer = await caller.post("/", json={"email": PRIVATE})
+    assert answer.json()["errors"] == [
+        {"loc": ["body", "email"], "msg": "This field is not valid.", "type": "value_error"}
+    ]
+
+
+async def refusals(**options):
+    """The answers to an unknown path, a wrong method, an undecodable body, and what an endpoint refuses."""
+    app = FastAPI()
+    install_error_handlers(app, **options)
+
+    @app.post("/enrich")
+    async def enrich(contact: Contact) -> None: ...
+
+    @app.get("/refuse/{status}")
+    async def refuse(status: int, detail: Json) -> None:
+        raise HTTPException(status, detail, {"WWW-Authenticate": "Bearer"})
+
+    json_of = {"Content-Type": "application/json; charset=utf-8"}
+    async with calling(app) as caller:
+        return [
+            await caller.get("/nowhere"),
+            await caller.get("/enrich"),
+            await caller.post("/enrich", content=b'{"first_name": "\xff"}', headers=json_of),
+            await caller.get("/refuse/401", params={"detail": '"Log in."'}),
+            await caller.get("/refuse/499", params={"detail": '"Gone."'}),
+            await caller.get("/refuse/409", params={"detail": '{"of": "ours"}'}),
+            await caller.get("/refuse/304", params={"detail": '"Same."'}),
+        ]
+
+
+async def test_http_exceptions_are_problems_where_that_is_wanted():
+    problem = "application/problem+json"
+    answers = await refusals(http_errors=True)
+    seen = [(one.status_code, one.headers.get("Content-Type")) for one in answers]
+    assert seen[:5] == [(status, problem) for status in (404, 405, 400, 401, 499)]
+    assert seen[5:] == [(409, "application/json"), (304, None)]
+    assert answers[0].json() == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "Not Found",
+        "code": "not_found",
+    }
+    assert [one.json()["code"] for one in answers[1:5]] == [
+        *("method_not_allowed", "bad_request", "unauthorized", "http_499")
+    ]
+    assert answers[1].headers["Allow"] == "POST"
+    assert answers[3].headers["WWW-Authenticate"] == "Bearer"
+    assert answers[3].json()["detail"] == "Log in."
+    assert answers[5].json() == {"detail": {"of": "ours"}}
+
+
+async def test_http_exceptions_are_answered_by_fastapi_by_default():
+    answers = await refusals()
+    assert {one.headers.get("Content-Type") for one in answers} == {"application/json", None}
 
 
 async def test_other_exceptions_are_none_of_our_business():
@@ -295,19 +412,56 @@ async def test_openapi_describes_the_problems_as_they_are_sent():
     app = FastAPI()
     install_error_handlers(app)
 
-    @app.get("/", responses=problem_responses(402, 429))
-    async def root() -> str:
+    @app.post("/", responses=problem_responses(402, 429))
+    async def root(contact: Contact) -> str:
         return ""
 
-    responses = app.openapi()["paths"]["/"]["get"]["responses"]
-    assert sorted(responses) == ["200", "402", "429"]
-    assert list(responses["429"]["content"]) == ["application/problem+json"]
-    schema = responses["429"]["content"]["application/problem+json"]["schema"]
-    assert "#/$defs" not in json.dumps(schema)
+    document = app.openapi()
+    assert app.openapi() == document
+    responses = document["paths"]["/"]["post"]["responses"]
+    assert sorted(responses) == ["200", "402", "422", "429"]
+    for status in ("402", "422", "429"):
+        assert responses[status]["content"] == {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+        }
+    schemas = document["components"]["schemas"]
+    assert "HTTPValidationError" not in schemas
+    assert re.findall(r"#/components/schemas/(\w+)", str(document)) and all(
+        name in schemas for name in re.findall(r"#/components/schemas/(\w+)", str(document))
+    )
     answer = (await answered(errors.RateLimitError(""))).json()
-    assert answer.keys() <= schema["properties"].keys()
-    assert set(schema["required"]) <= answer.keys()
+    assert answer.keys() <= schemas["Problem"]["properties"].keys()
+    assert set(schemas["Problem"]["required"]) <= answer.keys()
+    assert all(field["description"] for field in schemas["Problem"]["properties"].values())
     assert "credits" in responses["402"]["description"]
+    assert responses["429"]["headers"]["Retry-After"]["schema"] == {"type": "integer"}
+    assert "Retry-After" not in responses["402"]["headers"]
+
+
+# -- what the log says -----------------------------------------------------------------------------
+
+
+@each_case(
+    ("error", "reason"),
+    [
+        (errors.AuthenticationError(PRIVATE, status=401), "the API key is refused"),
+        (
+            errors.ConfigurationError("No client is open.", fix="Pass lifespan=."),
+            "No client is open. Pass lifespan=.",
+        ),
+        (errors.RedirectedError(PRIVATE, status=307), "base_url is not the address of the API"),
+    ],
+)
+async def test_what_the_application_has_to_change_is_logged_as_an_error_with_its_reason(
+    error, reason, caplog
+):
+    caplog.clear()
+    await answered(error)
+    (record,) = [record for record in caplog.records if record.name == "cleanlist_async"]
+    assert record.levelname == "ERROR"
+    assert reason in record.getMessage()
+    assert PRIVATE not in record.getMessage()
+    assert record.status == 500
 
 
 def test_openapi_describes_every_status_that_is_answered():
@@ -317,3 +471,36 @@ def test_openapi_describes_every_status_that_is_answered():
 def test_problems_are_documented():
     for thing in (Problem, install_error_handlers, problem_of, problem_responses):
         assert inspect.getdoc(thing)
+
+
+MISCONFIGURED = """
+from fastapi import FastAPI
+from cleanlist_async import Contact
+from cleanlist_async.integrations.fastapi import CleanlistDep, install_error_handlers
+
+app = FastAPI()  # without the lifespan that opens a client
+install_error_handlers(app)
+
+@app.get("/")
+async def enrich(client: CleanlistDep) -> str:
+    return repr(client)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.sockets
+def test_a_plain_uvicorn_prints_what_the_application_has_to_change(tmp_path):
+    (tmp_path / "app.py").write_text(MISCONFIGURED)
+    with started(free_port(), folder=tmp_path) as application:
+        while (status := status_of(application.address)) is None:
+            time.sleep(0.05)  # it is another process
+        application.end()
+    assert status == 500
+    assert "No client named 'cleanlist' is open in this application. Pass lifespan=" in application.printed
+
+
+def status_of(address):
+    try:
+        return httpx.get(address).status_code
+    except httpx.TransportError:
+        return None

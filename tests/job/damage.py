@@ -10,22 +10,19 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from cleanlist_async import Contact
 from cleanlist_async.errors import JournalError
 from cleanlist_async.job.journal.known_journals import forget
 from cleanlist_async.job.journal.schema import TABLES
 from cleanlist_async.job.reader import reading
-from cleanlist_async.job.source import Source
 from tests.job.worlds import Bench, in_world, people
 from tests.support.virtual_sandbox import check_against_ledger
 
 
-def everything(path: Path, contacts: list[Contact]) -> tuple:
+def everything(path: Path) -> tuple:
     """All that can be read of a journal without a client."""
     with reading(path) as reader:
-        source = Source(contacts)
-        results = list(reader.results(source))
-        return results, list(reader.receipts(source)), reader.status(), reader.costs(), reader.unknown()
+        results = list(reader.results())
+        return results, list(reader.receipts()), reader.status(), reader.costs(), reader.unknown()
 
 
 def flips(data: bytes, seed: int) -> Iterable[bytes]:
@@ -51,14 +48,14 @@ def judged(fates: Counter[str]) -> Iterator[None]:
         fates[f"foreign: {type(problem).__name__}"] += 1
 
 
-def read_flipped(path: Path, contacts: list[Contact], count: int, seed: int = 0) -> Counter[str]:
+def read_flipped(path: Path, count: int, seed: int = 0) -> Counter[str]:
     """Flip so many bytes, each in a copy of its own, and count what reading everything comes to."""
-    sound, data = everything(path, contacts), path.read_bytes()
+    sound, data = everything(path), path.read_bytes()
     copy, fates = path.with_suffix(".flipped"), Counter()
     for flipped in islice(flips(data, seed), count):
         copy.write_bytes(flipped)
         with judged(fates):
-            assert everything(copy, contacts) == sound
+            assert everything(copy) == sound
     return fates
 
 

@@ -1,7 +1,5 @@
 """What the end of a submit means, row by row of the table: by the journal, the ledger, and what follows."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest
@@ -12,6 +10,7 @@ from cleanlist_async import (
     AuthenticationError,
     InsufficientCreditsError,
     PermissionDeniedError,
+    RedirectedError,
 )
 from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, open_world, people, states
@@ -29,7 +28,7 @@ REFUSED = [
 AMBIGUOUS = [
     *(Fault(SUBMIT, status=status, body=HTML) for status in (400, 401, 402, 403, 404, 405, 415, 422)),
     *(Fault(SUBMIT, status=status, body=DETAIL) for status in (405, 408, 409, 415, 425, 499, 500, 504)),
-    *(Fault(SUBMIT, status=status, body="") for status in (301, 302, 307, 500, 404)),
+    *(Fault(SUBMIT, status=status, body="") for status in (302, 303, 500, 404)),
     Fault(SUBMIT, status=500, body={"error": {"code": "internal_error", "problem": "x", "retryable": True}}),
     Fault(SUBMIT, status=400, body={"error": {"code": "internal_error", "problem": "x"}}),
     Fault(SUBMIT, status=422, body={"error": {"code": "new", "problem": "x", "retryable": True}}),
@@ -47,6 +46,7 @@ PAUSES = [
     (401, AuthenticationError),
     (403, PermissionDeniedError),
     (402, InsufficientCreditsError),
+    *((status, RedirectedError) for status in (301, 307, 308)),
 ]
 
 

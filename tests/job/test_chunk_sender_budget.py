@@ -1,7 +1,5 @@
 """The budget of a job: never passed by a credit, raised on resume, and what is unknown held against it."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import (

@@ -20,7 +20,7 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """A disk that waits for nothing, where there is one: hundreds of journals are written here."""
 HOOK = "https://hooks.example/h"
 HTML = "<html>"
-OPTIONS = {"plain": {}, "tracked": {"webhook": HOOK}, "exact": {"submit_mode": "exact"}}
+OPTIONS = {"plain": {}, "tracked": {"webhook_url": HOOK}, "exact": {"submit_mode": "exact"}}
 PATHS = {"plain": SUBMIT, "tracked": SUBMIT, "exact": IMPORT}
 
 FAULTS = [

@@ -1,7 +1,5 @@
 """What is handed out of contacts that are not sent: duplicates, invalid ones, those refused by name."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.sandbox import Fault

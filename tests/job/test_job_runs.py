@@ -1,22 +1,24 @@
 """The same call resumes: after every pause, and never with other contacts or another order."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import replace
 
+import anyio
 import pytest
 
 from cleanlist_async import (
+    APIConnectionError,
     AuthenticationError,
+    ConfigurationError,
     Contact,
     InputChangedError,
     InsufficientCreditsError,
     JournalError,
     PermissionDeniedError,
+    ServiceUnavailableError,
 )
 from cleanlist_async.sandbox import Fault
-from tests.job.worlds import STATUS, SUBMIT, Bench, edit, open_world, people, query, states
+from tests.job.worlds import CHECK, STATUS, SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
 from tests.support.examples import some
 
@@ -80,6 +82,31 @@ async def test_an_outage_of_the_status_loses_nothing(world, tmp_path):
     bench.check(unknown_at_most=0)
 
 
+@pytest.mark.parametrize("lasts_s", [600, 1_800])
+async def test_a_job_outlasts_an_outage_of_ten_minutes_and_gives_up_after_fifteen(world, tmp_path, lasts_s):
+    bench = Bench(world, tmp_path, people(40))
+    for path, nth in ((SUBMIT, 3), (CHECK, 1), (STATUS, 1)):
+        world.sandbox.add_fault(Fault(path, status=503, nth=nth, times=1e9))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(end_faults, world, lasts_s)
+        report = await bench.run()
+        group.cancel_scope.cancel()
+
+    if lasts_s == 600:
+        assert report.stopped_by is None
+        assert sorted(states(bench.path)) == [*["done"] * 7, "unknown"]
+    else:
+        assert isinstance(report.stopped_by, APIConnectionError | ServiceUnavailableError)
+        assert world.submits() == 3
+    bench.check(unknown_at_most=1)
+
+
+async def end_faults(world, after_s):
+    await anyio.sleep(after_s)
+    world.sandbox.clear_faults()
+
+
 async def test_a_job_that_is_done_asks_for_nothing(world, tmp_path):
     bench = Bench(world, tmp_path, people(20))
     first = await bench.results()
@@ -124,17 +151,19 @@ def _file(path, contacts):
 
 FILE_CHANGES = {
     "one byte of a name": lambda text: text.replace("Ada7", "Adb7"),
-    "one byte beside the contacts": lambda text: text.replace(",n\r\n", ",m\r\n", 1),
     "a row more": lambda text: text + "Eve,Hill,e.example,n\r\n",
     "a row less": lambda text: text[: text.rindex("Ada11")],
     "another order": lambda text: text.replace("Ada3,", "*").replace("Ada4,", "Ada3,").replace("*", "Ada4,"),
+}
+SAME_CONTACTS = {
+    "one byte beside the contacts": lambda text: text.replace(",n\r\n", ",m\r\n", 1),
     "other line ends": lambda text: text.replace("\r\n", "\n"),
 }
 
 
 @pytest.mark.scaled
 @each_case("change", some(FILE_CHANGES))
-async def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
+async def test_a_file_whose_contacts_changed_is_refused(change, tmp_path):
     async with open_world() as world:
         path = _file(tmp_path / "in.csv", people(12))
         bench = Bench(world, tmp_path, path)
@@ -149,6 +178,20 @@ async def test_a_file_must_be_the_same_to_the_byte(change, tmp_path):
         assert len(world.ledger.requests) == requests
         path.write_bytes(before)
         assert (await bench.run()).status.state == "complete"
+
+
+@pytest.mark.scaled
+@each_case("change", some(SAME_CONTACTS))
+async def test_a_job_goes_on_with_a_file_that_changed_beside_its_contacts(change, tmp_path):
+    async with open_world() as world:
+        path = _file(tmp_path / "in.csv", people(12))
+        bench = Bench(world, tmp_path, path)
+        world.sandbox.add_fault(Fault(SUBMIT, status=402, nth=2))
+        await bench.run()
+        path.write_bytes(SAME_CONTACTS[change](path.read_bytes().decode()).encode())
+        assert (await bench.run()).status.state == "complete"
+        assert len(world.ledger.contacts) == 12
+        assert not world.ledger.duplicates()
 
 
 def _swap(contacts):
@@ -196,7 +239,7 @@ async def test_a_changed_duplicate_or_invalid_contact_is_noticed(world, tmp_path
     [
         {"enrichment_type": "full"},
         {"submit_mode": "exact"},
-        {"webhook": "https://hooks.example/h"},
+        {"webhook_url": "https://hooks.example/h"},
         {"half_full_price": "each"},
     ],
 )
@@ -255,13 +298,23 @@ async def test_results_come_in_every_run_and_an_iteration_left_early_goes_on(wor
 
 
 @pytest.mark.slow
-@each_case("key", [0, 7, 7.5, b"seven", ("a", 7)])
-async def test_a_key_need_not_be_text(key, tmp_path):
+@each_case("key", [0, 7])
+async def test_a_whole_number_as_key_becomes_text(key, tmp_path):
     async with open_world() as world:
         given = [{"linkedin_url": f"https://linkedin.com/in/p{i}", "key": key} for i in range(6)]
         bench = Bench(world, tmp_path, given)
-        await bench.run(max_credits=5)
-        assert {result.key for result in await bench.results()} == {key}
+        await bench.run(max_credits=1)
         bench.contacts = [*given[:5], {**given[5], "key": "another"}]
         with pytest.raises(InputChangedError):
             await bench.open()
+        bench.contacts = given
+        assert {result.key for result in await bench.results()} == {str(key)}
+
+
+@each_case("key", [7.5, b"seven", ("a", 7)])
+async def test_a_key_that_is_no_text_is_refused_before_anything_is_sent(key, tmp_path):
+    async with open_world() as world:
+        given = [{"linkedin_url": f"https://linkedin.com/in/p{i}", "key": key} for i in range(6)]
+        with pytest.raises(ConfigurationError, match="key must be text"):
+            await Bench(world, tmp_path, given).open()
+        assert not world.ledger.contacts

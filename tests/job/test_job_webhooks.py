@@ -1,7 +1,5 @@
 """Jobs of a client with a receiver: woken by their webhooks, which are answered once they are on the disk."""
 
-from __future__ import annotations
-
 import json
 from contextlib import asynccontextmanager
 
@@ -208,14 +206,14 @@ async def test_a_job_begun_without_a_receiver_goes_on_as_it_was_begun(tmp_path):
         async with await bench.open() as job:
             assert job.submit_mode == "plain"
         with pytest.raises(InputChangedError):
-            await bench.open(webhook="https://other.example/hooks")
+            await bench.open(webhook_url="https://other.example/hooks")
         with pytest.raises(InputChangedError):
             await bench.open(submit_mode="tracked")
 
 
 @pytest.mark.world(client_options={"webhooks": WebhookReceiver(PUBLIC_URL)})
 async def test_an_address_that_is_given_counts_before_that_of_the_receiver(world, tmp_path):
-    bench = Bench(world, tmp_path, people(15), webhook="https://other.example/hooks")
+    bench = Bench(world, tmp_path, people(15), webhook_url="https://other.example/hooks")
     report = await bench.run()
     assert report.status.state == "complete"
     assert query(bench.path, "SELECT webhook FROM job") == [("https://other.example/hooks",)]

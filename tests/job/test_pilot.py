@@ -1,7 +1,5 @@
 """A pilot: a sample of all kinds of contacts, bought once, and what it says of the whole."""
 
-from __future__ import annotations
-
 import secrets
 
 import pytest

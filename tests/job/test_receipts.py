@@ -1,7 +1,5 @@
 """Receipts: one for each contact, and together what the server charged."""
 
-from __future__ import annotations
-
 from collections import Counter
 from itertools import product
 

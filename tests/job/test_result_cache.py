@@ -1,7 +1,5 @@
 """The cache of results: what one job bought, no other one buys."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import pytest

@@ -27,6 +27,7 @@ __all__ = [
 
 SUBMIT = "/enrich/bulk"
 STATUS = "/enrich/status"
+CHECK = "/auth/validate-key"
 IMPORT = "*/csv-import"
 
 

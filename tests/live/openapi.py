@@ -45,7 +45,7 @@ LEGACY: Final[Mapping[str, Sequence[str]]] = {
     f"GET {PUBLIC_PREFIX}/enrich/status": ["parameter workflow_id", "parameter task_id"],
     f"GET {PUBLIC_PREFIX}/webhooks/deliveries": ["parameter workflow_id"],
 }
-"""The five operations of the Public API, as its pages describe them (docs.cleanlist.ai/api-reference)."""
+"""The operations of the Public API, as its pages describe them (docs.cleanlist.ai/api-reference)."""
 
 
 @dataclass(frozen=True, slots=True)

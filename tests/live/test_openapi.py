@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 from functools import partial
 
@@ -141,7 +139,7 @@ def test_a_new_parameter_is_named(document):
     assert openapi.compare(document).new == [f"GET {V2}/usage: parameter since"]
 
 
-def test_modern_operations_under_the_public_prefix_are_not_new(document):
+def test_operations_under_the_public_prefix_are_not_new(document):
     document["paths"][f"{PUBLIC_PREFIX}/usage"] = document["paths"][f"{V2}/usage"]
 
     assert openapi.compare(document) == openapi.Drift()

@@ -1,7 +1,5 @@
 """Cleanlist's own client, ``cleanlist-ai`` 2.0.0, judges the sandbox: it calls all 24 operations."""
 
-from __future__ import annotations
-
 import base64
 import importlib
 import json

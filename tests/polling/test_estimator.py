@@ -1,150 +1,112 @@
-"""When is a workflow worth asking about?"""
-
-from __future__ import annotations
+"""What is known of how long workflows take."""
 
 import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async.polling.estimator import LATE_STEP, DurationEstimator
+from cleanlist_async.polling.estimator import ALMOST_SURE, DurationEstimator
+
+WINDOW_S = 60.0
 
 
-def questions(estimator, count, *, eager, scout=True):
-    ages, age = [], 0.0
-    for _ in range(count):
-        age = estimator.ask_at(age, eager=eager, scout=scout)
-        ages.append(age)
-        estimator.was_unfinished(age, first=len(ages) == 1)
-    return ages
+def estimator_of(durations):
+    """An estimator that saw workflows finish, each asked about a tenth before its end."""
+    estimator = DurationEstimator(WINDOW_S)
+    for duration in durations:
+        estimator.was_unfinished(0.0, 0.9 * duration)
+        estimator.was_finished(0.9 * duration, duration)
+    return estimator
 
 
-def test_with_idle_tokens_it_asks_at_1_2_4_and_so_on():
-    assert questions(DurationEstimator(60.0), 5, eager=True) == [1, 2, 4, 8, 16]
+def lognormal(median_s, count, seed=0, sigma=0.5):
+    rng = random.Random(seed)
+    return [rng.lognormvariate(math.log(median_s), sigma) for _ in range(count)]
 
 
-def test_while_busy_only_scouts_ask_and_late():
-    estimator = DurationEstimator(60.0)
-    assert estimator.ask_at(0.0, eager=False, scout=False) == math.inf
-    assert questions(estimator, 3, eager=False) == [15, 30, 60]
+def test_before_anything_is_seen_most_workflows_take_2_to_30_seconds():
+    estimator = DurationEstimator(WINDOW_S)
+    assert estimator.is_blank
+    assert estimator.due_age_s is None
+    assert 4 < estimator.age_of(0.5) < 15
+    assert 0.5 < estimator.share_done(30.0) - estimator.share_done(2.0) < 0.9
 
 
-def test_while_busy_a_scout_goes_on_where_another_was():
-    estimator = DurationEstimator(60.0)
-    estimator.was_unfinished(100.0, first=True)
-    assert estimator.ask_at(0.0, eager=False, scout=True) == 200.0
-    assert estimator.ask_at(0.0, eager=True, scout=True) == 1.0
+@pytest.mark.parametrize("median_s", [0.5, 3.0, 20.0, 120.0, 600.0, 3_000.0])
+def test_a_few_answers_show_any_length(median_s):
+    estimator = estimator_of(lognormal(median_s, 12))
+    assert 0.6 * median_s < estimator.age_of(0.5) < 1.6 * median_s
+    assert estimator.due_age_s < 8 * median_s
+
+
+def test_misses_alone_raise_what_is_expected():
+    estimator, age_s = DurationEstimator(WINDOW_S), 0.0
+    for later_s in (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0):
+        before = estimator.age_of(0.5)
+        estimator.was_unfinished(age_s, later_s)
+        assert estimator.age_of(0.5) > before
+        assert estimator.chance(later_s, 2 * later_s) > 0.05  # a question is never put off for good
+        age_s = later_s
+
+
+def test_a_finished_one_that_was_found_late_says_only_that():
+    estimator = DurationEstimator(WINDOW_S)
+    estimator.was_finished(0.0, 500.0)
+    assert estimator.age_of(0.5) < 15
 
 
 def test_times_scale_with_the_window():
-    assert questions(DurationEstimator(6.0), 2, eager=True) == [0.1, 0.2]
+    long, short = DurationEstimator(60.0), DurationEstimator(1.0)
+    assert short.age_of(0.5) == pytest.approx(long.age_of(0.5) / 60)
 
 
-def test_the_first_finished_workflow_sets_the_age_to_ask_at():
-    estimator = DurationEstimator(60.0)
-    estimator.was_unfinished(10.0, first=True)
-    estimator.was_finished(20.0)
-    assert estimator.due_age_s == 30.0
-    assert estimator.ask_at(0.0, eager=False, scout=False) == 30.0
-    assert estimator.ask_at(0.0, eager=True, scout=False) == 15.0
+def test_a_server_that_becomes_slow_is_noticed_and_one_odd_workflow_is_not():
+    estimator = estimator_of(lognormal(20.0, 200))
+    usual_s = estimator.age_of(0.5)
+    estimator.was_signalled(0.0, 5_000.0)
+    assert estimator.age_of(0.5) < 1.3 * usual_s
+    for duration in lognormal(200.0, 100, seed=1):
+        estimator.was_signalled(0.0, duration)
+    assert 120 < estimator.age_of(0.5) < 300
 
 
-@pytest.mark.parametrize(("unfinished", "due"), [(None, 120.0), (30.0, 150.0), (60.0, 180.0), (400.0, 180.0)])
-def test_a_first_answer_that_came_late_is_taken_for_less(unfinished, due):
-    estimator = DurationEstimator(60.0)
-    if unfinished is not None:
-        estimator.was_unfinished(unfinished, first=True)
-    estimator.was_finished(120.0)
-    assert estimator.due_age_s == due
+def test_chance_and_age_are_inverse():
+    estimator = estimator_of(lognormal(20.0, 20))
+    for last_age_s in (0.0, 10.0, 25.0, 60.0):
+        for chance in (0.05, 0.3, 0.9):
+            age_s = estimator.age_of_chance(last_age_s, chance)
+            assert age_s > last_age_s
+            assert estimator.chance(last_age_s, age_s) == pytest.approx(chance, abs=0.02)
 
 
-def test_one_that_is_late_is_asked_about_at_growing_ages():
-    estimator = DurationEstimator(60.0)
-    estimator.was_finished(100.0)
-    assert estimator.ask_at(200.0, eager=False, scout=False) == LATE_STEP * 200.0
-    assert LATE_STEP * 200.0 > estimator.ask_at(200.0, eager=True, scout=False) == 210.0
-    for _ in range(9):
-        estimator.was_unfinished(200.0, first=False)
-    assert 210.0 < estimator.ask_at(200.0, eager=True, scout=False) < LATE_STEP * 200.0
+def test_a_token_is_not_held_for_longer_than_it_takes_to_come_back():
+    slow = estimator_of(lognormal(600.0, 20))
+    assert slow.age_of_slow_growth(0.0) < slow.age_of(0.9)
+    assert 0 < slow.age_of_slow_growth(500.0) - 500.0 < 3 * WINDOW_S
+    quick = estimator_of(lognormal(3.0, 20))
+    assert quick.share_done(quick.age_of_slow_growth(0.0)) > 0.9
 
 
-def test_a_miss_long_after_the_due_age_raises_it_no_further_than_to_there():
-    estimator = DurationEstimator(60.0)
-    for _ in range(20):
-        estimator.was_finished(100.0)
-    due = estimator.due_age_s
-    estimator.was_unfinished(3 * due, first=True)
-    assert estimator.due_age_s == 3 * due
-    estimator.was_unfinished(3 * due, first=True)
-    assert estimator.due_age_s == pytest.approx(3.6 * due)
+def test_a_silent_webhook_is_waited_for_until_its_last_retry():
+    estimator = DurationEstimator(WINDOW_S)
+    assert estimator.silent_at(0.0) == WINDOW_S
+    estimator = estimator_of(lognormal(20.0, 20))
+    assert estimator.silent_at(0.0) == pytest.approx(2 * estimator.age_of(ALMOST_SURE) + 31.0)
+    assert estimator.silent_at(500.0) == 1.3 * 500.0 + 31.0
 
 
-def test_misses_put_it_off_and_hits_bring_it_nearer():
-    estimator = DurationEstimator(60.0)
-    estimator.was_finished(20.0)
-    estimator.was_unfinished(21.0, first=False)
-    assert estimator.due_age_s == 20.0
-    estimator.was_unfinished(21.0, first=True)
-    assert estimator.due_age_s > 21.0
-    assert estimator.streak == 0
-    before = estimator.due_age_s
-    estimator.was_finished(before)
-    assert estimator.due_age_s < before
-    estimator.was_finished(10 * before)  # a straggler teaches nothing
-    assert estimator.due_age_s == before * 0.998
-    assert estimator.streak == 2
-
-
-def test_early_questions_end_when_too_many_were_wasted():
-    estimator = DurationEstimator(60.0)
-    estimator.was_finished(20.0)
-    for _ in range(9):
-        estimator.was_unfinished(1.0, first=False)
-    assert estimator.ask_at(0.0, eager=True, scout=True) == estimator.due_age_s
-
-
-@given(st.lists(st.tuples(st.floats(0, 1e6), st.booleans())), st.floats(0, 1e6), st.booleans(), st.booleans())
-def test_the_next_question_is_always_later(history, last, eager, scout):
-    estimator = DurationEstimator(60.0)
-    for age, done in history:
-        estimator.was_finished(age) if done else estimator.was_unfinished(age, first=True)
-    assert estimator.ask_at(last, eager=eager, scout=scout) >= last
-
-
-def test_silence_is_borne_for_a_while():
-    estimator = DurationEstimator(60.0)
-    assert estimator.silent_at(0.0, eager=False, scout=False) == math.inf
-    assert estimator.silent_at(0.0, eager=True, scout=True) == 15.0
-    assert estimator.silent_at(0.0, eager=False, scout=True) == 60.0
-    assert estimator.silent_at(60.0, eager=False, scout=True) == 180.0
-    estimator.was_signalled(20.0)
-    assert estimator.due_age_s == 30.0
-    assert estimator.silent_at(0.0, eager=True, scout=False) == 2 * 30.0 + 31.0
-    assert estimator.silent_at(100.0, eager=True, scout=False) == LATE_STEP * 100.0 + 31.0
-
-
-@given(ages=st.lists(st.floats(1.0, 1_000.0), min_size=200, max_size=200))
-def test_webhooks_teach_by_when_almost_all_are_done(ages):
-    estimator = DurationEstimator(60.0)
-    for age in ages:
-        estimator.was_signalled(age)
-        assert estimator.due_age_s > 0
-    before = estimator.due_age_s
-    estimator.was_signalled(2 * before)
-    assert estimator.due_age_s == 2 * before
-    for _ in range(4_000):
-        estimator.was_signalled(1.0)
-    assert estimator.due_age_s < 1.5
-
-
-def test_signals_do_not_raise_the_due_age():
-    estimator, rng = DurationEstimator(60.0), random.Random(0)
-    ages = [rng.lognormvariate(math.log(60), 0.5) for _ in range(5_000)]
-    late = []
-    for age in ages:
-        if estimator.due_age_s is not None:
-            late.append(age > estimator.due_age_s)
-        estimator.was_signalled(age)
-    assert 0.005 < sum(late[100:]) / len(late[100:]) < 0.05
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.floats(0.0, 1e6), st.floats(0.0, 1e6)), max_size=30))
+def test_whatever_is_seen_the_shares_are_a_distribution(answers):
+    estimator = DurationEstimator(WINDOW_S)
+    for is_done, *ages in answers:
+        before_s, age_s = sorted(ages)
+        learn = estimator.was_finished if is_done else estimator.was_unfinished
+        learn(before_s, age_s)
+    shares = [estimator.share_done(1.5**step / 10) for step in range(40)]
+    assert shares == sorted(shares)
+    assert shares[0] >= 0
+    assert shares[-1] <= 1 + 1e-9
+    assert all(math.isfinite(estimator.age_of(share)) for share in (0.0, 0.5, 0.999, 1.0))

@@ -40,6 +40,7 @@ class Cable:
     """Between two processes and their Redis; nothing passes while it is pulled."""
 
     clock: HandClock
+    limits: RateLimits = FOUR
     pulled: bool = False
     opened: list[BlockingBackend] = field(default_factory=list)
 
@@ -64,7 +65,7 @@ Start = Callable[[str], Actor]
 @pytest.fixture
 def start(redis_url: str, namespace: str, cable: Cable, loop_in_thread: LoopInThread) -> Iterator[Start]:
     def start(name: str) -> Actor:
-        redis = BehindCable(redis_url, FOUR, cable.clock, namespace)
+        redis = BehindCable(redis_url, cable.limits, cable.clock, namespace)
         redis.cable = cable
         cable.opened.append(BlockingBackend(LocalFallback(redis, cable.clock), loop_in_thread))
         return actor(cable.opened[-1], cable.clock, name)
@@ -115,6 +116,22 @@ def test_its_whole_share_is_there_when_all_others_are_back(
     assert granted(one, 1, wanted) + granted(two, 1, wanted) == 0
     cable.clock.now += 1.1
     assert (granted(one, 4, wanted), granted(two, 4, wanted)) == (2, 2)
+
+
+def test_what_is_left_to_others_is_left_to_them_meanwhile(start: Start, cable: Cable) -> None:
+    cable.limits = RateLimits(org=8, key=8, leave=0.5)
+    one, new_key = start("one"), TokenRequest(("b",), SUBMIT)
+    agree_on_shares(one)
+    cable.pulled = True
+    assert granted(one, 1, new_key) == 0
+    cable.clock.now += CAUTION_S + 0.1
+    assert granted(one, 8, TokenRequest(("c",), SUBMIT)) == 4
+    answer_all(one)
+    cable.pulled = False
+    cable.clock.now += CAUTION_S
+    assert granted(one, 8) == 0  # until all others have said what they sent
+    cable.clock.now += 10
+    assert granted(one, 8) == 4
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3, 4])

@@ -52,7 +52,8 @@ async def test_a_waiter_cancelled_after_the_grant_gives_the_token_to_the_next(pa
     assert granted.cancelled()
     assert_nothing_is_out(limiter)
 
-    assert asyncio.get_running_loop().time() == 0.0
+    # Where turns are spaced, the one that was given to it is past.
+    assert asyncio.get_running_loop().time() <= (63.0 if pace == "smooth" else 0.0)
 
 
 @each_case("pace", PACES)
@@ -73,7 +74,7 @@ async def test_a_waiter_cancelled_in_the_shaper_frees_the_shaper_and_the_token()
     (await limiter.acquire(ROUTE, SUBMIT, "smooth")).unsent()
     shaped = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "smooth"))
     await settle()
-    assert limiter.states()[0].in_flight == 1  # holds a token, and waits to be spaced
+    assert limiter.states()[0].in_flight == 0  # it waits to be spaced, and takes its token then
     shaped.cancel()
     await settle()
     assert_nothing_is_out(limiter)

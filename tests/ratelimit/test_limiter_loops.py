@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -195,11 +196,11 @@ AttachUser = Callable[[RateLimiter, Route], User]
 
 def test_the_same_limits_share_a_limiter(users: AttachUser) -> None:
     limits = RateLimits(window_s=7.0)
-    one, two = shared_limiter(URL, limits, ROUTE), shared_limiter(URL, RateLimits(window_s=7.0), ROUTE)
+    one, two = shared_limiter(URL, limits), shared_limiter(URL, RateLimits(window_s=7.0))
     assert one is two
     users(one, ROUTE)
     users(two, ROUTE)
-    assert shared_limiter("http://127.0.0.1", limits, ROUTE) is not one
+    assert shared_limiter("http://127.0.0.1", limits) is not one
 
 
 def test_one_key_under_two_limiters_is_refused(users: AttachUser) -> None:
@@ -218,21 +219,39 @@ def test_one_jwt_under_two_limiters_is_refused(users: AttachUser) -> None:
         users(RateLimiter(), JWT_ROUTE)
 
 
-def test_other_limits_for_a_key_that_still_has_tokens_out_are_refused() -> None:
-    clock = Clock()
+@pytest.mark.parametrize("other", [RateLimiter, lambda: shared_limiter(URL, RateLimits(window_s=12.0))])
+def test_another_limiter_for_a_key_that_still_has_tokens_out_is_refused(
+    users: AttachUser, other: Callable[[], RateLimiter]
+) -> None:
+    """Also when the client that had the first one is closed."""
     route = Route(("fresh",), "org_fresh")
-    limiter = shared_limiter(URL, RateLimits(window_s=11.0), route)
-    limiter.clock = clock
+    limiter = RateLimiter(RateLimits(window_s=WINDOW_S))
+    detach(limiter, users(limiter, route))
 
     async def main() -> Permit:
         return await limiter.acquire(route, SUBMIT)
 
     permit = asyncio.run(main())
     with pytest.raises(ConfigurationError, match="another limiter"):
-        shared_limiter(URL, RateLimits(window_s=12.0), route)
-    permit.answered(clock.now)
-    clock.now += 12
-    shared_limiter(URL, RateLimits(window_s=12.0), route)
+        users(other(), route)
+    permit.unsent()
+    users(other(), route)
+
+
+def test_processes_that_share_a_store_are_no_other_limiter(users: AttachUser, tmp_path: Path) -> None:
+    """One after the other in one process too, as tests and scripts open the file again and again."""
+    route = Route(("shared",), "org_shared")
+    for _ in range(2):
+        limiter = RateLimiter.sqlite(tmp_path / "limits.db")
+        user = users(limiter, route)
+
+        async def main(limiter: RateLimiter = limiter) -> None:
+            (await limiter.acquire(route, SUBMIT)).answered(limiter.clock())
+
+        asyncio.run(main())
+        detach(limiter, user)
+    with pytest.raises(ConfigurationError, match="another limiter"):
+        users(RateLimiter(), route)
 
 
 def test_a_client_that_was_dropped_without_closing_holds_no_key() -> None:
@@ -251,6 +270,8 @@ def test_a_client_that_was_dropped_without_closing_holds_no_key() -> None:
         {"window_s": 0.0},
         {"window_s": math.nan},
         {"window_s": math.inf},
+        {"leave": 1.0},
+        {"leave": -0.1},
         {"margin_s": -1.0},
         {"margin_s": math.nan},
         {"grace_s": math.inf},

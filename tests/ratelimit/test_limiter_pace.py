@@ -1,4 +1,4 @@
-"""When requests burst, when they are spaced evenly, and the probe after a burst."""
+"""When requests burst, and when they are spaced evenly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from itertools import pairwise
 import anyio
 import pytest
 
-from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route
+from cleanlist_async.ratelimit import Pace, RateLimiter, RequestClass, dispatcher
+from cleanlist_async.ratelimit.shaper import Shaper
 from cleanlist_async.testing import StrictServer
 from tests.support.limited_wire import INTERACTIVE, ROUTE, STATUS, SUBMIT, LimitedWire, new_limiter
 from tests.support.shared_stores import SHARED_IS_SLOW
@@ -57,62 +58,20 @@ async def test_smooth_spaces_from_the_first_request_on() -> None:
     assert times[-1] < 89 * INTERVAL_S + 1
 
 
-async def test_after_a_burst_one_probe_goes_alone_until_its_answer_is_there() -> None:
-    limiter = new_limiter()
-    first = await grants(limiter, 61, SUBMIT, "burst", round_trip_s=0.3)
-    await asyncio.sleep(200)  # all tokens are back, and the next burst has its own probe
-    second = await grants(limiter, 32, SUBMIT, "burst", round_trip_s=0.3)
-    assert first[:30] == [0.0] * 30
-    assert [round(at, 2) for at in first[30:33]] == [60.35, 60.68, 60.68]
-    assert [round(at - second[0], 2) for at in second] == [0.0] * 30 + [60.35, 60.68]
+@pytest.mark.parametrize("pace", ["auto", "burst"])
+async def test_a_second_burst_follows_a_window_after_the_answers_of_the_first(pace: Pace) -> None:
+    times = await grants(new_limiter(), 60, SUBMIT, pace, round_trip_s=2.0)
+    assert max(times[:30]) == 0
+    assert max(times[30:]) < 63
 
 
-async def test_a_probe_that_never_left_is_replaced_at_once() -> None:
+async def test_a_request_without_an_answer_delays_no_other() -> None:
     limiter = new_limiter()
     await grants(limiter, 30, SUBMIT, "burst")
-    probe = await limiter.acquire(ROUTE, SUBMIT, "burst")
-    following = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
-    await asyncio.sleep(0.01)
-    assert not following.done()
-    probe.unsent()
-    permit = await following
-    assert now() < 61
-    still_alone = asyncio.ensure_future(limiter.acquire(ROUTE, SUBMIT, "burst"))
-    await asyncio.sleep(5)
-    assert not still_alone.done()
-    permit.lost()  # no answer is an end of the probe too, or everything would stand still
-    (await still_alone).unsent()
-    assert now() < 80
-
-
-async def test_tokens_given_back_out_of_a_burst_are_no_probe() -> None:
-    limiter = new_limiter()
-    held = [await limiter.acquire(ROUTE, SUBMIT, "burst") for _ in range(30)]
-    held[0].unsent()
-    held[1].unsent()
-    again = [await limiter.acquire(ROUTE, SUBMIT, "burst") for _ in range(2)]
-    assert now() == 0
-    for number, permit in enumerate((*held[2:], *again)):
-        permit.answered(number / 1000)
-    assert len(set(await grants(limiter, 2, SUBMIT, "burst", round_trip_s=0.5))) == 2
-
-
-async def test_the_answer_to_a_probe_wakes_its_key_though_another_waits_for_longer() -> None:
-    limiter = new_limiter(RateLimits(org=100))
-    other = Route(("other",), "org_test")
-    later = [await limiter.acquire(other, SUBMIT, "burst") for _ in range(30)]
-    await grants(limiter, 30, SUBMIT, "burst")
-    await asyncio.sleep(30)
-    for permit in later:
-        permit.answered(now())
-    probe = await limiter.acquire(ROUTE, SUBMIT, "burst")
-    waiting = [asyncio.ensure_future(limiter.acquire(route, SUBMIT, "burst")) for route in (other, ROUTE)]
-    await asyncio.sleep(1)
-    probe.answered(now())
-    await asyncio.sleep(1)
-    assert [task.done() for task in waiting] == [False, True]
-    for task in waiting:
-        task.cancel()
+    unanswered = await limiter.acquire(ROUTE, SUBMIT, "burst")
+    times = await grants(limiter, 29, SUBMIT, "burst")
+    assert max(times) < 61
+    unanswered.lost()
 
 
 async def test_auto_bursts_bulk_while_nobody_else_is_there() -> None:
@@ -198,7 +157,8 @@ async def test_a_flood_of_interactive_calls_does_not_keep_bulk_out() -> None:
 
 async def test_ten_even_minutes_after_a_429_and_then_bursts_again() -> None:
     limiter = new_limiter()
-    (await limiter.acquire(ROUTE, INTERACTIVE)).answered(0.0, rejected=True, asked_s=1.0)
+    (await limiter.acquire(ROUTE, INTERACTIVE)).answered(now(), rejected=True, asked_s=1.0)
+    await asyncio.sleep(300)  # the whole limit is tried again, still evenly
     assert is_even(await grants(limiter, 5, INTERACTIVE, "auto"))
     await asyncio.sleep(580 - now())
     assert is_even(await grants(limiter, 5, INTERACTIVE, "auto"))
@@ -216,3 +176,36 @@ async def test_a_queue_learns_of_a_429_that_came_after_it_had_formed() -> None:
     later = [at for at in times if at > 100]
     assert len(later) == 31
     assert is_even(later)
+
+
+async def test_spacing_follows_what_the_server_allows() -> None:
+    """A log of half the limit: after the first volley, requests are spaced by what it let through."""
+    server = StrictServer(key_limit=15, rows=False)
+    wire = LimitedWire(new_limiter(), server)
+    await asyncio.gather(*(wire.call(ROUTE, SUBMIT) for _ in range(60)))
+    steady = sorted(server.grants())[15:]
+    assert len(server.rejections) == 15
+    assert min(later - earlier for earlier, later in pairwise(steady)) > 3.9
+    assert steady[-1] - steady[0] < 45 * 4.3
+
+
+async def test_a_turn_that_comes_between_two_looks_at_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real clocks go on while the limiter looks: a turn that comes just then would wake nobody."""
+
+    class ComingShaper(Shaper):
+        looks = 0
+
+        @property
+        def is_ready(self) -> bool:
+            self.looks += 1
+            return self._limiter is None or self.looks > 1
+
+        def use(self, interval_s: float) -> None:
+            super().use(interval_s)
+            self.looks = 0
+
+    monkeypatch.setattr(dispatcher, "Shaper", ComingShaper)
+    limiter = new_limiter()
+    with anyio.fail_after(1):
+        for _ in range(3):
+            (await limiter.acquire(ROUTE, SUBMIT, "smooth")).unsent()

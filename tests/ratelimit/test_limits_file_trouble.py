@@ -85,7 +85,7 @@ def full(path: Path) -> Iterator[None]:
 async def test_trouble_that_passes_is_waited_for_and_said_once(
     path: Path, trouble: Trouble, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_file, "_BUSY_S", 0.01)
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.01)
     caplog.set_level(logging.WARNING)
     limiter = sqlite_limiter(path, RateLimits(org=2, key=2))
     heard: list[str] = []

@@ -188,7 +188,7 @@ def test_without_psycopg_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigurationError, match=r"limits database .* needs psycopg") as caught:
         RateLimiter.postgres("postgresql://localhost")
-    assert "cleanlist-async[postgres]" in str(caught.value.fix)
+    assert "with the extra [postgres]" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("url", [f"postgresql://u:{PASSWORD}@host/x?nonsense=1", f"nonsense {PASSWORD}"])

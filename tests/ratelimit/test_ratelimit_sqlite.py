@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 import stat
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import anyio
 import pytest
 
 from cleanlist_async import AsyncCleanlist
@@ -189,35 +189,32 @@ async def test_damage_on_the_way_ends_every_call_that_waits(path: Path) -> None:
         await limiter.acquire(ROUTE, INTERACTIVE)
 
 
-async def test_other_limits_are_refused_while_tokens_are_out(path: Path) -> None:
+async def test_while_processes_have_other_limits_all_keep_to_the_smaller(path: Path) -> None:
+    """A rolling deployment raises the limits: one process is old, and one is new."""
     clock = [1_000.0]
-    one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
-    (await one.acquire(ROUTE, SUBMIT)).answered(clock[0])
-    flush_reports(one)
-    two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
-    with pytest.raises(ConfigurationError, match="other rate limits"):
-        await two.acquire(ROUTE, SUBMIT)
-    clock[0] += 61
-    (await two.acquire(ROUTE, SUBMIT)).unsent()
+    old = sqlite_limiter(path, RateLimits(org=3, key=2), lambda: clock[0])
+    new = sqlite_limiter(path, RateLimits(org=5, key=4), lambda: clock[0])
+    for limiter in (new, old):
+        (await limiter.acquire(ROUTE, SUBMIT)).answered(clock[0])
+        flush_reports(limiter)
+    with anyio.move_on_after(1) as scope:
+        await new.acquire(ROUTE, SUBMIT)
+    assert scope.cancelled_caught
+    assert [state.limit for state in new.states(ROUTE)] == [2, 3]
 
 
-def test_other_limits_are_accepted_once_a_crashed_process_is_forgotten(path: Path) -> None:
+async def test_the_limits_of_a_process_that_is_gone_no_longer_count(path: Path) -> None:
     clock = [1_000.0]
-
-    async def main() -> None:
-        one = sqlite_limiter(path, RateLimits(org=4, key=3), lambda: clock[0])
-        await one.acquire(ROUTE, SUBMIT)
-        worker_of(one).crash()
-        two = sqlite_limiter(path, RateLimits(org=5, key=3), lambda: clock[0])
-        for _ in range(2):  # the first notices that nobody has heard of the other for a lease
-            clock[0] += 66
-            with contextlib.suppress(ConfigurationError):
-                (await two.acquire(ROUTE, SUBMIT)).unsent()
-                return
-        clock[0] += 1
-        (await two.acquire(ROUTE, SUBMIT)).unsent()
-
-    run(main())
+    old = sqlite_limiter(path, RateLimits(org=3, key=2), lambda: clock[0])
+    (await old.acquire(ROUTE, SUBMIT)).answered(clock[0])
+    flush_reports(old)
+    clock[0] += 121
+    new = sqlite_limiter(path, RateLimits(org=5, key=4), lambda: clock[0])
+    for _ in range(4):
+        with anyio.fail_after(10):
+            (await new.acquire(ROUTE, SUBMIT)).answered(clock[0])
+        flush_reports(new)
+    assert [state.limit for state in new.states(ROUTE)] == [4, 5]
 
 
 async def test_a_429_in_one_process_reaches_an_interactive_call_in_another(path: Path) -> None:
@@ -339,8 +336,8 @@ async def test_a_client_sends_nothing_with_a_lease_that_ran_out(path: Path) -> N
     limiter = sqlite_limiter(path)
     acquire, permits = limiter.acquire, []
 
-    async def late(*args: object) -> Permit:
-        permit = await acquire(*args)  # type: ignore[arg-type]
+    async def late(*args: object, **options: object) -> Permit:
+        permit = await acquire(*args, **options)  # type: ignore[arg-type]
         permits.append(permit)
         if len(permits) == 1:
             permit.lease.good_until = -1.0  # type: ignore[attr-defined]

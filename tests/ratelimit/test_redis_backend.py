@@ -167,7 +167,7 @@ PASSWORD = "p4ssw0rd"
 
 def test_without_redis_py_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(ConfigurationError, match=r"cleanlist-async\[redis\]"):
+    with pytest.raises(ConfigurationError, match=r"with the extra \[redis\]"):
         RateLimiter.redis("redis://localhost")
 
 

@@ -9,7 +9,6 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.ratelimit.shared.backend import SyncRequest, TokenRequest
 from cleanlist_async.ratelimit.shared.process import Process
@@ -176,16 +175,13 @@ def test_a_key_whose_tokens_are_back_takes_no_room(remote: RemoteStore) -> None:
     assert max(use(f"k{number}") for number in range(50)) <= 2
 
 
-def test_other_limits_are_refused_while_tokens_are_out(remote: RemoteStore) -> None:
-    one, two = remote.open(), remote.open(RateLimits(org=5, key=3))
-    who = actor(one, remote.clock)
-    visited(who)
-    with pytest.raises(ConfigurationError, match="other rate limits"):
-        visited(actor(two, remote.clock, "two"))
-    who.settle(next(iter(who.held)), "answered")
-    who.sync()
-    remote.clock.now += 61
-    assert visited(actor(two, remote.clock, "two")) == [True]
+def test_while_processes_have_other_limits_all_keep_to_the_smaller(remote: RemoteStore) -> None:
+    one, two = remote.open(RateLimits(org=3, key=2)), remote.open(RateLimits(org=5, key=4))
+    both = [actor(one, remote.clock), actor(two, remote.clock, "two")]
+    assert [visited(who) for who in both] == [[True], [True]]
+    assert visited(both[1], 2) == [True, False]
+    remote.clock.now += 121  # the first is gone, and all that it sent is past
+    assert visited(both[1]) == [True]
 
 
 @pytest.mark.slow

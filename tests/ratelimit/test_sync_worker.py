@@ -1,7 +1,5 @@
 """The worker of shared limits: whatever happens to it, no caller waits for ever."""
 
-from __future__ import annotations
-
 import sys
 import threading
 from types import SimpleNamespace

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import anyio
 import httpx
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
+from tests.support.modern_caller import ModernCaller
 
 PREFIX = "/api/v1/public"
 
@@ -27,6 +30,20 @@ class Caller(httpx.AsyncClient):
         """Submit a batch to a sandbox without workflow time; returns the submit's and the final answer."""
         submitted = (await self.submit(contacts, enrichment_type, **more)).json()
         return submitted, (await self.status(workflow_id=submitted["workflow_id"])).json()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A sandbox as it is without options."""
+    async with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+async def http(sandbox: Sandbox) -> AsyncIterator[ModernCaller]:
+    """A caller of the modern surface of that sandbox."""
+    async with ModernCaller(sandbox) as caller:
+        yield caller
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """CSV import over HTTP: what is taken in, what is skipped and why, what is bought, what is replayed."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
@@ -23,31 +21,30 @@ ROWS = [
 ]
 
 
-async def test_rows_that_say_who_they_are_come_in_and_the_rest_is_counted():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made()
-        answer = await http.take_in(list_id, "\n".join(ROWS))
-        assert answer.status_code == 201
-        body = answer.json()
-        del body["timestamp_ms"]
-        assert body == {
-            "list_id": list_id,
-            "rows_parsed": 6,
-            "rows_imported": 3,
-            "rows_skipped": 3,
-            "skip_reasons": {"duplicate_email": 1, "duplicate_linkedin": 1, "missing_required": 1},
-            "sample_skip_rows": [3, 5, 7],
-            "workflow_id": None,
-            "enrichment_status_url": None,
-            "idempotency_replayed": False,
-        }
-        leads = await http.leads(list_id)
-        assert [(row["full_name"], row["email"], row["title"]) for row in leads] == [
-            ("Ada Lovelace", "ada@x.example", "Programmer"),
-            ("Alan Turing", None, None),
-            (None, "grace@x.example", None),
-        ]
-        assert sandbox.ledger.credits_charged == 0
+async def test_rows_that_say_who_they_are_come_in_and_the_rest_is_counted(sandbox, http):
+    list_id = await http.made()
+    answer = await http.take_in(list_id, "\n".join(ROWS))
+    assert answer.status_code == 201
+    body = answer.json()
+    del body["timestamp_ms"]
+    assert body == {
+        "list_id": list_id,
+        "rows_parsed": 6,
+        "rows_imported": 3,
+        "rows_skipped": 3,
+        "skip_reasons": {"duplicate_email": 1, "duplicate_linkedin": 1, "missing_required": 1},
+        "sample_skip_rows": [3, 5, 7],
+        "workflow_id": None,
+        "enrichment_status_url": None,
+        "idempotency_replayed": False,
+    }
+    leads = await http.leads(list_id)
+    assert [(row["full_name"], row["email"], row["title"]) for row in leads] == [
+        ("Ada Lovelace", "ada@x.example", "Programmer"),
+        ("Alan Turing", None, None),
+        (None, "grace@x.example", None),
+    ]
+    assert sandbox.ledger.credits_charged == 0
 
 
 async def test_columns_are_put_together_and_unmapped_ones_dropped():
@@ -72,22 +69,20 @@ async def test_columns_are_put_together_and_unmapped_ones_dropped():
         }
 
 
-async def test_more_than_600_rows_are_capped_and_ten_skipped_ones_named():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made()
-        body = (await http.take_in(list_id, table(615))).json()
-        assert (body["rows_parsed"], body["rows_imported"], body["rows_skipped"]) == (615, 600, 15)
-        assert body["skip_reasons"] == {"row_cap_exceeded": 15}
-        assert body["sample_skip_rows"] == list(range(602, 612))
+async def test_more_than_600_rows_are_capped_and_ten_skipped_ones_named(http):
+    list_id = await http.made()
+    body = (await http.take_in(list_id, table(615))).json()
+    assert (body["rows_parsed"], body["rows_imported"], body["rows_skipped"]) == (615, 600, 15)
+    assert body["skip_reasons"] == {"row_cap_exceeded": 15}
+    assert body["sample_skip_rows"] == list(range(602, 612))
 
 
-async def test_413_above_150_kb_of_file():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made()
-        full = table(1).ljust(150_000, "\n")
-        assert (await http.take_in(list_id, full)).status_code == 201
-        assert code(await http.take_in(list_id, full + "\n"))[0] == 413
-        assert (await http.get(f"/lead-lists/{list_id}")).json()["lead_count"] == 1
+async def test_413_above_150_kb_of_file(http):
+    list_id = await http.made()
+    full = table(1).ljust(150_000, "\n")
+    assert (await http.take_in(list_id, full)).status_code == 201
+    assert code(await http.take_in(list_id, full + "\n"))[0] == 413
+    assert (await http.get(f"/lead-lists/{list_id}")).json()["lead_count"] == 1
 
 
 @pytest.mark.parametrize(
@@ -98,13 +93,12 @@ async def test_413_above_150_kb_of_file():
         ({"csv_content_base64": encoded(b"\xff\xfe")}, "validation_error"),
     ],
 )
-async def test_400_for_a_file_that_does_not_fit(change, refusal):
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made()
-        answer = await http.take_in(list_id, table(1), **change)
-        assert code(answer) == (400, refusal)
-        if refusal == "missing_column":
-            assert answer.json()["error"]["details"]["missing_columns"] == ["Mail"]
+async def test_400_for_a_file_that_does_not_fit(change, refusal, http):
+    list_id = await http.made()
+    answer = await http.take_in(list_id, table(1), **change)
+    assert code(answer) == (400, refusal)
+    if refusal == "missing_column":
+        assert answer.json()["error"]["details"]["missing_columns"] == ["Mail"]
 
 
 @each_case(

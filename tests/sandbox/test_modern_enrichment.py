@@ -1,7 +1,5 @@
 """Enrichment over HTTP: held, found, charged, given back; who may ask; what the list has afterwards."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.sandbox import Sandbox, Shape
@@ -223,19 +221,18 @@ async def test_companies_of_a_cohort_are_answered_at_once():
         assert answer["credits_reserved"] == charged == sandbox.ledger.credits_charged == 50 - sandbox.balance
 
 
-async def test_entities_and_data_points_must_fit_the_cohort():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        task_id = (await searched(http))["task_id"]
-        for asked in (
-            {"task_id": task_id, "data_points": ["Email"], "entity_ids": ["7"]},
-            {"task_id": task_id, "data_points": ["Revenue"]},
-            {"task_id": task_id, "data_points": ["email"]},
-        ):
-            assert code(await http.post("/enrichment/by-task", json=asked)) == (400, "validation_error")
-        unknown = {"task_id": "cl-task_unknown", "data_points": ["Email"]}
-        assert code(await http.post("/enrichment/by-task", json=unknown)) == (404, "task_not_found")
-        empty = {"task_id": task_id, "data_points": []}
-        assert locations(await http.post("/enrichment/by-task", json=empty)) == [("body", "data_points")]
+async def test_entities_and_data_points_must_fit_the_cohort(http):
+    task_id = (await searched(http))["task_id"]
+    for asked in (
+        {"task_id": task_id, "data_points": ["Email"], "entity_ids": ["7"]},
+        {"task_id": task_id, "data_points": ["Revenue"]},
+        {"task_id": task_id, "data_points": ["email"]},
+    ):
+        assert code(await http.post("/enrichment/by-task", json=asked)) == (400, "validation_error")
+    unknown = {"task_id": "cl-task_unknown", "data_points": ["Email"]}
+    assert code(await http.post("/enrichment/by-task", json=unknown)) == (404, "task_not_found")
+    empty = {"task_id": task_id, "data_points": []}
+    assert locations(await http.post("/enrichment/by-task", json=empty)) == [("body", "data_points")]
 
 
 async def test_a_company_costs_one_credit_at_once_and_an_unknown_one_nothing():
@@ -315,12 +312,11 @@ async def test_settled_credits_are_there_again_on_both_surfaces():
         assert (await person(http, list_id, **ADA)).status_code == 200
 
 
-async def test_an_empty_list_cannot_be_enriched():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made()
-        quote_id = await http.quoted("enrich_list", list_id=list_id)
-        answer = await http.post("/enrichment/bulk", json={"list_id": list_id, "quote_id": quote_id})
-        assert code(answer) == (400, "validation_error")
+async def test_an_empty_list_cannot_be_enriched(http):
+    list_id = await http.made()
+    quote_id = await http.quoted("enrich_list", list_id=list_id)
+    answer = await http.post("/enrichment/bulk", json={"list_id": list_id, "quote_id": quote_id})
+    assert code(answer) == (400, "validation_error")
 
 
 async def test_a_list_deleted_during_its_run_stays_deleted():
@@ -345,11 +341,13 @@ async def test_the_public_api_s_results_go_into_a_protected_list():
         await legacy.post("/enrich/bulk", json={"contacts": [ADA_CONTACT], "enrichment_type": "partial"})
         (default,) = (await http.get("/lead-lists")).json()["lists"]
         assert (default["name"], default["lead_count"]) == ("Extension Leads", 0)
+        assert default["visibility"] == "organization"
         clock.move(5.0)
         (lead,) = await http.leads(default["list_id"])
         assert lead["email"] == sandbox.expected(ADA_CONTACT, "partial").email
-        path = f"/lead-lists/{default['list_id']}/leads"
-        await http.with_body("DELETE", path, {"lead_ids": [lead["lead_id"]]})
+        path = f"/lead-lists/{default['list_id']}"
+        await http.with_body("DELETE", f"{path}/leads", {"lead_ids": [lead["lead_id"]]})
         assert await http.leads(default["list_id"]) == [], "it is put there once"
-        assert code(await http.delete(f"/lead-lists/{default['list_id']}")) == (403, "list_protected")
+        assert code(await http.delete(path)) == (403, "list_protected")
+        assert code(await http.patch(path, json={"name": "Mine"})) == (403, "list_protected")
         assert not sandbox.ledger.duplicates()

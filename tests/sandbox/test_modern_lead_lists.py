@@ -1,7 +1,5 @@
 """Lists and their leads over HTTP: names, pages, owners, patches, both ways to add."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
@@ -33,15 +31,14 @@ async def test_a_list_lives_under_both_prefixes(prefix):
         assert code(await http.get(f"/lead-lists/{list_id}")) == NOT_FOUND
 
 
-async def test_the_same_name_in_other_case_is_the_same_list_and_200():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        first = await http.post("/lead-lists", json={"name": "Outbound"})
-        again = await http.post("/lead-lists", json={"name": "OUTBOUND", "description": "new"})
-        other = await http.post("/lead-lists", json={"name": "Outbound "})
-        assert [answer.status_code for answer in (first, again, other)] == [201, 200, 201]
-        assert [answer.json()["reused"] for answer in (first, again, other)] == [False, True, False]
-        assert again.json()["list_id"] == first.json()["list_id"] != other.json()["list_id"]
-        assert (again.json()["name"], again.json()["description"]) == ("Outbound", None)
+async def test_the_same_name_in_other_case_is_the_same_list_and_200(http):
+    first = await http.post("/lead-lists", json={"name": "Outbound"})
+    again = await http.post("/lead-lists", json={"name": "OUTBOUND", "description": "new"})
+    other = await http.post("/lead-lists", json={"name": "Outbound "})
+    assert [answer.status_code for answer in (first, again, other)] == [201, 200, 201]
+    assert [answer.json()["reused"] for answer in (first, again, other)] == [False, True, False]
+    assert again.json()["list_id"] == first.json()["list_id"] != other.json()["list_id"]
+    assert (again.json()["name"], again.json()["description"]) == ("Outbound", None)
 
 
 async def test_another_user_neither_reuses_nor_sees_a_private_list():
@@ -65,24 +62,6 @@ async def test_another_user_neither_reuses_nor_sees_a_private_list():
         assert [row["list_id"] for row in (await mine.get("/lead-lists")).json()["lists"]] == [list_id]
 
 
-async def test_the_public_api_s_results_are_in_a_list_that_is_protected(connect, people):
-    async with (
-        Sandbox(workflow_s=0.0, hit_rate=1.0) as sandbox,
-        connect(sandbox) as public,
-        ModernCaller(sandbox) as http,
-    ):
-        assert (await http.get("/lead-lists")).json()["lists"] == []
-        _, finished = await public.run(people(2))
-        (summary,) = (await http.get("/lead-lists")).json()["lists"]
-        assert (summary["name"], summary["visibility"]) == ("Extension Leads", "organization")
-        leads = await http.leads(summary["list_id"])
-        assert [lead["email"] for lead in leads] == [row["primary_email"] for row in finished["results"]]
-        path = f"/lead-lists/{summary['list_id']}"
-        assert code(await http.delete(path)) == (403, "list_protected")
-        assert code(await http.patch(path, json={"name": "Mine"})) == (403, "list_protected")
-        assert (await http.get(path)).json()["name"] == "Extension Leads"
-
-
 @each_case(
     ("body", "where"),
     [
@@ -99,33 +78,31 @@ async def test_422_for_what_a_list_cannot_be(body, where):
         assert (await http.get("/lead-lists")).json()["total"] == 0
 
 
-async def test_patch_changes_what_it_names_and_null_clears():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        body = {"name": "L", "description": "d", "folder_id": "folder_inbound"}
-        list_id = (await http.post("/lead-lists", json=body)).json()["list_id"]
+async def test_patch_changes_what_it_names_and_null_clears(http):
+    body = {"name": "L", "description": "d", "folder_id": "folder_inbound"}
+    list_id = (await http.post("/lead-lists", json=body)).json()["list_id"]
 
-        async def patched(**change):
-            answer = await http.patch(f"/lead-lists/{list_id}", json=change)
-            assert answer.status_code == 200
-            return tuple(answer.json()[name] for name in ("name", "description", "folder_id"))
+    async def patched(**change):
+        answer = await http.patch(f"/lead-lists/{list_id}", json=change)
+        assert answer.status_code == 200
+        return tuple(answer.json()[name] for name in ("name", "description", "folder_id"))
 
-        assert await patched(name="M") == ("M", "d", "folder_inbound")
-        assert await patched(name="M") == ("M", "d", "folder_inbound")
-        assert await patched(description=None) == ("M", None, "folder_inbound")
-        assert await patched(folder_id=None) == ("M", None, None)
-        for refused, where in (({}, ("body",)), ({"name": None}, ("body", "name"))):
-            assert locations(await http.patch(f"/lead-lists/{list_id}", json=refused)) == [where]
-        assert await patched(description="e") == ("M", "e", None)
+    assert await patched(name="M") == ("M", "d", "folder_inbound")
+    assert await patched(name="M") == ("M", "d", "folder_inbound")
+    assert await patched(description=None) == ("M", None, "folder_inbound")
+    assert await patched(folder_id=None) == ("M", None, None)
+    for refused, where in (({}, ("body",)), ({"name": None}, ("body", "name"))):
+        assert locations(await http.patch(f"/lead-lists/{list_id}", json=refused)) == [where]
+    assert await patched(description="e") == ("M", "e", None)
 
 
-async def test_404_for_an_unknown_folder():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        created = await http.post("/lead-lists", json={"name": "L", "folder_id": "nowhere"})
-        assert code(created) == (404, "folder_not_found")
-        list_id = await http.made("L")
-        changed = await http.patch(f"/lead-lists/{list_id}", json={"name": "M", "folder_id": "nowhere"})
-        assert code(changed) == (404, "folder_not_found")
-        assert (await http.get(f"/lead-lists/{list_id}")).json()["name"] == "L"
+async def test_404_for_an_unknown_folder(http):
+    created = await http.post("/lead-lists", json={"name": "L", "folder_id": "nowhere"})
+    assert code(created) == (404, "folder_not_found")
+    list_id = await http.made("L")
+    changed = await http.patch(f"/lead-lists/{list_id}", json={"name": "M", "folder_id": "nowhere"})
+    assert code(changed) == (404, "folder_not_found")
+    assert (await http.get(f"/lead-lists/{list_id}")).json()["name"] == "L"
 
 
 async def test_lists_come_in_pages_and_by_folder():
@@ -158,65 +135,61 @@ async def test_a_malformed_cursor_is_400_everywhere(cursor):
 
 
 @pytest.mark.parametrize("limit", [0, 501, "many"])
-async def test_422_for_a_limit_out_of_range(limit):
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made()
-        for path, query in (
-            ("/lead-lists", {}),
-            (f"/lead-lists/{list_id}/leads", {}),
-            ("/export/json", {"list_id": list_id}),
-            ("/smart-agents", {}),
-        ):
-            answer = await http.get(path, params=query | {"limit": limit})
-            assert locations(answer) == [("query", "limit")]
+async def test_422_for_a_limit_out_of_range(limit, http):
+    list_id = await http.made()
+    for path, query in (
+        ("/lead-lists", {}),
+        (f"/lead-lists/{list_id}/leads", {}),
+        ("/export/json", {"list_id": list_id}),
+        ("/smart-agents", {}),
+    ):
+        answer = await http.get(path, params=query | {"limit": limit})
+        assert locations(answer) == [("query", "limit")]
 
 
-async def test_leads_come_in_pages_with_a_cohort_each():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made(people=3)
-        first = (await http.get(f"/lead-lists/{list_id}/leads", params={"limit": 2})).json()
-        assert (len(first["leads"]), first["total"], first["cursor"]) == (2, 3, "2")
-        last = (await http.get(f"/lead-lists/{list_id}/leads", params={"limit": 2, "cursor": "2"})).json()
-        assert [row["first_name"] for row in first["leads"] + last["leads"]] == ["Ada0", "Ada1", "Ada2"]
-        assert last["cursor"] is None
-        assert first["task_id"].startswith("cl-task_")
-        assert first["task_id"] != last["task_id"]
-        other = await http.made("Other")
-        added = await http.post(f"/lead-lists/{other}/leads", json={"task_id": first["task_id"]})
-        assert added.json() == {
-            "list_id": other,
-            "added": 2,
-            "skipped_duplicates": 0,
-            "created": 0,
-            "credits_charged": 0,
-        }
-        assert await http.leads(other) == first["leads"]
+async def test_leads_come_in_pages_with_a_cohort_each(http):
+    list_id = await http.made(people=3)
+    first = (await http.get(f"/lead-lists/{list_id}/leads", params={"limit": 2})).json()
+    assert (len(first["leads"]), first["total"], first["cursor"]) == (2, 3, "2")
+    last = (await http.get(f"/lead-lists/{list_id}/leads", params={"limit": 2, "cursor": "2"})).json()
+    assert [row["first_name"] for row in first["leads"] + last["leads"]] == ["Ada0", "Ada1", "Ada2"]
+    assert last["cursor"] is None
+    assert first["task_id"].startswith("cl-task_")
+    assert first["task_id"] != last["task_id"]
+    other = await http.made("Other")
+    added = await http.post(f"/lead-lists/{other}/leads", json={"task_id": first["task_id"]})
+    assert added.json() == {
+        "list_id": other,
+        "added": 2,
+        "skipped_duplicates": 0,
+        "created": 0,
+        "credits_charged": 0,
+    }
+    assert await http.leads(other) == first["leads"]
 
 
-async def test_leads_are_added_once_and_outlive_their_list():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        old, new = await http.made("Old", people=3), await http.made("New")
-        lead_ids = [row["lead_id"] for row in await http.leads(old)]
-        await http.delete(f"/lead-lists/{old}")
-        first = await http.post(f"/lead-lists/{new}/leads", json={"lead_ids": lead_ids[:2]})
-        again = await http.post(f"/lead-lists/{new}/leads", json={"lead_ids": lead_ids})
-        counts = [(a.json()["added"], a.json()["skipped_duplicates"]) for a in (first, again)]
-        assert counts == [(2, 0), (1, 2)]
-        assert (await http.get(f"/lead-lists/{new}")).json()["lead_count"] == 3
-        unknown = await http.post(f"/lead-lists/{new}/leads", json={"lead_ids": ["nobody"]})
-        assert code(unknown) == (404, "not_found")
+async def test_leads_are_added_once_and_outlive_their_list(http):
+    old, new = await http.made("Old", people=3), await http.made("New")
+    lead_ids = [row["lead_id"] for row in await http.leads(old)]
+    await http.delete(f"/lead-lists/{old}")
+    first = await http.post(f"/lead-lists/{new}/leads", json={"lead_ids": lead_ids[:2]})
+    again = await http.post(f"/lead-lists/{new}/leads", json={"lead_ids": lead_ids})
+    counts = [(a.json()["added"], a.json()["skipped_duplicates"]) for a in (first, again)]
+    assert counts == [(2, 0), (1, 2)]
+    assert (await http.get(f"/lead-lists/{new}")).json()["lead_count"] == 3
+    unknown = await http.post(f"/lead-lists/{new}/leads", json={"lead_ids": ["nobody"]})
+    assert code(unknown) == (404, "not_found")
 
 
-async def test_an_idempotency_key_replays_what_adding_answered():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        old, new, third = await http.made("Old", people=2), await http.made("New"), await http.made("Third")
-        lead_ids = [row["lead_id"] for row in await http.leads(old)]
-        body = {"lead_ids": lead_ids, "idempotency_key": "k"}
-        first = (await http.post(f"/lead-lists/{new}/leads", json=body)).json()
-        again = (await http.post(f"/lead-lists/{new}/leads", json=body)).json()
-        elsewhere = (await http.post(f"/lead-lists/{third}/leads", json=body)).json()
-        assert first == again
-        assert (first["added"], elsewhere["added"], elsewhere["list_id"]) == (2, 2, third)
+async def test_an_idempotency_key_replays_what_adding_answered(http):
+    old, new, third = await http.made("Old", people=2), await http.made("New"), await http.made("Third")
+    lead_ids = [row["lead_id"] for row in await http.leads(old)]
+    body = {"lead_ids": lead_ids, "idempotency_key": "k"}
+    first = (await http.post(f"/lead-lists/{new}/leads", json=body)).json()
+    again = (await http.post(f"/lead-lists/{new}/leads", json=body)).json()
+    elsewhere = (await http.post(f"/lead-lists/{third}/leads", json=body)).json()
+    assert first == again
+    assert (first["added"], elsewhere["added"], elsewhere["list_id"]) == (2, 2, third)
 
 
 @each_case(
@@ -238,21 +211,20 @@ async def test_422_for_neither_or_both_ways_to_add(body):
         assert locations(await http.post(f"/lead-lists/{list_id}/leads", json=body))
 
 
-async def test_a_part_of_a_cohort_of_the_search_becomes_leads():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        found = (await http.post("/search/people", json={"filters": {}, "limit": 5})).json()
-        ids = [row["lead_id"] for row in found["results"]]
-        list_id = await http.made()
-        path = f"/lead-lists/{list_id}/leads"
-        part = await http.post(path, json={"task_id": found["task_id"], "entity_ids": ids[:2]})
-        whole = await http.post(path, json={"task_id": found["task_id"]})
-        assert [(a.json()["added"], a.json()["created"]) for a in (part, whole)] == [(2, 2), (3, 3)]
-        assert whole.json()["skipped_duplicates"] == 2
-        leads = await http.leads(list_id)
-        assert [lead["full_name"] for lead in leads] == [row["full_name"] for row in found["results"]]
-        assert not {lead["lead_id"] for lead in leads} & set(ids)
-        stranger = await http.post(path, json={"task_id": found["task_id"], "entity_ids": ["1"]})
-        assert code(stranger) == (400, "validation_error")
+async def test_a_part_of_a_cohort_of_the_search_becomes_leads(http):
+    found = (await http.post("/search/people", json={"filters": {}, "limit": 5})).json()
+    ids = [row["lead_id"] for row in found["results"]]
+    list_id = await http.made()
+    path = f"/lead-lists/{list_id}/leads"
+    part = await http.post(path, json={"task_id": found["task_id"], "entity_ids": ids[:2]})
+    whole = await http.post(path, json={"task_id": found["task_id"]})
+    assert [(a.json()["added"], a.json()["created"]) for a in (part, whole)] == [(2, 2), (3, 3)]
+    assert whole.json()["skipped_duplicates"] == 2
+    leads = await http.leads(list_id)
+    assert [lead["full_name"] for lead in leads] == [row["full_name"] for row in found["results"]]
+    assert not {lead["lead_id"] for lead in leads} & set(ids)
+    stranger = await http.post(path, json={"task_id": found["task_id"], "entity_ids": ["1"]})
+    assert code(stranger) == (400, "validation_error")
 
 
 async def test_a_cohort_of_companies_or_one_that_expired_cannot_be_added():
@@ -269,14 +241,13 @@ async def test_a_cohort_of_companies_or_one_that_expired_cannot_be_added():
         assert code(await http.post(path, json={"task_id": people["task_id"]})) == (404, "task_not_found")
 
 
-async def test_leads_are_removed_with_a_body_and_strangers_ignored():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made(people=3)
-        first = (await http.leads(list_id))[0]["lead_id"]
-        path = f"/lead-lists/{list_id}/leads"
-        removed = await http.with_body("DELETE", path, {"lead_ids": [first, first, "nobody"]})
-        assert removed.json() == {"list_id": list_id, "removed": 1}
-        assert [row["first_name"] for row in await http.leads(list_id)] == ["Ada1", "Ada2"]
-        for bad in ({"lead_ids": []}, {"lead_ids": ["x"] * 101}):
-            assert locations(await http.with_body("DELETE", path, bad)) == [("body", "lead_ids")]
-        assert locations(await http.delete(path)) == [("body",)]
+async def test_leads_are_removed_with_a_body_and_strangers_ignored(http):
+    list_id = await http.made(people=3)
+    first = (await http.leads(list_id))[0]["lead_id"]
+    path = f"/lead-lists/{list_id}/leads"
+    removed = await http.with_body("DELETE", path, {"lead_ids": [first, first, "nobody"]})
+    assert removed.json() == {"list_id": list_id, "removed": 1}
+    assert [row["first_name"] for row in await http.leads(list_id)] == ["Ada1", "Ada2"]
+    for bad in ({"lead_ids": []}, {"lead_ids": ["x"] * 101}):
+        assert locations(await http.with_body("DELETE", path, bad)) == [("body", "lead_ids")]
+    assert locations(await http.delete(path)) == [("body",)]

@@ -1,7 +1,5 @@
 """Quotes: priced by the server, signed, good for five minutes and for one call, the one they are for."""
 
-from __future__ import annotations
-
 import time
 
 import pytest
@@ -166,40 +164,37 @@ async def test_what_was_not_signed_here_is_invalid():
         assert (await enrich(http, list_id, quote_id)).status_code == 200
 
 
-async def test_a_quote_is_for_its_own_call_only():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id, other_id = await http.made("a", people=1), await http.made("b", people=1)
-        quote_id = await http.quoted("enrich_list", list_id=list_id)
-        person = await http.quoted("enrich_person")
-        assert code(await enrich(http, other_id, quote_id)) == (400, "quote_mismatch")
-        assert code(await enrich(http, list_id, quote_id, "full")) == (400, "quote_mismatch")
-        assert code(await enrich(http, list_id, person)) == (400, "quote_mismatch")
-        assert (await enrich(http, list_id, quote_id)).status_code == 200, "a refusal does not use it up"
+async def test_a_quote_is_for_its_own_call_only(http):
+    list_id, other_id = await http.made("a", people=1), await http.made("b", people=1)
+    quote_id = await http.quoted("enrich_list", list_id=list_id)
+    person = await http.quoted("enrich_person")
+    assert code(await enrich(http, other_id, quote_id)) == (400, "quote_mismatch")
+    assert code(await enrich(http, list_id, quote_id, "full")) == (400, "quote_mismatch")
+    assert code(await enrich(http, list_id, person)) == (400, "quote_mismatch")
+    assert (await enrich(http, list_id, quote_id)).status_code == 200, "a refusal does not use it up"
 
 
-async def test_more_leads_than_were_quoted_exceed_the_cap_and_fewer_do_not():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id, other_id = await http.made("a", people=2), await http.made("b", people=1)
-        first, second = [lead["lead_id"] for lead in await http.leads(list_id)]
-        (third,) = [lead["lead_id"] for lead in await http.leads(other_id)]
-        quote_id = await http.quoted("enrich_list", list_id=list_id)
-        await http.post(f"/lead-lists/{list_id}/leads", json={"lead_ids": [third]})
-        assert code(await enrich(http, list_id, quote_id)) == (400, "spend_cap_exceeded")
-        await http.with_body("DELETE", f"/lead-lists/{list_id}/leads", {"lead_ids": [first, second]})
-        answer = await enrich(http, list_id, quote_id)
-        assert (answer.json()["total_leads"], answer.json()["credits_reserved"]) == (1, 1)
+async def test_more_leads_than_were_quoted_exceed_the_cap_and_fewer_do_not(http):
+    list_id, other_id = await http.made("a", people=2), await http.made("b", people=1)
+    first, second = [lead["lead_id"] for lead in await http.leads(list_id)]
+    (third,) = [lead["lead_id"] for lead in await http.leads(other_id)]
+    quote_id = await http.quoted("enrich_list", list_id=list_id)
+    await http.post(f"/lead-lists/{list_id}/leads", json={"lead_ids": [third]})
+    assert code(await enrich(http, list_id, quote_id)) == (400, "spend_cap_exceeded")
+    await http.with_body("DELETE", f"/lead-lists/{list_id}/leads", {"lead_ids": [first, second]})
+    answer = await enrich(http, list_id, quote_id)
+    assert (answer.json()["total_leads"], answer.json()["credits_reserved"]) == (1, 1)
 
 
-async def test_the_order_of_data_points_and_entities_does_not_matter():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made(people=3)
-        page = (await http.get(f"/lead-lists/{list_id}/leads")).json()
-        ids = [lead["lead_id"] for lead in page["leads"]][:2]
-        asked = {"task_id": page["task_id"], "data_points": ["Phone", "Email"], "entity_ids": ids}
-        quote_id = await http.quoted("add_person_enrichments", **asked)
-        turned = {**asked, "data_points": ["Email", "Phone"], "entity_ids": ids[::-1], "quote_id": quote_id}
-        answer = (await http.post("/enrichment/by-task", json=turned)).json()
-        assert (answer["total_entities"], answer["credits_reserved"]) == (2, 22)
+async def test_the_order_of_data_points_and_entities_does_not_matter(http):
+    list_id = await http.made(people=3)
+    page = (await http.get(f"/lead-lists/{list_id}/leads")).json()
+    ids = [lead["lead_id"] for lead in page["leads"]][:2]
+    asked = {"task_id": page["task_id"], "data_points": ["Phone", "Email"], "entity_ids": ids}
+    quote_id = await http.quoted("add_person_enrichments", **asked)
+    turned = {**asked, "data_points": ["Email", "Phone"], "entity_ids": ids[::-1], "quote_id": quote_id}
+    answer = (await http.post("/enrichment/by-task", json=turned)).json()
+    assert (answer["total_entities"], answer["credits_reserved"]) == (2, 22)
 
 
 async def test_a_quote_belongs_to_the_organization():

@@ -1,7 +1,5 @@
 """What stands in front of every modern operation: credential, limit, scope, switch, validation."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.sandbox import Fault, Sandbox

@@ -1,7 +1,5 @@
 """Search over HTTP: documented filters, pages, cohorts."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
@@ -23,30 +21,28 @@ async def search(http, kind, limit=25, **filters):
     return answer.json()
 
 
-async def test_filters_narrow_and_their_values_widen():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        sales = await search(http, "people", titles=["sales"], limit=500)
-        assert {row["title"] for row in sales["results"]} == {"VP Sales", "Sales Manager"}
-        both = await search(http, "people", titles=["sales", "Account Exec"], limit=500)
-        in_france = await search(
-            http, "people", titles=["sales"], location_country=["france"], seniority=["VP"], limit=500
-        )
-        assert both["total"] > sales["total"] > in_france["total"] > 0
-        assert {(row["title"], row["location"]) for row in in_france["results"]} == {
-            ("VP Sales", "Paris, Ile-de-France, France")
-        }
-        assert (await search(http, "people", titles=["Astronaut"]))["results"] == []
+async def test_filters_narrow_and_their_values_widen(http):
+    sales = await search(http, "people", titles=["sales"], limit=500)
+    assert {row["title"] for row in sales["results"]} == {"VP Sales", "Sales Manager"}
+    both = await search(http, "people", titles=["sales", "Account Exec"], limit=500)
+    in_france = await search(
+        http, "people", titles=["sales"], location_country=["france"], seniority=["VP"], limit=500
+    )
+    assert both["total"] > sales["total"] > in_france["total"] > 0
+    assert {(row["title"], row["location"]) for row in in_france["results"]} == {
+        ("VP Sales", "Paris, Ile-de-France, France")
+    }
+    assert (await search(http, "people", titles=["Astronaut"]))["results"] == []
 
 
-async def test_companies_are_found_by_size_and_industry():
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        found = await search(
-            http, "companies", limit=500, employee_count_ranges=["51-200"], industries=["SOFTWARE", "Retail"]
-        )
-        assert found["total"] == len(found["results"]) > 0
-        for company in found["results"]:
-            assert 51 <= company["employee_count"] <= 200
-            assert company["industry"] in {"Software", "Retail"}
+async def test_companies_are_found_by_size_and_industry(http):
+    found = await search(
+        http, "companies", limit=500, employee_count_ranges=["51-200"], industries=["SOFTWARE", "Retail"]
+    )
+    assert found["total"] == len(found["results"]) > 0
+    for company in found["results"]:
+        assert 51 <= company["employee_count"] <= 200
+        assert company["industry"] in {"Software", "Retail"}
 
 
 @pytest.mark.parametrize("kind", ["people", "companies"])
@@ -79,19 +75,18 @@ async def test_every_documented_filter_is_known_and_no_other(kind):
 
 
 @pytest.mark.parametrize(("kind", "id_name"), [("people", "lead_id"), ("companies", "company_id")])
-async def test_pages_join_without_gap_and_say_what_their_task_lacks(kind, id_name):
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        whole = await search(http, kind, limit=50, locations=["germany", "sweden"])
-        ids = [row[id_name] for row in whole["results"]]
-        first = await search(http, kind, limit=5, locations=["germany", "sweden"])
-        assert (first["cursor"], first["credits_charged"]) == ("5", 0)
-        assert first["truncation_warning"] == f"The task holds 5 of {first['total']} results."
-        body = {"filters": {"locations": ["germany", "sweden"]}, "limit": 5, "cursor": "5"}
-        second = (await http.post(f"/search/{kind}", json=body)).json()
-        assert [row[id_name] for row in first["results"] + second["results"]] == ids[:10]
-        assert first["task_id"] != second["task_id"]
-        assert all(identifier.isdigit() for identifier in ids)
-        assert len(set(ids)) == len(ids)
+async def test_pages_join_without_gap_and_say_what_their_task_lacks(kind, id_name, http):
+    whole = await search(http, kind, limit=50, locations=["germany", "sweden"])
+    ids = [row[id_name] for row in whole["results"]]
+    first = await search(http, kind, limit=5, locations=["germany", "sweden"])
+    assert (first["cursor"], first["credits_charged"]) == ("5", 0)
+    assert first["truncation_warning"] == f"The task holds 5 of {first['total']} results."
+    body = {"filters": {"locations": ["germany", "sweden"]}, "limit": 5, "cursor": "5"}
+    second = (await http.post(f"/search/{kind}", json=body)).json()
+    assert [row[id_name] for row in first["results"] + second["results"]] == ids[:10]
+    assert first["task_id"] != second["task_id"]
+    assert all(identifier.isdigit() for identifier in ids)
+    assert len(set(ids)) == len(ids)
 
 
 async def test_the_same_seed_finds_the_same_people():

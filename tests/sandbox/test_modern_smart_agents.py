@@ -1,7 +1,5 @@
 """Smart agents over HTTP: quotes, growing results, three ids, columns in the export."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.sandbox import Sandbox, Shape
@@ -150,12 +148,11 @@ async def test_422_for_a_run_that_cannot_be(change, where):
 
 
 @pytest.mark.parametrize("prompt", [None, "", "  "])
-async def test_only_a_custom_agent_needs_a_prompt(prompt):
-    async with Sandbox() as sandbox, ModernCaller(sandbox) as http:
-        list_id = await http.made(people=1)
-        assert code(await run(http, list_id, prompt=prompt)) == (400, "validation_error")
-        answer = await run(http, list_id, prompt=prompt, agent_type="company_intel")
-        assert answer.status_code == 200
+async def test_only_a_custom_agent_needs_a_prompt(prompt, http):
+    list_id = await http.made(people=1)
+    assert code(await run(http, list_id, prompt=prompt)) == (400, "validation_error")
+    answer = await run(http, list_id, prompt=prompt, agent_type="company_intel")
+    assert answer.status_code == 200
 
 
 async def test_runs_are_listed_newest_first_by_list_and_by_user():

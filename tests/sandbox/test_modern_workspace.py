@@ -1,7 +1,5 @@
 """Whose key it is, what it may do, what there is to spend and what was called."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

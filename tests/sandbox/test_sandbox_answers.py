@@ -1,7 +1,5 @@
 """The five operations when all is well, and every shape their answers can take."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Every refusal that is documented, word for word, in both envelopes."""
 
-from __future__ import annotations
-
 import math
 
 import httpx
@@ -9,6 +7,7 @@ import pytest
 
 from cleanlist_async.sandbox import Sandbox
 from cleanlist_async.sandbox.validation import INCOMPLETE
+from cleanlist_async.sandbox.workflows import insufficient_credits
 from tests.support.cases import each_case
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -241,3 +240,9 @@ async def test_429_of_the_older_page_names_none(connect):
         assert (answer.status_code, answer.json()) == (429, {"detail": "Rate limit exceeded"})
         assert "Retry-After" not in answer.headers
         assert [request.admitted for request in sandbox.ledger.requests] == [True, False]
+
+
+def test_a_refusal_for_want_of_credits_names_the_call():
+    refusal = insufficient_credits("verify_phones", 3.0, 1.5)
+    assert refusal.extra["problem"] == "This verify_phones call requires 3 credits; organization has 1.5."
+    assert refusal.extra["shortfall_credits"] == 1.5

@@ -1,7 +1,5 @@
 """Faults: what the caller sees on the wire, and what the ledger says was done."""
 
-from __future__ import annotations
-
 import gzip
 import math
 

@@ -1,7 +1,5 @@
 """The limiters, in no time at all."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

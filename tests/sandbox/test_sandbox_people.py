@@ -1,7 +1,5 @@
 """What is found about a contact is decided by the contact and the seed."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 

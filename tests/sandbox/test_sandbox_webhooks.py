@@ -1,7 +1,5 @@
 """Webhooks, delivered to a small receiver on another socket."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from contextlib import asynccontextmanager

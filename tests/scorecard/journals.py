@@ -43,7 +43,7 @@ async def damaged(world, folder: Path, times: int) -> tuple[Counter[str], Counte
     """Flip bytes of a finished job, and return what came of reading and of resuming it."""
     bench = Bench(world, folder, DAMAGED)
     await bench.run()
-    return read_flipped(bench.path, DAMAGED, 500 * times), await resume_flipped(bench, 50 * times)
+    return read_flipped(bench.path, 500 * times), await resume_flipped(bench, 50 * times)
 
 
 def bought_twice(folder: Path, replace: Callable[[Bench, Path, Path], None]) -> int:

@@ -102,7 +102,7 @@ async def echoed_keys(surfaces: Surfaces) -> None:
                 client.statistics(),
                 client.stream([ADA]),
                 client._runtime.pipeline,
-                client._runtime.root,
+                client._runtime.shared.root,
             ]
             for thing in things:
                 surfaces.look("objects and what they refer to", deep_texts(thing), key)

@@ -16,6 +16,7 @@ from tests.batcher import store_workers
 from tests.batcher.store_workers import Ends
 from tests.cli.enrich import interrupted_runs
 from tests.crash import store as crash_store
+from tests.crash import store_life
 from tests.crash.figures import complain
 from tests.enrich import test_budget_of_many_processes as budget
 from tests.examples import pressed_lists
@@ -108,7 +109,7 @@ def struck_stores(*, long: bool) -> Iterator[Figure]:
     databases = {"sqlite": crash_store.OF_PROCESSES, **({"postgres": crash_store.WHAT} if BIN else {})}
     for database, kinds in databases.items():
         what = ",".join(kind for kind in kinds if long or kind != "stop")  # which takes three leases each
-        where = ("--database", database, "--what", what, "--door", ",".join(crash_store.DOORS))
+        where = ("--database", database, "--what", what, "--door", ",".join(store_life.DOORS))
         how = ("--cases", "60" if long else "1", "--jobs", str(os.cpu_count() or 1))
         figure, ends = crash_store.measure(crash_store.parsed([*where, *how]))
         failed = [end for end in ends if end["problem"]]

@@ -1,7 +1,5 @@
 """The exit code of the scorecard: what a machine's speed decides is not in it."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.scorecard import __main__ as scorecard

@@ -1,7 +1,5 @@
 """The lock on a file beside another."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

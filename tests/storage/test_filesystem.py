@@ -1,7 +1,5 @@
 """Which file system a folder is on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from cleanlist_async.storage import filesystem

@@ -1,8 +1,8 @@
 """The SQLite file that processes share: its own faults are explained, those of its users are left alone."""
 
-from __future__ import annotations
-
 import os
+import sqlite3
+from functools import partial
 
 import pytest
 
@@ -27,6 +27,24 @@ def test_an_exception_of_the_block_passes_unchanged_and_the_transaction_is_undon
     file.close()
 
 
+def test_two_processes_may_make_the_file_at_the_same_moment(tmp_path, monkeypatch):
+    looks = []
+
+    class Slow(sqlite3.Connection):
+        def execute(self, text, *values):
+            answer = super().execute(text, *values)
+            if "user_version" in text and not looks:  # the other makes the tables in the middle of our look
+                looks.append(text)
+                SharedFile(tmp_path / "limits").close()
+            return answer
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Slow))
+    file = SharedFile(tmp_path / "limits")
+    with file.transaction() as rows:
+        assert rows.execute("SELECT count(*) FROM pools").fetchone() == (0,)
+    file.close()
+
+
 def test_a_damaged_file_is_explained_while_it_is_used(tmp_path):
     file = SharedFile(tmp_path / "limits")
     cannot_be_used = pytest.raises(ConfigurationError, match="The limits file limits cannot be used")
@@ -42,14 +60,33 @@ def test_a_directory_that_is_missing_is_explained(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs permissions of POSIX")
 @pytest.mark.parametrize(
-    ("mode", "holds_contacts", "word"), [(0o622, False, "written"), (0o644, True, "read")]
+    ("mode", "holds_contacts", "word"),
+    [(0o666, False, "written"), (0o660, False, "written"), (0o602, False, "written"), (0o644, True, "read")],
 )
 def test_a_file_that_others_can_use_is_refused(tmp_path, mode, holds_contacts, word):
     path = tmp_path / "shared"
     SharedFile(path, holds_contacts=holds_contacts)
     path.chmod(mode)
-    with pytest.raises(ConfigurationError, match=f"can be {word} by other users"):
+    with pytest.raises(ConfigurationError, match=f"can be {word} by other users") as refusal:
         SharedFile(path, holds_contacts=holds_contacts)
+    assert f"chmod 600 {path}" in str(refusal.value.fix)
+    path.chmod(0o600)
+    SharedFile(path, holds_contacts=holds_contacts)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs permissions of POSIX")
+def test_nobody_is_advised_to_delete_what_is_another_file(tmp_path):
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text("First Name,Last Name\n")
+    contacts.chmod(0o666)
+    for path, says in (
+        (contacts, "is not a limits file"),
+        (tmp_path, "is not a regular file"),
+        ("/dev/null", "is not a regular file"),
+    ):
+        with pytest.raises(ConfigurationError, match=says) as caught:
+            SharedFile(path)
+        assert "delete" not in str(caught.value)
 
 
 @each_case("path", [":memory:", "file:limits.db", "file::memory:?cache=shared"])

@@ -1,7 +1,5 @@
 """An older SQLite, as Enterprise Linux 9 has it: everything works, or says what is needed."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 

@@ -33,9 +33,9 @@ async def calling(app: FastAPI, **state: object) -> AsyncIterator[httpx.AsyncCli
 
 
 @asynccontextmanager
-async def served(app: FastAPI, **options: object) -> AsyncIterator[str]:
+async def served(app: FastAPI, *, port: int = 0, **options: object) -> AsyncIterator[str]:
     """The address of *app* behind a real uvicorn, in this event loop."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as for a port that asyncio opens itself
     port = listener.getsockname()[1]
     config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none", backlog=2048, **options)

@@ -99,6 +99,12 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
 
+    def be_offline(self, *, offline: bool) -> None:
+        """Cut the connection of the page, or restore it."""
+        self.send("Network.enable")
+        endless = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.send("Network.emulateNetworkConditions", offline=offline, **endless)
+
     def open(self, address: str) -> None:
         """Go to a page, and wait until it is there."""
         self.send("Page.navigate", url=address)

@@ -1,7 +1,5 @@
 """Callers of `enrich_one`, and what came of each."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from random import Random

@@ -50,7 +50,7 @@ class Crowd:
     async def _call(self, limiter: RateLimiter) -> None:
         while True:
             permit = await limiter.acquire(ROUTE, SUBMIT, "burst")
-            if permit.is_overdue:
+            if permit.is_void:
                 permit.unsent()
                 continue
             self.arrivals.append(boot_clock())

@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -24,7 +24,7 @@ Ending = Literal["keep", "fin", "reset", "hang", "fin_on_next", "reset_on_next"]
 at the moment at which the next request arrives on it."""
 
 _RECEIVE_BYTES = 65_536
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +173,11 @@ class FaultyServer:
         with connection:
             try:
                 with anyio.move_on_after(self._max_connection_s):
-                    await self._converse(_Wire(connection), number)
+                    await self._converse(Wire(connection), number)
             except ConnectionError:
                 pass  # the client had enough, as some scripts mean it to
 
-    async def _converse(self, wire: _Wire, connection: int) -> None:
+    async def _converse(self, wire: Wire, connection: int) -> None:
         while len(self.requests) < self._max_requests:
             request = await wire.receive_request(connection)
             if request is None:
@@ -189,7 +189,7 @@ class FaultyServer:
                 return
 
 
-class _Wire:
+class Wire:
     """The server's end of a connection."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -216,7 +216,7 @@ class _Wire:
         method, target, _ = request_line.split(" ")
         return Request(method, target, headers, body, connection)
 
-    async def play(self, pieces: tuple[bytes | float, ...]) -> None:
+    async def play(self, pieces: Iterable[bytes | float]) -> None:
         """Send bytes and pause, in turn."""
         for piece in pieces:
             if isinstance(piece, bytes):
@@ -233,7 +233,7 @@ class _Wire:
         if then in {"fin_on_next", "reset_on_next"}:
             await self._receive_more()
         if then in {"reset", "reset_on_next"}:
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         return False
 
     async def _receive_more(self) -> bool:

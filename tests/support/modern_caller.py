@@ -1,7 +1,5 @@
 """A plain HTTP client of the modern surface; it knows nothing of the package under test."""
 
-from __future__ import annotations
-
 import base64
 
 import httpx

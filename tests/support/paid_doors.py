@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,22 +11,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, EnrichmentResult
+from cleanlist_async.api.public import OPERATIONS as PUBLIC
 from tests.support.clients import ADA, against, json_answer
 from tests.support.faulty_server import Answer, Request, answer
 from tests.support.refusals import Said
+from tests.surface.groups import OPERATIONS
 
 ODD_ANSWERS = 2
 """How often the odd answer is given, before the server accepts: enough to see a paid request sent again."""
 _PATIENCE_CALLS = 40
 """Calls of one client: it has retries for no more than these."""
-_PAID = (
-    "/enrich/bulk",
-    "/enrichment/bulk",
-    "/enrichment/person",
-    "/enrichment/company",
-    "/enrichment/by-task",
-    "/csv-import",
-    "/smart-agents/run",
+_PAID = re.compile(
+    "|".join(
+        ".*" + re.sub(r"\\{\w+\\}", "[^/]+", re.escape(operation.path))
+        for operation in (*PUBLIC, *itertools.chain(*OPERATIONS.values()))
+        if operation.paid
+    )
 )
 _ROW = {"task_id": "t_1", "status": "completed", "primary_email": "ada@analytical.example", "input": ADA}
 
@@ -85,7 +87,7 @@ class Server:
 
     def __call__(self, request: Request, _number: int) -> Answer:
         path = request.target.partition("?")[0]
-        if request.method == "POST" and path.endswith(_PAID):
+        if request.method == "POST" and _PAID.fullmatch(path):
             self.paid += 1
             if self.odd is not None and self.paid <= ODD_ANSWERS:
                 return self.odd.ending("fin")

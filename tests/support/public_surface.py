@@ -20,14 +20,19 @@ STABLE = tuple(
         ".types",
         ".events",
         ".sandbox",
+        ".sync",
         ".testing",
+        ".integrations.asgi",
         ".integrations.fastapi",
         ".integrations.opentelemetry",
+        ".integrations.dlt",
+        ".integrations.sql",
+        ".integrations.prometheus",
     )
 )
 MADE_HERE = {
     *("Workspace", "LeadLists", "Enrichment", "SmartAgents", "Export", "SearchAPI", "PublicAPI"),
-    *("BudgetControl", "ContactTable", "Job", "Pages", "ResultStream"),
+    *("BudgetControl", "ContactTable", "FrameStream", "Job", "Pages", "ResultStream"),
 }
 """Classes that only this package makes: what their ``__init__`` takes is its own affair."""
 BETWEEN_PARTS = {
@@ -41,10 +46,15 @@ BETWEEN_PARTS = {
         "UnknownChunk.of",
         "WebhookPayload.as_status",
     ),
+    "Front.__init__",
     *("MemoryNetwork.connect_tcp", "RateLimits.key_window", "RateLimits.organization_window"),
+    *("RateLimits.of_endpoints", "RateLimiter.limit_endpoints", "RateLimiter.endpoints_of"),
     *("RateLimiter.acquire", "RateLimiter.answered", "RateLimiter.lost", "RateLimiter.unsent"),
     *("RateLimiter.available", "RateLimiter.states", "RateLimiter.waiting", "RateLimiter.watch"),
+    "RateLimiter.openings",
     *("RateLimiter.__init__(store)", "WebhookReceiver.attach", "WebhookReceiver.begin"),
+    *("StoredJobReader.rows", "StoredJobReader.rows_at", "StoredJobReader.with_results"),
+    *("StoredJobReader.pages", "StoredJobReader.decide", "StoredJobReader.costs"),
     *("Store.run", "WebhookReceiver.detach", "WebhookReceiver.expect"),
 }
 """Methods of public classes, and one parameter, that other parts of the package use, and users do not."""

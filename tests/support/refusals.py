@@ -108,6 +108,8 @@ def is_refusal(said: Said) -> bool:
     names_a_pause = said.code == "rate_limited" and said.form != "bare object"
     may_pass = said.flag is True or (names_a_pause and said.flag is not False)
     match said.status:
+        case 301 | 307 | 308:  # ask for the same request at another address (RFC 9110)
+            return True
         case 429:
             return True
         case 413:

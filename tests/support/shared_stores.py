@@ -83,7 +83,9 @@ class PoolBackend:
         """There is nothing to close."""
 
     def _pool(self, name: str) -> Pool:
-        return self.pools.setdefault(name, Pool(self.limits))
+        if name not in self.pools:
+            self.pools[name] = Pool(self.limits)
+        return self.pools[name]
 
     def _made_one(self, pool: Pool, name: str) -> Pool:
         other = self.pools.setdefault(name, pool)
@@ -116,4 +118,5 @@ def sqlite_limiter(
     path: Path, limits: RateLimits | None = None, clock: Callable[[], float] | None = None
 ) -> RateLimiter:
     clock = clock or asyncio.get_running_loop().time
-    return shared_limiter(LimitsFile(path, limits or RateLimits(), clock), clock)
+    limiter = shared_limiter(LimitsFile(path, limits or RateLimits(), clock), clock)
+    return limiter.limit_endpoints(lambda own: sqlite_limiter(path, own, clock))

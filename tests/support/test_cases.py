@@ -1,7 +1,5 @@
 """The many cases of one test."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.support.cases import each_case

@@ -1,7 +1,5 @@
 """Async tests run in virtual time, and in a world with the options of their marker."""
 
-from __future__ import annotations
-
 import anyio
 import pytest
 from hypothesis import given
@@ -22,6 +20,7 @@ async def test_an_async_test_fails_where_its_assert_does():
     assert anyio.current_time() == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.world(workflow_s=500.0, credits=3)
 async def test_a_world_has_the_options_of_its_marker(world):
     await world.client.enrich(people(1))
@@ -29,6 +28,7 @@ async def test_a_world_has_the_options_of_its_marker(world):
     assert (await world.client.public.credits_balance()).credits == 2
 
 
+@pytest.mark.slow
 @pytest.mark.world(hit_rate=0.0, workflow_s=500.0)
 @pytest.mark.world(hit_rate=1.0, with_store=True)
 async def test_the_markers_of_a_world_add_up_and_the_closest_counts(world, store_path):

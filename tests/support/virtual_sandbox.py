@@ -14,59 +14,13 @@ from cleanlist_async.sandbox import Sandbox
 from cleanlist_async.sandbox.identity import identity_of
 from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
+from cleanlist_async.testing.virtual_sandbox import respond
 
 KEY = "clapi_sandbox_0123456789abcdef"
 
 
-class _Wire:
-    """Stands in for uvicorn's connection; hangs up by resetting the in-memory one."""
-
-    def __init__(self) -> None:
-        self.transport = self
-        self.gone = False
-
-    def is_closing(self) -> bool:
-        return self.gone
-
-    def close(self) -> None:
-        self.gone = True
-
-    def reset(self) -> None:
-        self.gone = True
-
-    def send_twice(self) -> None:
-        raise NotImplementedError
-
-
 async def _respond(sandbox: Sandbox, request: ServerRequest) -> ServerResponse:
-    wire, sent = _Wire(), []
-    inbox = [{"type": "http.request", "body": request.body}]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": "http",
-        "path": request.path,
-        "raw_path": request.path.encode(),
-        "query_string": request.target.partition("?")[2].encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in request.headers.items()],
-        "state": {"connection": wire},
-    }
-
-    async def receive():
-        return inbox.pop() if inbox else {"type": "http.disconnect"}
-
-    async def send(message):
-        sent.append(message)
-
-    await sandbox._app(scope, receive, send)
-    start = sent[0] if sent else {"status": 200, "headers": []}
-    body = b"".join(message.get("body", b"") for message in sent[1:])
-    headers = tuple(
-        (name.decode(), value.decode()) for name, value in start["headers"] if name != b"content-length"
-    )
-    return ServerResponse(start["status"], body, headers, reset_after=0 if wire.gone else None)
+    return await respond(sandbox.app, request)
 
 
 @dataclass
@@ -91,21 +45,26 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    *, latency=lambda: 0.05, store=None, client_options=None, limits=None, **options
+    *, latency=lambda: 0.05, store=None, client_options=None, limits=None, others=(), **options
 ) -> AsyncIterator[World]:
-    """A sandbox whose clock is the virtual loop's, and a client with a limiter of its own."""
+    """A sandbox whose clock is the virtual loop's, and a client with a limiter of its own.
+
+    *others* are the options of other organizations on the same server.
+    """
     client_options = {"store": store, **(client_options or {})}
     loop = asyncio.get_running_loop()
-    sandbox = Sandbox(clock=loop.time, **{"workflow_s": 5.0, **options})
+    given = {"clock": loop.time, "workflow_s": 5.0}
+    organizations = [Sandbox(**given, **other) for other in others]
+    sandbox = Sandbox(**{**given, "organizations": organizations, **options})
     limiter = RateLimiter(limits or RateLimits(), clock=loop.time, rng=Random(0))
     bodies: list[bytes] = []
 
-    async def respond(request: ServerRequest) -> ServerResponse:
+    async def observed(request: ServerRequest) -> ServerResponse:
         if request.method == "POST":
             bodies.append(request.body)
         return await _respond(sandbox, request)
 
-    async with MemoryNetwork(respond, latency=latency) as network:
+    async with MemoryNetwork(observed, latency=latency) as network:
         keys = list(sandbox.api_keys)
         async with VirtualCleanlist(network, keys, limiter=limiter, **client_options) as client:
             yield World(sandbox, client, network, bodies)

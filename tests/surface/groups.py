@@ -1,7 +1,5 @@
 """All modern operations, by the name of their group on the client."""
 
-from __future__ import annotations
-
 from cleanlist_async.api import enrichment, export, lead_lists, search, smart_agents, workspace
 
 OPERATIONS = {

@@ -1,6 +1,6 @@
-"""Makes the README's table of operations from the specification: the method here, the test that calls it.
+"""Makes the documentation's table of operations from the specification: method, and test that calls it.
 
-``python -m tests.surface.operations_table --write`` brings the README up to date.
+``python -m tests.surface.operations_table --write`` brings the page up to date.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.surface.groups import OPERATIONS
 from tests.surface.specification import SPECIFIED
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "guides" / "lists.md"
 BEGIN, END = "<!-- operations -->", "<!-- /operations -->"
 PREFIX = "/api/v2"
 
@@ -64,13 +64,13 @@ def table() -> str:
 
 
 def with_table(text: str) -> str:
-    """Return the README's text with the table in its place."""
+    """Return the PAGE's text with the table in its place."""
     before, rest = text.split(BEGIN)
     return f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
-        README.write_text(with_table(README.read_text("utf-8")), "utf-8")
+        PAGE.write_text(with_table(PAGE.read_text("utf-8")), "utf-8")
     else:
         sys.stdout.write(table() + "\n")

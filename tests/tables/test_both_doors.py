@@ -1,7 +1,5 @@
 """One file through both doors, a job's and an import's: the same contacts, or the same refusal."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import io
@@ -125,7 +123,7 @@ def test_an_import_sends_of_every_awkward_file_what_a_job_reads(tmp_path):
 def test_every_case_gives_the_same_through_both_doors_and_what_the_table_says():
     given, differences = compare(cases())
     assert differences == {}
-    assert {name: shown(what) for name, what in given.items()} == TODAY
+    assert {name: shown(what) for name, what in given.items()} == RIGHT
 
 
 def test_a_file_given_as_bytes_is_read_as_the_file_is():
@@ -149,7 +147,7 @@ def shown(given):
     return [" | ".join(filter(None, contact)) for contact in given[:3]]
 
 
-TODAY = {
+RIGHT = {
     "blank_commas.csv": ["Ada | Love | Acme", "Bo | Berg | Beta"],
     "cyrillic_cp1251.csv": (2, "First Name"),
     "danish.csv": ["Søren | Ø | Eks"],
@@ -158,7 +156,7 @@ TODAY = {
     "import_linkedin_notes.csv": ["https://www.linkedin.com/in/ada-l | Ada | Love | Engine"],
     "import_semicolon_commas_in_header.csv": ["Jörg | Groß | j@alt.example"],
     "import_sep_line.csv": ["Ada | Love | Engine"],
-    "import_space_before_quote.csv": ["Ada | Love, Jr | a@x.example"],
+    "import_space_before_quote.csv": ["Ada | Love | a@x.example"],
     "import_utf16.csv": ["Zoë | Brontë | Größe"],
     "linkedin_shapes.csv": [
         "https://www.linkedin.com/in/ada-love",
@@ -178,4 +176,4 @@ TODAY = {
     "report_footer.csv": ["Ada | Love | Acme"],
     "title_row.csv": ["Ada | Love | Acme"],
 }
-"""What each case gives today: contacts, or the row and the column that are refused."""
+"""What each case gives: contacts, or the row (as a spreadsheet counts) and the column that are refused."""

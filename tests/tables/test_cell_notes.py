@@ -1,11 +1,10 @@
 """Cells that say nothing, and rows that are no contact, are counted and named, each once."""
 
-from __future__ import annotations
-
 from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.tables import ContactTable, EnrichedWriter
 from tests.support.cases import each_case
 
+APOSTROPHE = "\u2019"
 HEAD = "First Name,Last Name,Company,LinkedIn URL\n"
 
 
@@ -71,3 +70,26 @@ def test_a_ctrl_z_ends_json_lines_too(tmp_path):
     contacts, notes = read_twice(table_of(tmp_path, lines, "in.jsonl"))
     assert [contact.company_name for contact in contacts] == [None]
     assert notes == ["1 row (1) with placeholders (N/A): read as blank"]
+
+
+def test_mangled_names_are_named_with_what_they_probably_are_and_sent_as_they_are(tmp_path):
+    text = f"{HEAD}JosÃ©,MÃ¼ller,Acme,\nJOÃO,Souza,SÃO PAULO S.A.,\nBo,Berg,Oâ€™Brien & SÃ¶hne,\n"
+    contacts, notes = read_twice(table_of(tmp_path, text))
+    assert [contact.first_name for contact in contacts] == ["JosÃ©", "JOÃO", "Bo"]
+    (note,) = notes
+    assert note.startswith(
+        "2 rows (2, 4) with letters mangled by an earlier program (JosÃ© is probably José, "
+    )
+    assert note.endswith(f"Oâ€™Brien & SÃ¶hne is probably O{APOSTROPHE}Brien & Söhne): sent as they are")
+
+
+def test_question_marks_in_names_are_named_and_sent_as_they_are(tmp_path):
+    text = f"{HEAD}Anh,Nguy?n,Acme,\n?ukasz,Nowak,?ód? Design,\nBo,Berg,Who Cares?,\nCy,Day,M??ller & Co,\n"
+    contacts, notes = read_twice(table_of(tmp_path, text))
+    assert [contact.last_name for contact in contacts] == ["Nguy?n", "Nowak", "Berg", "Day"]
+    assert notes == [
+        (
+            "3 rows (2, 3, 5) with question marks, probably for letters that an earlier program lost"
+            " (Nguy?n, ?ukasz, ?ód? Design): sent as they are"
+        )
+    ]

@@ -1,6 +1,6 @@
 """A file that is not UTF-8 is read as what it declares or its owner says, never as a guess."""
 
-from __future__ import annotations
+import codecs
 
 import pytest
 
@@ -52,3 +52,17 @@ def test_another_encoding_is_refused_until_it_is_named(encoding, row, tmp_path):
 def test_what_declares_itself_or_is_utf_8_is_read(encoding, tmp_path):
     (contact, *_) = opened(tmp_path, (HEAD + ACCENTS).encode(encoding)).contacts()
     assert contact.last_name == "Brontë"
+
+
+@each_case(
+    ("mark", "is_in", "named"),
+    [
+        (b"", "utf-16-be", "utf-16-le"),
+        (b"", "utf-16-le", "utf-16-be"),
+        (codecs.BOM_UTF16_LE, "utf-16-le", "utf-16-be"),
+        (codecs.BOM_UTF16_BE, "utf-16-be", "utf-16-le"),
+    ],
+)
+def test_the_other_byte_order_is_refused(mark, is_in, named, tmp_path):
+    with pytest.raises(TableError, match=f"is {is_in}, not {named}; pass --encoding {is_in}"):
+        opened(tmp_path, mark + (HEAD + ACCENTS).encode(is_in), encoding=named)

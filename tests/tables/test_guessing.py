@@ -1,6 +1,4 @@
 # ruff: noqa: RUF001 - names in many alphabets
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.tables import ContactTable, TableError, guess_columns
@@ -244,7 +242,9 @@ EXPORTS = {
         ["facebook.com/acme", "Acme"],
         {"company_name": "Company"},
     ),
-    "nothing": (["Foo", "Bar", "Record ID", "key"], ["1", "2", "3", "4"], {}),
+    "nothing": (["Foo", "Bar", "Record ID", "Key Account"], ["1", "2", "3", "4"], {}),
+    "key": (["Record ID", "Key"], ["1", "2"], {"key": "Key"}),
+    "two keys": (["key", "Key"], ["1", "2"], {}),
 }
 
 
@@ -330,12 +330,28 @@ def test_company_domain(given, expected):
     [
         ("Jane Doe", ("Jane", "Doe")),
         ("Jane van der Berg", ("Jane", "van der Berg")),
+        ("Mary Ann van der Berg", ("Mary Ann", "van der Berg")),
+        ("Anna Maria von Trapp", ("Anna Maria", "von Trapp")),
+        ("Maria de la Cruz Pérez", ("Maria", "de la Cruz Pérez")),
+        ("Jane Q. van Dyke", ("Jane Q.", "van Dyke")),
+        ("Nguyen Thi Van Anh", ("Nguyen", "Thi Van Anh")),
+        ("Mary Ann van", ("Mary", "Ann van")),
+        ("Mary Ann Lee", ("Mary", "Ann Lee")),
         ("Doe, Jane", ("Jane", "Doe")),
         ("Jane Doe, PhD", ("Jane", "Doe")),
         ("Jane Doe, M.D.", ("Jane", "Doe")),
         ("  Jane   Doe ", ("Jane", "Doe")),
         ("Cher", ("Cher", None)),
         ("Cher, MBA", ("Cher", None)),
+        ("Dr. Anna Müller", ("Anna", "Müller")),
+        ("Müller, Dr. Anna", ("Anna", "Müller")),
+        ("Dr. Müller, Anna", ("Anna", "Müller")),
+        ("Dr. Müller", ("Müller", None)),
+        ("Prof. Dr.", (None, None)),
+        ("Doe, J.", ("J.", "Doe")),
+        ("DOE, JANE", ("JANE", "DOE")),
+        ("DOE, RN", ("DOE", None)),
+        ("DOE, MD", ("DOE", None)),
     ],
 )
 def test_split_name(given, expected):
@@ -386,9 +402,10 @@ def test_contact_values_are_trimmed_and_blank_ones_none(tmp_path):
     assert (contact.company_domain, contact.company_name, contact.email) == ("acme.com", None, None)
 
 
-def test_an_explicit_mapping_wins_and_key_is_mapped_but_never_guessed(tmp_path):
+def test_an_explicit_mapping_wins_and_key_is_that_of_its_own_column(tmp_path):
     text = "Record ID,key,Email,Mail 2,Name\nA7,8,a@b.co,c@d.co,Jane Doe\n"
-    assert only_contact(opened(tmp_path, text)).key is None
+    assert only_contact(opened(tmp_path, text)).key == "8"
+    assert only_contact(opened(tmp_path, text, {"key": ""})).key is None
     contact = only_contact(opened(tmp_path, text, {"email": "Mail 2", "key": "record_id"}))
     assert (contact.email, contact.key, contact.first_name) == ("c@d.co", "A7", "Jane")
     contact = only_contact(opened(tmp_path, text, {"email": ""}))

@@ -1,6 +1,4 @@
 # ruff: noqa: RUF001 - headers in many alphabets
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.tables import guess_columns
@@ -14,12 +12,15 @@ VALUES = ("Jane", "Doe", "Acme", "acme.com", "jane@acme.com", URL)
 
 LANGUAGES = {
     "English": "First Name, Last Name, Company, Website, Email, LinkedIn URL",
+    "English plurals": "Names, Surnames, Company, Website, Emails, LinkedIn",
+    "English with the person": "Contact Name, Contact Surname, Employer, Website, Email, LinkedIn",
     "German": "Vorname, Nachname, Firma, Webseite, E-Mail-Adresse, LinkedIn-Profil",
     "French": "Prénom, Nom, Société, Site web, Adresse e-mail, Profil LinkedIn",
     "Spanish": "Nombre, Apellidos, Empresa, Sitio web, Correo electrónico, Perfil de LinkedIn",
     "Italian": "Nome, Cognome, Azienda, Sito web, Indirizzo e-mail, Profilo LinkedIn",
     "Portuguese": "Nome, Sobrenome, Empresa, Site, E-mail, Perfil do LinkedIn",
     "Portuguese of Portugal": "Nome próprio, Apelido, Nome da empresa, Domínio, Correio eletrónico, LinkedIn",
+    "Portuguese of forms": "Nome próprio, Apelidos, Nome da Organização, Página Web, E-mail, LinkedIn",
     "Dutch": "Voornaam, Achternaam, Bedrijf, Website, E-mailadres, LinkedIn-profiel",
     "Danish": "Fornavn, Efternavn, Virksomhed, Hjemmeside, E-mailadresse, LinkedIn-profil",
     "Norwegian": "Fornavn, Etternavn, Bedrift, Nettside, E-postadresse, LinkedIn-profil",
@@ -43,6 +44,7 @@ LANGUAGES = {
     "Hebrew": "שם פרטי, שם משפחה, שם החברה, אתר, דוא״ל, LinkedIn",
     "Persian": "نام, نام خانوادگی, شرکت, وب سایت, ایمیل, LinkedIn",
     "Japanese": "名, 姓, 会社名, ウェブサイト, メールアドレス, LinkedIn URL",
+    "Japanese, two names of a column": "氏名(名), 氏名(姓), 会社・団体名, ウェブサイト, E-mail, LinkedIn",
     "Japanese, both halves in words": "名前, 苗字, 勤務先, ホームページ, Eメール, リンクトイン",
     "Chinese": "名, 姓, 公司名称, 公司网站, 电子邮箱, 领英",
     "Chinese, both halves in words": "名字, 姓氏, 公司, 网址, 邮箱, 领英链接",

@@ -1,7 +1,5 @@
 """A CSV file in parts: every row once, within the limits, whatever stands in it."""
 
-from __future__ import annotations
-
 import csv
 import io
 from unittest.mock import patch

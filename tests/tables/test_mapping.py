@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.tables import ContactTable, TableError

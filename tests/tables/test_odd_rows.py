@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter
 from tests.support.cases import each_case
 
@@ -29,6 +27,13 @@ FOOTERS = {
     "blank rows below it": ("", "Confidential", ",,,", ",,,", ""),
     "German": ("", "Gesamt:", "Erstellt am 30.11.2026"),
     "Japanese": ("合計,1",),
+    "a report whose lines have as many cells as its rows": (
+        ",,,",
+        "Confidential Information - Do Not Distribute,,,",
+        "Run by,Ada Love,,",
+        "Generated on,1/2/2026,,",
+    ),
+    "a count of rows": ("1 of 1 records,,,",),
 }
 
 
@@ -47,6 +52,35 @@ def test_lines_below_the_table_are_no_contacts_and_stay_as_they_are(name, tmp_pa
     for before, after in zip(given[1:], written[1:], strict=True):
         is_whole = len(before.cells) == len(table.headers)
         assert after.cells == (*before.cells, *[""] * len(ENRICHMENT_COLUMNS) * is_whole)
+
+
+REPEATED = {
+    "as it is": HEADER,
+    "in other letters": "FIRST NAME, last name ,Company,EMAIL",
+    "as a program writes it": "first_name,last_name,company_name,email",
+    "in another language": "Vorname,Nachname,Firma,E-Mail-Adresse",
+    "behind the byte order mark of another file": "\ufeff" + HEADER,
+    "without its last columns": "First Name,Last Name,,",
+}
+
+
+@each_case("name", REPEATED)
+def test_a_header_inside_the_table_is_no_contact(name, tmp_path):
+    table = opened(tmp_path, ADA, REPEATED[name], "Bo,Berg,Beta,")
+    assert [contact.first_name for contact in table.contacts()] == ["Ada", "Bo"]
+    assert "1 row (3) repeating the header: kept, not taken for a contact" in table.notes
+
+
+def test_somebody_who_has_the_name_of_a_column_is_a_contact(tmp_path):
+    table = opened(tmp_path, "First,Last,Acme,", "Name,Surname,Acme,a@acme.example")
+    assert [contact.first_name for contact in table.contacts()] == ["First", "Name"]
+
+
+@each_case("ruler", ["---,---,---,---", "==========,=======,====,", ":---,:---:,---:,", "+---,,,"])
+def test_a_line_that_is_drawn_below_the_header_is_blank(ruler, tmp_path):
+    table = opened(tmp_path, ruler, ADA)
+    assert [contact.first_name for contact in table.contacts()] == ["Ada"]
+    assert "1 row (2) blank: kept, not taken for a contact" in table.notes
 
 
 CONTACTS = {

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,22 @@ def test_a_snapshot_is_what_the_file_was(tmp_path):
     assert [contact.first_name for contact in table.contacts()] == ["Ada", "Bob"]
     assert [contact.first_name for contact in first] == ["Bob"]  # two passes at once, each at its own place
     assert table.source.file.is_unchanged()
+
+
+@pytest.mark.slow
+def test_threads_that_read_a_snapshot_at_once_each_read_all_of_it(tmp_path):
+    path = tmp_path / "contacts.csv"
+    path.write_text("email\n" + "".join(f"p{number}@acme.example\n" for number in range(20_000)))
+    table = ContactTable.open(path, snapshot=True)
+    whole = list(table.contacts())
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            read = list(threads.map(lambda _: list(table.contacts()), range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert [contacts == whole for contacts in read] == [True] * 8
 
 
 def test_a_snapshot_that_has_no_room_is_one_clear_error(tmp_path, monkeypatch):

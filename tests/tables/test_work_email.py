@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import sys
 
 import pytest
@@ -34,6 +32,15 @@ def test_the_domain_of_work_addresses_is_proposed_and_taken_when_it_is_mapped(tm
     assert [contact.company_domain for contact in mapped.contacts()] == ["acme.example", None, None]
     assert [contact.email for contact in mapped.contacts()] == ["ada@acme.example", "bo@gmail.com", None]
     assert mapped.notes == []
+
+
+@pytest.mark.usefixtures("published")
+@each_case(
+    "value",
+    ["Ada Love <ada@acme.example>", '"ada@acme.example"', "mailto:ada@acme.example", "ADA@Acme.Example."],
+)
+def test_the_domain_of_an_address_is_taken_however_it_is_written(value):
+    assert company_domain(value) == "acme.example"
 
 
 @pytest.mark.usefixtures("published")
@@ -131,7 +138,7 @@ def test_without_the_published_list_no_address_gives_a_domain(tmp_path, monkeypa
     try:
         assert company_domain("ada@acme.example") is None
         assert opened(tmp_path, *LINES).notes == []
-        with pytest.raises(TableError, match="pip install"):
+        with pytest.raises(TableError, match="install cleanlist-async with"):
             opened(tmp_path, *LINES, mapping={"company_domain": "Email"})
     finally:
         published_free_hosts.cache_clear()

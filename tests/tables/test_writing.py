@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import resource
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,22 @@ def test_a_full_disk_is_told_in_one_line(table, tmp_path, monkeypatch):
             act()
 
 
+def test_a_disk_that_is_full_in_the_middle_of_a_flush_leaves_no_piece_of_a_row(tmp_path):
+    rows = [["Email", "Note"], ["a@b.co", "x" * 600_000], ["c@d.co", "two"]]
+    (tmp_path / "in.csv").write_text("".join(",".join(row) + "\n" for row in rows), newline="")
+    writer = EnrichedWriter(tmp_path / "out.csv", ContactTable.open(tmp_path / "in.csv"))
+    writer.put(1, {"cleanlist_status": "found"})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(TableError, match="cannot be written"):
+            writer.flush_partial()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    writer.close()
+    assert [row[:2] for row in lines(tmp_path / "out.csv")] == rows
+
+
 def test_ordinary_permissions(table, tmp_path):
     before = os.umask(0o022)
     try:
@@ -282,7 +299,7 @@ def test_an_encoding_that_lacks_a_character_becomes_utf_8(tmp_path):
         writer.put(0, {"cleanlist_error": "é"})
         assert writer.notes == []
         writer.put(1, {"cleanlist_error": "名前"})
-        assert writer.notes == ["written as UTF-8, because cp1252 lacks some characters of the results"]
+        assert writer.notes == ["written as UTF-8, because cp1252 lacks some of its characters"]
         assert writer.part_path.name == "out.csv.part"
     assert (tmp_path / "out.csv").read_bytes().startswith(b"\xef\xbb\xbfEmail")
     assert [(row[1], row[7]) for row in lines(tmp_path / "out.csv")[1:]] == [("Jörg", "é"), ("ä", "名前")]

@@ -1,3 +1,5 @@
+"""The strict server: its limits and answers, request by request, and what it catches of a client."""
+
 from __future__ import annotations
 
 import asyncio

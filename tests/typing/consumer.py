@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+import polars as pl
+import sqlalchemy as sa
 from fastapi import FastAPI
 
 from cleanlist_async import (
@@ -36,8 +38,12 @@ from cleanlist_async import (
 )
 from cleanlist_async.errors import Billed, FieldError, InsufficientCreditsError, RequestValidationError
 from cleanlist_async.events import BucketState, CallFinished, Event, Listener, RateLimited
+from cleanlist_async.integrations.asgi import Readiness, readiness_of
+from cleanlist_async.integrations.dlt import enriched_contacts
 from cleanlist_async.integrations.fastapi import CleanlistDep, cleanlist_lifespan, install_error_handlers
 from cleanlist_async.integrations.opentelemetry import OpenTelemetry
+from cleanlist_async.integrations.prometheus import PrometheusMetrics
+from cleanlist_async.integrations.sql import SqlContacts, SqlResults, contacts_from, results_to
 from cleanlist_async.sandbox import Fault, Sandbox
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
 from cleanlist_async.types import (
@@ -45,6 +51,7 @@ from cleanlist_async.types import (
     AddedLeads,
     BulkStatus,
     BulkSubmission,
+    Columns,
     Company,
     CompanyEnrichment,
     ContactLike,
@@ -54,6 +61,7 @@ from cleanlist_async.types import (
     EnrichmentRow,
     EnrichmentType,
     EventStore,
+    FrameStream,
     HalfFullPrice,
     JobRecord,
     JobSource,
@@ -194,6 +202,27 @@ async def modern(client: AsyncCleanlist) -> PersonResult | None:
     return status.person
 
 
+async def data(client: AsyncCleanlist, leads: pl.DataFrame, engine: sa.Engine) -> pl.DataFrame:
+    """Enrich frames, and the rows of a database."""
+    columns: Columns = {"Company": "company_name", "Owner": None}
+    made: Plan = await client.plan_frame(leads, columns=columns)
+    enriched: pl.DataFrame = await client.enrich_frame(leads, columns=columns, suppress=["rival.example"])
+    stream: FrameStream = client.stream_frame(leads.lazy(), prefix="cl_")
+    async with stream as parts:
+        async for part in parts:
+            print(part)
+    rows: SqlContacts = contacts_from(engine, "SELECT id AS key FROM leads")
+    table: SqlResults = results_to(engine, "enriched", key="id")
+    report = await client.enrich(rows)
+    print(
+        made,
+        await table.write(report.results),
+        report.to_dicts(),
+        enriched_contacts(AsyncCleanlist, key="id"),
+    )
+    return enriched.vstack(report.to_polars())
+
+
 def client_of(pace: Pace, listener: Listener, store: EventStore) -> AsyncCleanlist:
     """Make a client."""
     receiver = WebhookReceiver("https://app.example/hooks", mailbox=store)
@@ -222,7 +251,9 @@ async def main() -> None:
     client = client_of("auto", on_event, FileMailbox("x.mail"))
     async with Sandbox(faults=[Fault(status=500)]) as sandbox, MemoryNetwork(StrictServer()), client:
         statistics: Statistics = client.statistics()
-        print(sandbox.base_url, statistics.credits_charged)
+        ready: Readiness = await readiness_of(client)
+        PrometheusMetrics().watch(client)
+        print(sandbox.base_url, statistics.credits_charged, ready)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """How much of a post is read, and of what type it is."""
 
-from __future__ import annotations
-
 import anyio
 import pytest
 

@@ -1,7 +1,5 @@
 """Which bodies are events."""
 
-from __future__ import annotations
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Events of submits that another worker made."""
 
-from __future__ import annotations
-
 import anyio
 import pytest
 

@@ -1,7 +1,5 @@
 """Which events a submission believes, and which it only takes for a hint."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

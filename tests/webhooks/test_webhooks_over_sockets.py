@@ -1,7 +1,5 @@
 """The sandbox posts its webhooks to a small application over real sockets."""
 
-from __future__ import annotations
-
 import socket
 from contextlib import asynccontextmanager, contextmanager
 

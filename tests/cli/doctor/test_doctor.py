@@ -1,17 +1,18 @@
-from __future__ import annotations
-
 import asyncio
 import json
 import math
 import time
+import tomllib
 from email.utils import formatdate
 from functools import partial
 
 import anyio
 import pytest
 
+from cleanlist_async import facts
+from cleanlist_async.cli.terminal import shared_limits
 from cleanlist_async.sandbox import Fault
-from tests.cli.command_line import KEY
+from tests.cli.command_line import KEY, ROOT
 from tests.support.clients import json_answer
 from tests.support.tls_server import HOST, needs_openssl, over_tls, tunnel_to
 
@@ -20,14 +21,18 @@ EVERYTHING = {
     "extras",
     "network",
     "key",
+    "shared limits",
+    "store",
     "connection",
     "key good",
     "plan",
     "scopes",
     "credits",
+    "status",
     "clock",
     "limits",
     "api_version",
+    "answers",
 }
 ME = {"user_email": None, "organization_id": "org_sandbox", "auth_type": "api_key", "tier": "pro"}
 
@@ -49,10 +54,17 @@ def whoami(**more):
     return Fault("/api/v2/whoami", body=ME | {"scopes": ["lists:read"], "features": []} | more)
 
 
+def test_what_the_api_has_added_is_named(cli, serve):
+    with serve(faults=[whoami(region="eu")]):
+        checks = examined(cli, code=0)
+    assert checks["answers"]["status"] == "unknown"
+    assert checks["answers"]["data"] == {"unknown": ["Whoami.region"]}
+
+
 def test_all_checks_pass_at_a_good_set_up(cli, serve):
     with serve(credits=1234.5) as sandbox:
         checks = examined(cli, code=0)
-        assert len(sandbox.ledger.requests) == 4
+        assert len(sandbox.ledger.requests) == 5
         assert sandbox.ledger.credits_charged == 0
         table = cli("doctor")
     assert checks.keys() == EVERYTHING
@@ -62,13 +74,21 @@ def test_all_checks_pass_at_a_good_set_up(cli, serve):
     assert checks["plan"]["data"]["tier"] == "pro"
     assert checks["limits"]["data"] == {
         "limits": [30, 60],
-        "available": [26, 56],
+        "available": [25, 55],
         "rejected_429": 0,
         "headers": [],
     }
     assert "enrichment.enrich_person" in checks["scopes"]["data"]["operations"]
     assert [line.split()[0] for line in table.out.splitlines()] == ["ok"] * len(EVERYTHING)
     assert "All checks passed." in table.err
+
+
+@pytest.mark.parametrize("answer", [{"status": 503}, {"status": 200, "body": "<html>"}])
+def test_a_server_whose_status_requests_fail(cli, serve, answer):
+    with serve(faults=[Fault("/enrich/status", **answer)]):
+        checks = examined(cli, code=1)
+    assert checks["status"]["status"] == "problem"
+    assert "stays pending" in checks["status"]["fix"]
 
 
 def test_a_bad_key(cli, serve):
@@ -82,7 +102,7 @@ def test_a_bad_key(cli, serve):
     assert checks["connection"]["status"] == "ok"
     assert {checks[name]["status"] for name in ("plan", "scopes", "credits", "clock")} == {"unknown"}
     assert done.code == 1
-    assert "1 of 12 checks failed." in done.err
+    assert "1 of 16 checks failed." in done.err
 
 
 @pytest.mark.parametrize(
@@ -168,6 +188,54 @@ def test_a_server_that_is_dead(cli, serve):
     assert "network" in checks["connection"]["fix"]
 
 
+NOWHERE = "postgresql://ada:geheim@127.0.0.1:1/cleanlist"
+
+
+def test_limits_that_cannot_be_reached_are_named_and_nothing_waits_for_them(cli, serve):
+    with serve() as sandbox:
+        cli.env["CLEANLIST_LIMITS"] = NOWHERE
+        answer = cli.json("doctor", code=1)
+        assert not sandbox.ledger.requests
+    checks = {check["name"]: check for check in answer["checks"]}
+    assert problems(checks) == {"shared limits"}
+    assert "cannot be reached" in checks["shared limits"]["detail"]
+    assert "CLEANLIST_LIMITS" in checks["shared limits"]["fix"]
+    assert "geheim" not in str(answer)
+
+
+def test_a_store_that_cannot_be_reached_is_a_problem(cli, serve, monkeypatch):
+    monkeypatch.setattr(facts, "STORE_ANSWER_S", 0.5)
+    with serve():
+        cli.env["CLEANLIST_STORE"] = NOWHERE
+        checks = examined(cli, code=1)
+    assert problems(checks) == {"store"}
+    assert "127.0.0.1" in checks["store"]["detail"]
+
+
+def test_a_store_says_what_it_holds(cli, serve, people):
+    cli.write(people(3))
+    with serve():
+        assert "none yet" in examined(cli, code=0)["store"]["detail"]
+        assert cli("enrich", "in.csv", "-o", "out.csv", "-y").code == 0
+        assert "with 3 results" in examined(cli, code=0)["store"]["detail"]
+
+
+def test_machines_that_share_the_store_and_not_the_limits_are_warned(cli, serve, people, postgres):
+    shared_limits.warn_of_own_limits.cache_clear()
+    cli.write(people(3))
+    with postgres.schema() as url, serve():
+        cli.env["CLEANLIST_STORE"] = url
+        check = examined(cli, code=0)["store"]
+        assert check["status"] == "unknown"
+        assert "use the whole rate" in check["detail"]
+        warned = cli("job", "run", "crm", "in.csv", "-y")
+        assert warned.code == 0
+        assert warned.err.count("use the whole rate") == 1
+        cli.env["CLEANLIST_LIMITS"] = url
+        assert examined(cli, code=0)["store"]["status"] == "ok"
+        assert "answers" in examined(cli, code=0)["shared limits"]["detail"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -235,7 +303,7 @@ def test_a_server_without_tls_where_it_should_have_it(cli, serve):
     with serve() as sandbox:
         checks = examined(cli, "--base-url", sandbox.base_url.replace("http:", "https:"), code=1)
     assert problems(checks) == {"connection"}
-    assert "certificate" in checks["connection"]["fix"]
+    assert "TLS" in str(checks["connection"])
 
 
 def test_a_session_token_has_the_limit_of_the_organization(cli, serve):
@@ -306,3 +374,13 @@ def test_proxy_and_certificates_are_options_of_every_command(cli, tmp_path):
     done, heads = asyncio.run(main())
     assert (done.code, done.out.strip()) == (0, "7"), done.err
     assert len(heads) == 1
+
+
+def test_the_extras_are_those_of_the_package_and_each_is_installed_or_not(cli, serve):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = set(project["optional-dependencies"])
+    with serve():
+        extras = examined(cli, code=0)["extras"]
+    told = {*extras["data"]["installed"], *extras["data"]["missing"]}
+    assert told == declared - {"dev", "docs", "bench", "official"}
+    assert {"cli", "sandbox"} <= set(extras["data"]["installed"])

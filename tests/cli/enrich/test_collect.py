@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import signal
 
@@ -110,3 +108,49 @@ def test_a_stopped_run_is_collected_in_other_layouts(cli, serve, people, options
         lines = [json.loads(line) for line in text.splitlines()]
         assert [line["First Name"] for line in lines] == [row[0] for row in given]
         assert sum(name.startswith("cleanlist_status") for name in lines[0]) == 1
+
+
+def test_a_run_that_was_stopped_in_a_pipe_is_collected_as_it_says(cli, serve, people):
+    given = cli.write(people(30))
+    with serve(workflow_s=1.0) as sandbox, (cli.folder / "in.csv").open("rb") as source:
+        process = cli.start("enrich", "-", "-o", "-", "-y", *FAST, stdin=source.fileno())
+        until(lambda: sandbox.ledger.contacts)
+        process.send_signal(signal.SIGINT)
+        stopped = cli.finish(process)
+        assert stopped.code == 130, stopped.err
+        assert "The same command, with the same input, fetches them for free:" in stopped.err
+        assert "with the same command and the same input: what was bought is not bought" in stopped.err
+        command = stopped.err.splitlines()[-1]
+        assert "cleanlist-async collect" not in stopped.err
+        source.seek(0)
+        again = cli.finish(cli.start(*command.split()[1:], "-y", stdin=source.fileno()))
+        assert again.code == 0, again.err
+        (cli.folder / "stopped.csv").write_text(stopped.out)
+        with (cli.folder / "stopped.csv").open("rb") as output:
+            collected = cli.finish(cli.start("collect", "-", *FAST, stdin=output.fileno()))
+        assert collected.code == 0, collected.err
+        assert len(sandbox.ledger.contacts) == 30
+        (cli.folder / "out.csv").write_text(collected.out)
+        check_results(cli, sandbox, given)
+    assert [row["cleanlist_status"] for row in cli.results()] == [
+        line.split(",")[len(given[0])] for line in again.out.splitlines()[1:]
+    ]
+
+
+def test_an_output_of_a_type_that_no_store_keeps_is_passed_to_collect(cli, serve, people):
+    cli.write(people(3))
+    with serve(workflow_s=1.0) as sandbox:
+        process = cli.start("enrich", "in.csv", "-o", "-", "-y", "--type", "none", *FAST)
+        until(lambda: sandbox.ledger.contacts)
+        process.send_signal(signal.SIGINT)
+        stopped = cli.finish(process)
+        assert "Pass the output to this command to fetch them for free:" in stopped.err
+        (cli.folder / "stopped.csv").write_text(stopped.out)
+        command = next(line for line in stopped.err.splitlines() if "cleanlist-async collect" in line)
+        with (cli.folder / "stopped.csv").open("rb") as output:
+            options = ("-o", "out.jsonl")
+            collected = cli.finish(cli.start(*command.split()[1:], *options, stdin=output.fileno()))
+        assert collected.code == 0, collected.err
+    lines = [json.loads(line) for line in (cli.folder / "out.jsonl").read_text().splitlines()]
+    assert len(lines) == 3
+    assert not [line for line in lines if line["cleanlist_status"] == "pending"]

@@ -1,7 +1,5 @@
 """A file that is not UTF-8: refused where nobody can be asked, else read as the encoding that is chosen."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.cli.command_line import FAST

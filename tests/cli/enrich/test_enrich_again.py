@@ -1,7 +1,5 @@
 """The same command again, after whatever ended the run before it: nothing is bought twice or lost."""
 
-from __future__ import annotations
-
 import os
 import pty
 import signal
@@ -87,11 +85,23 @@ def test_after_a_top_up_the_same_command_buys_the_rest(cli, serve, people):
         assert first.code == 4, first.err
         assert "Top up, then go on with the same command" in first.err
         command = first.err.strip().splitlines()[-1].split()
-        assert command == ["cleanlist-async", "enrich", "in.csv", "-o", "out.csv", *FAST]
+        assert command == ["cleanlist-async", "enrich", "in.csv", "-o", "out.csv", *FAST, "--yes"]
+        sandbox.set_credits(1_000.0)
+        again = cli(*command[1:])
+        assert again.code == 0, again.err
+        assert "250 of 500 contacts are known from earlier runs, 250 to buy." in again.err
+        check_all_bought_once(cli, sandbox, given)
+
+
+def test_after_a_top_up_a_fresh_run_goes_on_and_does_not_begin_anew(cli, serve, people):
+    given = cli.write(people(500))
+    with serve(credits=250.0) as sandbox:
+        first = cli("enrich", "in.csv", "-o", "out.csv", "-y", "--fresh", *FAST)
+        assert "Top up, then go on with the same command without --fresh" in first.err
+        command = first.err.strip().splitlines()[-1].split()
         sandbox.set_credits(1_000.0)
         again = cli(*command[1:], "-y")
         assert again.code == 0, again.err
-        assert "250 of 500 contacts are known from earlier runs, 250 to buy." in again.err
         check_all_bought_once(cli, sandbox, given)
 
 
@@ -179,6 +189,24 @@ def test_its_own_output_is_bought_anew_with_fresh(cli, serve, people):
         assert cli("enrich", "first.csv", "-o", "out.csv", "-y", "--fresh", *FAST).code == 0
         assert len(sandbox.ledger.contacts) == 10
     assert cli.read("out.csv")[0] == cli.read("first.csv")[0]
+
+
+def test_rows_of_its_own_output_that_lack_a_result_are_bought_anew_and_the_others_keep_theirs(
+    cli, serve, people
+):
+    given = cli.write(people(20))
+    with serve(hit_rate=0.5) as sandbox:
+        assert cli("enrich", "in.csv", "-o", "first.csv", "-y", *FAST).code == 0
+        lacking = [row for row in cli.results("first.csv") if not row["cleanlist_email"]]
+        options = ("--only-missing", "cleanlist_email", "-y", *FAST)
+        again = cli("enrich", "first.csv", "-o", "out.csv", "--fresh", *options)
+        assert again.code == 0, again.err
+        assert len(sandbox.ledger.contacts) == 20 + len(lacking)
+        check_results(cli, sandbox, given)
+        unknown = cli("enrich", "first.csv", "-o", "more.csv", "--only-missing", "Nothing", "-y", *FAST)
+        assert "it has: First Name, " in unknown.error
+        assert "cleanlist_email" in unknown.error
+    assert 0 < len(lacking) < 20
 
 
 # -- what happens to the files meanwhile -----------------------------------------------------------------

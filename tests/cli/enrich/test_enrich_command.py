@@ -1,8 +1,11 @@
-from __future__ import annotations
-
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -230,6 +233,37 @@ def test_nothing_is_bought_if_the_disk_has_no_room_for_the_output(cli, serve, pe
     assert "out.csv: may need 0.0 MB, and its disk has 0.0 MB left; free some space" in done.error
 
 
+def test_the_disk_of_temporary_files_must_have_room_for_what_is_delivered_elsewhere(
+    cli, serve, people, monkeypatch, tmp_path
+):
+    cli.write(people(40))
+    usage, temporary = shutil.disk_usage(cli.folder), Path(tempfile.gettempdir())
+    free = {temporary: 1_000}
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda folder: usage._replace(free=free.get(folder, usage.free))
+    )
+    with serve() as sandbox:
+        done = cli("enrich", "in.csv", "-o", "-", "-y", *FAST)
+        assert f"and the disk of {temporary} has 0.0 MB left; free some space, or name another" in done.error
+        assert sandbox.ledger.contacts == []
+
+
+def test_an_input_that_a_full_disk_would_cut_short_buys_nothing(cli, serve, people):
+    cli.write([[*row[:-1], "x" * 200] for row in people(100)])
+    limit = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        " resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
+        " from cleanlist_async.cli.main import run_guarded; sys.exit(run_guarded(sys.argv[1:]))"
+    )
+    with serve() as sandbox:
+        command = [sys.executable, "-c", limit, "enrich", "in.csv", "-o", "out.csv", "-y"]
+        env = cli.env | {"PYTHONDONTWRITEBYTECODE": "1"}  # a compiled module would be cut short too
+        done = subprocess.run(command, cwd=cli.folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "in.csv: cannot be copied to " in done.stderr
+        assert sandbox.ledger.contacts == []
+
+
 def test_a_base_url_that_moved_is_named_before_anything_is_sent(cli, serve, people):
     cli.write(people(3))
     moved = [("location", "https://www.api.example/api/v1/public/credits/balance")]
@@ -239,3 +273,96 @@ def test_a_base_url_that_moved_is_named_before_anything_is_sent(cli, serve, peop
     assert done.code == 4
     assert "redirects to https://www.api.example/" in done.error
     assert "Set --base-url (CLEANLIST_BASE_URL) to https://www.api.example." in done.error
+
+
+def test_the_limit_is_shown_before_anything_is_sent(cli, serve, people):
+    cli.write(people(54))
+    with serve():
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--dry-run", "--max-credits", "40", *FAST)
+    assert "0 to 54, limited to 40" in done.err
+    assert "about 10 s" in done.err
+
+
+def test_the_command_to_go_on_has_the_options_as_they_were_typed(cli, serve, people):
+    cli.write(people(60))
+    options = ("--type", "phone_only", "--max-credits", "40", "--limit", "50", "--only-missing", "Notes")
+    with serve(hit_rate=1.0):
+        done = cli("enrich", "in.csv", "-o", "out.csv", "--yes", *options, *FAST)
+    command = done.err.splitlines()[-1].split()
+    assert done.code == 3
+    assert command[:5] == ["cleanlist-async", "enrich", "in.csv", "-o", "out.csv"]
+    assert sorted(command[5:]) == sorted(["--yes", *options, *FAST])
+    assert "The limit holds for one run" in done.err
+
+
+ONE_KNOWN = (
+    "The e-mail address of 1 contact to buy is known, and full pays it again: phone_only buys only what is"
+    " missing, for up to 10 credits instead of 11."
+)
+THREE_KNOWN = (
+    "The e-mail addresses of 3 contacts to buy are known, and full pays them again: phone_only buys only what"
+    " is missing, for up to 30 credits instead of 33."
+)
+
+
+def test_what_is_missing_in_a_row_is_said_in_its_cell_in_plain_words(cli, serve, people):
+    cli.write([*people(1), ["Only", "Name", "", "", "", ""]])
+    with serve():
+        cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+    assert cli.results()[1]["cleanlist_error"] == (
+        "needs a company (Company) or its web address (Website), or a LinkedIn profile (LinkedIn URL)"
+    )
+
+
+def test_credits_of_earlier_runs_are_shown_apart(cli, serve, people):
+    given = people(5)
+    with serve(hit_rate=1.0) as sandbox:
+        cli.write(given[:3])
+        cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+        cli.write(given)
+        answer = cli.json("enrich", "in.csv", "-o", "more.csv", "--yes", *FAST)
+        assert sandbox.ledger.credits_charged == 5
+    assert (answer["credits"], answer["earlier_credits"]) == (2, 3)
+
+
+@pytest.mark.parametrize(("count", "line"), [(1, ONE_KNOWN), (3, THREE_KNOWN)])
+def test_full_after_partial_says_what_it_would_pay_again(cli, serve, people, count, line):
+    with serve(hit_rate=1.0):
+        cli.write(people(count))
+        assert "full pays" not in cli("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST).err
+        cli.write(people(5))
+        full = cli("enrich", "in.csv", "-o", "more.csv", "--type", "full", "--dry-run", *FAST)
+        assert line in full.err
+        phones = cli("enrich", "in.csv", "-o", "more.csv", "--type", "phone_only", "--dry-run", *FAST)
+        assert "full pays" not in phones.err
+        job = cli("job", "run", "crm", "in.csv", "--type", "full", "--yes", *FAST)
+        assert line in job.err, job.err
+
+
+def test_its_output_with_a_column_renamed_is_known(cli, serve, people):
+    given = cli.write(people(5))
+    columns = ("--columns", "email", "--rename", "email=Work mail")
+    with serve(hit_rate=1.0) as sandbox:
+        assert cli("enrich", "in.csv", "-o", "first.csv", "--yes", *columns, *FAST).code == 0
+        assert cli.read("first.csv")[0][-1] == "Work mail"
+        again = cli("enrich", "first.csv", "-o", "out.csv", "--yes", *FAST)
+        assert "5 of 5 contacts are known from earlier runs, 0 to buy." in again.err
+        assert "Work mail" in again.err  # it is read as the e-mail address
+        assert len(sandbox.ledger.contacts) == len(given) == 5
+        assert [row["cleanlist_email"] for row in cli.results()] == [
+            row["Work mail"] for row in cli.results()
+        ]
+
+
+def test_what_a_stopped_run_submitted_is_paid_by_it_and_not_by_the_next(cli, serve, people):
+    cli.write(people(5))
+    with serve(hit_rate=1.0, workflow_s=2.0) as sandbox:
+        process = cli.start("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+        until(lambda: len(sandbox.ledger.contacts) == 5)
+        until(lambda: "accepted" in cli("audit").out)
+        process.send_signal(signal.SIGINT)
+        stopped = cli.finish(process)
+        answer = cli.json("enrich", "in.csv", "-o", "out.csv", "--yes", *FAST)
+    assert stopped.code == 130
+    assert "up to 5  on top, for what is pending" in stopped.err
+    assert (answer["credits"], answer["earlier_credits"]) == (0, 5)

@@ -1,7 +1,5 @@
 """What the tests of the job commands share: how to start and resume a job, and what must hold of it."""
 
-from __future__ import annotations
-
 import json
 
 START = ("job", "start", "in.csv", "--journal", "run.journal")

@@ -48,7 +48,7 @@ def test_the_plan_says_what_it_takes_and_what_it_promises(cli, serve, people):
         assert done.code == 2
         assert "--yes" in done.error
         assert "--max-credits" in done.error
-        assert "row 253: needs last_name + (company_domain or company_name), or linkedin_url" in done.err
+        assert "row 253: needs a last name (Last Name) and a company (Company) or its web address" in done.err
         assert "0 to 251" in done.err
         assert 'Submit mode "plain": a submit whose answer is lost stays unknown' in done.err
         assert not (cli.folder / "run.journal").exists()
@@ -247,14 +247,17 @@ def test_the_cache_buys_nothing_twice(cli, serve, people, look):
 def test_another_input_is_refused(cli, serve, people, look):
     given = people(5)
     cli.write(given)
-    with serve() as sandbox:
-        assert cli(*START, "-y", *FAST).code == 0
+    with serve(hit_rate=1.0, credits=0.0) as sandbox:
+        assert cli(*START, "-y", *FAST).code == 4
         cli.write(given[:-1])
         changed = cli(*RESUME, *FAST)
         assert changed.code == 1
         assert "in.csv" in changed.error
-        assert look("export", "run.journal", "in.csv", "-o", "out.csv").code == 1
-        assert not list(cli.folder.glob("out*"))
+        sandbox.set_credits(100.0)
+        assert cli(*RESUME[:-1], "-y", *FAST).code == 0
+        # What still matches comes out, and nothing on another row.
+        assert look("export", "run.journal", "in.csv", "-o", "out.csv").code == 0
+        assert [row[:2] for row in cli.read()[1:]] == [row[:2] for row in given[:-1]]
         check(sandbox, 5)
 
 

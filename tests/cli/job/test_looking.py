@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -7,8 +5,10 @@ import sys
 
 import pytest
 
+from cleanlist_async.cli.job.show import status_figures
 from cleanlist_async.job.journal.lock import JournalLock
 from cleanlist_async.job.reader import reading
+from cleanlist_async.job.status import JobStatus
 from tests.cli.command_line import FAST, until
 from tests.cli.job.runs import RESUME, START, check, status_of
 
@@ -47,7 +47,8 @@ def test_a_report_comes_to_the_credit(cli, serve, people, look):
     assert sum(float(row["receipt_credits"]) for row in receipts) == spent
     assert [row["receipt_rule"] for row in receipts][-2:] == ["duplicate", "none"]
     assert all(row["receipt_workflow_id"] for row in receipts[:-1])
-    assert look("report", "run.journal", "-o", "more.csv").code == 2
+    assert look("report", "run.journal", "-o", "more.csv").code == 0
+    assert sum(float(row["receipt_credits"]) for row in cli.results("more.csv")) == spent
 
 
 @pytest.mark.parametrize("command", ["status", "unknown", "report"])
@@ -68,7 +69,7 @@ def test_a_journal_in_use_is_locked(cli, serve, people, look):
         with JournalLock(cli.folder / "run.journal"):
             for args in (RESUME, (*START, "-y"), ("job", "purge", "run.journal", "-y")):
                 done = cli(*args)
-                assert done.code == 1
+                assert done.code == 6
                 assert f"process {os.getpid()}" in done.error
             assert look("status", "run.journal").code == 0
 
@@ -88,3 +89,23 @@ def test_the_status_can_be_read_after_a_crash_in_the_middle_of_a_write(cli, serv
     subprocess.run([sys.executable, "-c", crash], cwd=cli.folder, check=True)
     assert (cli.folder / "run.journal-journal").stat().st_size > 0
     assert status_of(look) == before
+
+
+def test_who_was_suppressed_is_not_said_to_be_refused_by_the_server():
+    status = JobStatus(
+        name="crm",
+        state="complete",
+        enrichment_type="partial",
+        submit_mode="plain",
+        contacts=10,
+        invalid=0,
+        duplicates=0,
+        chunks={},
+        results={"invalid": 10},
+        credits_spent=0.0,
+        credits_held=0.0,
+        credits_at_risk=0.0,
+        max_credits=None,
+    )
+    remarks = {name: remark for name, _, remark in status_figures(status, is_running=False)}
+    assert remarks["invalid"].startswith("not bought: suppressed, or")

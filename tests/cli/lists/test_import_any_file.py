@@ -1,7 +1,5 @@
 """``list import`` reads the files that ``enrich`` reads, with the same options."""
 
-from __future__ import annotations
-
 from tests.cli.command_line import new_list
 
 

@@ -1,9 +1,8 @@
 """The commands on what may be spent, against the sandbox."""
 
-from __future__ import annotations
-
 import pytest
 
+from tests.cli.command_line import FAST
 from tests.support.cases import each_case
 
 pytestmark = pytest.mark.sockets
@@ -79,3 +78,32 @@ def test_the_store_can_be_named_on_the_command_line(budget, cli):
 
     assert cli.json("budget", "show", "--store", "other.db")["day"]["limit"] == 7
     assert cli.json("budget", "show")["day"]["limit"] is None
+
+
+@pytest.mark.parametrize("command", [("job", "run", "crm", "in.csv"), ("enrich", "in.csv", "-o", "out.csv")])
+@pytest.mark.parametrize("stop", ["the day", "a pause"])
+def test_what_is_advised_at_a_budget_of_the_store_is_what_helps(cli, serve, people, command, stop):
+    cli.write(people(30))
+    with serve():
+        if stop == "the day":
+            assert cli("budget", "set", "--per-day", "10", *FAST).code == 0
+        else:
+            assert cli("budget", "pause", "on hold", *FAST).code == 0
+        done = cli(*command, "-y", "--max-credits", "100", *FAST)
+    assert done.code == 3, done.err
+    advice = done.err.partition("error:")[2].partition("\n")[2]
+    helps = "Wait for the next day, or raise the budget with cleanlist-async budget set, then"
+    if stop == "a pause":
+        helps = "Let spending go on with cleanlist-async budget resume, then"
+    assert helps in " ".join(advice.split())
+    assert "higher --max-credits" not in advice
+    assert "--max-credits N" not in advice
+
+
+def test_limits_that_are_set_again_leave_no_line_in_the_audit(budget, cli):
+    for _ in range(3):
+        assert "500 credits a day" in budget("set", "--per-day", "500", "--tz", "Europe/Berlin").err
+    budget("set", "--per-day", "600")
+    budget("set", "--no-limit")
+    budget("set", "--no-limit")
+    assert [line["event"] for line in cli.json("audit")["lines"]] == ["budget"] * 3

@@ -1,8 +1,7 @@
 """The commands store show, purge and resolve, and audit."""
 
-from __future__ import annotations
-
 import json
+import re
 
 import pytest
 
@@ -129,6 +128,7 @@ def test_a_store_that_is_not_there_is_not_made(cli):
         done = cli(*command)
         assert done.code == 1
         assert "there is no store at" in done.error
+        assert "nothing was bought" not in done.error  # it may have been, with another store
     assert not cli.data.exists()
 
 
@@ -140,3 +140,69 @@ def test_another_store_is_named_by_option_or_environment(cli, serve, people, key
     assert keyless.json("store", "show", "--store", "mine.db")["results"] == 2
     keyless.env["CLEANLIST_STORE"] = "sqlite:///mine.db"
     assert keyless.json("store", "show")["results"] == 2
+
+
+def test_a_person_or_a_file_of_them_is_forgotten(cli, serve, people, keyless):
+    cli.write(people(5))
+    with serve(hit_rate=1.0) as sandbox:
+        assert cli("job", "run", "crm", "in.csv", "-y", *FAST).code == 0
+        charged = sandbox.ledger.credits_charged
+    first, last, _, domain, *_ = people(5)[1]
+    named = ("--first-name", first, "--last-name", last, "--domain", domain)
+    assert keyless("store", "forget", *named).code == 2  # no terminal to confirm at
+    done = keyless("store", "forget", *named, "-y")
+    assert done.code == 0, done.err
+    assert "Deleted: 1 result, 1 row of jobs." in done.err
+    assert "Cleanlist itself" in done.err
+    cli.write([people(5)[3], people(5)[4]], "gone.csv")
+    assert keyless.json("store", "forget", "gone.csv", "-y") == {"results": 2, "rows": 2}
+    shown = keyless.json("job", "status", "crm")
+    assert (shown["state"], shown["credits_spent"]) == ("complete", charged)
+    assert keyless("job", "export", "crm", "-o", "out.csv").code == 0
+    assert [row["first_name"] for row in cli.results()] == [people(5)[0][0], "", people(5)[2][0], "", ""]
+    assert [line["event"] for line in keyless.json("audit")["lines"]].count("forgotten") == 2
+
+
+def test_a_name_alone_is_no_person(cli, keyless):
+    cli.write([["Ada", "Love", "", "", "", ""]])
+    refused = keyless("store", "forget", "--first-name", "Ada", "--last-name", "Love", "-y")
+    assert refused.code == 2
+    assert "not by first_name, last_name alone" in refused.error
+    assert "row 2: " in keyless("store", "forget", "in.csv", "-y").error
+    assert keyless("store", "forget", "-y").code == 2
+
+
+def test_a_job_loses_its_contacts_and_what_it_bought_serves_others(cli, serve, people, keyless):
+    cli.write(people(5))
+    with serve(hit_rate=1.0) as sandbox:
+        assert cli("job", "run", "crm", "in.csv", "-y", *FAST).code == 0
+        purged = keyless("job", "purge", "crm", "--keep-results", "-y")
+        assert purged.code == 0, purged.err
+        assert keyless.json("store", "show")["results"] == 5
+        assert cli("job", "run", "again", "in.csv", "-y", *FAST).code == 0
+        assert len(sandbox.ledger.contacts) == 5
+        assert cli("job", "run", "run.journal", "in.csv", "-y", *FAST).code == 0
+    journal = keyless("job", "purge", "run.journal", "--keep-results", "-y")
+    assert journal.code == 2
+    assert "--keep-results is for jobs in a store" in journal.error
+
+
+def test_the_audit_says_its_time_zone_and_ends_where_it_is_told(cli, serve, people, keyless):
+    cli.write(people(3))
+    with serve():
+        assert cli(*ENRICH).code == 0
+    assert re.match(r"Times are those of this machine: \S+, UTC[+-]\d{4}\.$", keyless("audit").err)
+    assert keyless.json("audit", "--until", "2020-01-01T10:00")["lines"] == []
+    assert keyless.json("audit", "--since", "2020-01-01T10:00")["lines"]
+    assert "--until takes a date" in keyless("audit", "--until", "soon").error
+
+
+def test_a_database_that_is_away_is_an_outage(cli, serve, people, monkeypatch):
+    monkeypatch.setattr("cleanlist_async.facts.STORE_ANSWER_S", 0.5)
+    cli.write(people(3))
+    cli.env["CLEANLIST_STORE"] = "postgresql://nobody@127.0.0.1:1/x"
+    with serve():
+        for command in (("job", "run", "crm", "in.csv", "-y"), ("job", "ls"), ("audit",), ENRICH):
+            done = cli(*command)
+            assert done.code == 5, done.err
+            assert "cannot be reached" in done.error

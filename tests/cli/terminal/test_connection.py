@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import signal
 
 from cleanlist_async.sandbox import Fault

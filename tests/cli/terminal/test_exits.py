@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -41,7 +39,7 @@ def test_with_json_a_refusal_of_the_server_has_its_code_and_request_id(cli, serv
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("credits",), "Set CLEANLIST_API_KEY."),
+        (("credits",), "Set CLEANLIST_API_KEY or CLEANLIST_API_KEY_FILE."),
         (("plan", "in.csv", "--type", "x"), "--type must be"),
         (("credits", "--base-url", "http://example.com"), "--base-url must be https"),
         (("enrich", "in.csv", "-o", "o.csv", "--webhook-url", "ftp://x", "-y"), "--webhook-url must be"),

@@ -1,4 +1,4 @@
-from __future__ import annotations
+import re
 
 import pytest
 import typer
@@ -71,6 +71,16 @@ def test_every_option_and_argument_says_what_it_is_for():
         if not (parameter.help or getattr(parameter, "hidden", False))
     ]
     assert silent == []
+
+
+@pytest.mark.slow
+def test_every_option_that_takes_a_value_has_a_word_for_it(cli):
+    for path in COMMANDS:
+        shown = cli(*path, "-h").out
+        for parameter in command_at(path).params:
+            is_shown = parameter.param_type_name == "option" and not getattr(parameter, "hidden", False)
+            if is_shown and not parameter.is_flag:
+                assert re.search(rf"{parameter.opts[-1]} [A-Z]", shown), (*path, parameter.opts)
 
 
 def test_required_options_are_in_the_usage(cli):

@@ -1,7 +1,5 @@
 """A server that accepts and never answers: what is waited for is said, and Ctrl-C ends at once."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import signal
@@ -101,6 +99,73 @@ def test_a_second_ctrl_c_ends_a_paid_request_at_once_and_names_it(cli, waiting, 
     assert "ended at once, with 1 " in done.err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "at"),
+    [
+        (("enrich", "in.csv", "-o", "out.csv", "--yes"), "*/credits/balance"),
+        (("job", "run", "crm", "in.csv", "--yes"), "*/auth/validate-key"),
+        (("doctor",), "*"),
+    ],
+    ids=lambda given: given[0] if isinstance(given, tuple) else "",
+)
+def test_ctrl_c_before_anything_is_spent_says_that_nothing_was_sent(cli, waiting, command, at):
+    process = waiting(*command, at=at)
+    process.send_signal(signal.SIGINT)
+    done = cli.finish(process)
+    assert done.code == 130
+    assert done.error == "error: stopped; nothing was sent."
+
+
+def run_python(cli, program):
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=cli.folder,
+        env=cli.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+IMPATIENT = """
+import io, os, signal, sys
+from cleanlist_async.cli.terminal.stopping import StopSignals
+
+class Terminal(io.RawIOBase):
+    def fileno(self):
+        return 2
+
+    def writable(self):
+        return True
+
+    def write(self, line):
+        written = os.write(2, line)
+        for _ in range({times}):
+            signal.raise_signal(signal.SIGINT)
+        return written
+
+sys.stderr = io.TextIOWrapper(io.BufferedWriter(Terminal()))
+with StopSignals(lambda: print("Stopping.", file=sys.stderr, flush=True)):
+    print("a line", file=sys.stderr, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_line_is_written_is_no_fault(cli):
+    done = run_python(cli, IMPATIENT.format(times=1))
+    assert done.returncode == 0
+    assert done.stderr.startswith("a line\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_while_a_line_is_written_says_what_was_at_the_server(cli):
+    done = run_python(cli, IMPATIENT.format(times=2))
+    assert done.returncode == 130
+    assert done.stderr == "a line\nerror: ended at once; nothing was at the server.\n"
+
+
 INTERRUPTED = """
 import os, signal, sys
 
@@ -122,13 +187,6 @@ main()
 )
 def test_ctrl_c_while_modules_load_prints_no_traceback(cli, module):
     cli.write(ROWS)
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.format(module=module)],
-        cwd=cli.folder,
-        env=cli.env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(cli, INTERRUPTED.format(module=module))
     assert done.returncode in {130, -signal.SIGINT}
     assert "Traceback" not in done.stderr

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import io
 from dataclasses import replace
 
@@ -94,3 +92,13 @@ def test_the_bar_has_below_it_what_is_waited_for(clock):
         display.tick(replace(STATISTICS, waiting=1, eta_s=7.0))
         clock.now += 2
     assert "2 workflows at the server, oldest 5 s; next request in 5 s" in terminal.file.getvalue()
+
+
+def test_a_run_that_a_budget_holds_says_so(clock):
+    log = console()
+    lines = shown.Lines(log, 60, clock)
+    lines.update(replace(PROGRESS, at_server=2, eta_s=None, waits_for_credits=True), STATISTICS)
+    clock.now += 11
+    lines.tick(STATISTICS)
+    assert lines_of(log)[0].endswith("; waiting for credits that may come back to the budget")
+    assert " left" not in lines_of(log)[0]

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async.cli.terminal.shared_limits import limiter_of, shared_limits

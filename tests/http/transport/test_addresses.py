@@ -1,7 +1,5 @@
 """Where a file may be fetched from: an answer cannot send this machine to servers that only it can reach."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket
@@ -26,11 +24,11 @@ async def api_that_says(*download_urls, base_url="https://api.cleanlist.ai", **o
     """A client of an API somewhere else that names the addresses of files, one with each answer."""
     answers = iter([json.dumps({"list_id": "l", "download_url": url}) for url in download_urls])
 
-    async def say(request, key, timeout_s, exchange):
+    async def say(request, key, timeout_s, exchange, may_leave):
         exchange.sent, exchange.status, exchange.body = True, 200, next(answers).encode()
 
     async with client_of(base_url, **{"max_retries": 0, "request_timeout_s": 2, **options}) as client:
-        client._runtime.transport.send = say
+        client._runtime.shared.transport.send = say
         yield client
 
 

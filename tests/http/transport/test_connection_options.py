@@ -1,7 +1,6 @@
 """How a client reaches its server: whose certificates it trusts, and through which proxy it goes."""
 
-from __future__ import annotations
-
+import asyncio
 import json
 import os
 import ssl
@@ -238,6 +237,31 @@ async def test_no_proxy_of_the_environment_is_asked_for_this_machine(base_url, e
 
 async def test_no_proxy_of_the_environment_is_asked_where_it_is_not_trusted(environment):
     assert not await is_proxy_asked(environment, "https://api.invalid", trust_env=False)
+
+
+async def test_a_proxy_without_a_password_is_named_as_well(environment):
+    async with FaultyServer(always(answer(403))) as server:
+        proxy = server.base_url
+        environment("HTTPS_PROXY", proxy)
+        async with client_of("https://api.invalid", max_retries=0) as client:
+            error = await outcome_of(client.public.credits_balance())
+
+    assert f"api.invalid through the proxy {proxy}: " in str(error)
+
+
+async def test_a_server_that_does_not_speak_tls_is_said_to():
+    async def plain(_reader, writer):
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with client_of(f"https://127.0.0.1:{port}", max_retries=0) as client:
+            error = await outcome_of(client.public.credits_balance())
+
+    assert "what answers there does not speak TLS" in str(error)
 
 
 async def test_a_proxy_that_refuses_is_named_with_the_host_and_without_its_password(environment):

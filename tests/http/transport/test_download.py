@@ -12,6 +12,10 @@ from pathlib import Path
 
 import anyio
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from cleanlist_async import (
     APIConnectionError,
@@ -20,6 +24,7 @@ from cleanlist_async import (
     ConfigurationError,
     MalformedResponseError,
 )
+from cleanlist_async.integrations.opentelemetry import OpenTelemetry
 from cleanlist_async.sandbox import Sandbox
 from tests.support.cases import each_case
 from tests.support.clients import KEY, always, client_of, json_answer
@@ -268,3 +273,29 @@ def test_a_file_that_is_written_over_is_opened_to_nobody(tmp_path, mode):
         os.umask(before)
     assert stat.S_IMODE(target.stat().st_mode) == mode
     assert target.stat().st_size > 0
+
+
+async def test_a_download_is_traced_with_each_attempt_and_without_its_address(tmp_path):
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    script = [answer(500, b"{}"), GOOD.cut(1_000), GOOD]
+    async with served(lambda _, number: script[number], on_event=OpenTelemetry(provider)) as (
+        client,
+        _,
+        files,
+    ):
+        await client.export.download_csv("l", tmp_path / "out.csv")
+        port = int(files.base_url.rpartition(":")[2])
+    *attempts, call = exporter.get_finished_spans()[2:]  # behind those of the export
+    assert (call.name, call.attributes["cleanlist.attempts"]) == ("cleanlist.download", 3)
+    for attempt in attempts:
+        assert (attempt.name, attempt.kind, attempt.parent) == ("GET", SpanKind.CLIENT, call.context)
+        assert attempt.attributes["server.port"] == port
+        assert "url.template" not in attempt.attributes
+    shown = ("http.response.status_code", "error.type", "http.response.body.size")
+    assert [tuple(map(attempt.attributes.get, shown)) for attempt in attempts] == [
+        (500, "500", 0),
+        (200, "connection", 0),
+        (200, None, SIZE),
+    ]
+    assert not any("f.csv" in span.to_json() or "canary" in span.to_json() for span in [*attempts, call])

@@ -3,8 +3,6 @@
 An answer with a status is proof that the request was sent, whatever trace events there were.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 

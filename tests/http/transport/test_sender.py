@@ -1,7 +1,5 @@
 """An httpx client of the caller's own: it carries every request, and is otherwise left alone."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 from contextlib import closing

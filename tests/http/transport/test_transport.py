@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import tracemalloc
 
+import anyio
+import anyio.abc
 import httpx
 import httpx2
 import pytest
@@ -325,7 +327,8 @@ async def test_a_proxy_that_is_asked_for_is_used():
         requests = proxy.requests
     assert type(refused) is errors.APIConnectionError
     assert (refused.billed, refused.safe_to_retry) == ("no", True)
-    assert [request.method for request in requests] == ["CONNECT", "CONNECT"]
+    # It would say the same again.
+    assert [request.method for request in requests] == ["CONNECT"]
     assert all(KEY not in str(request.headers) for request in requests)
 
 
@@ -359,8 +362,28 @@ async def test_no_proxy_of_an_injected_client_is_given_a_key_in_clear(library, w
     assert True not in shows_key
 
 
-@each_case("proxy", ["nonsense", "", "http://[", "ftp://x", 5, "socks5://u:hunter2@x:1"])
-def test_a_proxy_that_cannot_work_is_refused(proxy):
-    with pytest.raises(ConfigurationError) as caught:
-        client_of("https://api.cleanlist.ai", proxy=proxy)
-    assert "hunter2" not in str(caught.value)
+@sockets
+async def test_a_request_that_is_given_up_cannot_arrive_later():
+    """The connection is reset: closed in the usual way, the system would go on sending what is buffered."""
+    endings = []
+
+    async def stand_still(stream):
+        async with stream:
+            await stream.receive()  # the request, to which nothing is said
+            try:
+                endings.append(await stream.receive())
+            except anyio.BrokenResourceError as error:
+                endings.append(type(error.__cause__))
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(listener.serve, stand_still)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with client_of(f"http://127.0.0.1:{port}", request_timeout_s=0.2, max_retries=0) as client:
+            assert type(await outcome_of(client.public.validate_key())) is errors.APITimeoutError
+            while not endings:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    assert endings == [ConnectionResetError]

@@ -1,7 +1,5 @@
 """SQLite itself refuses what the state machine does not allow."""
 
-from __future__ import annotations
-
 import itertools
 import sqlite3
 

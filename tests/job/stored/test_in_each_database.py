@@ -12,6 +12,7 @@ import pytest
 from cleanlist_async import (
     AsyncCleanlist,
     BudgetExceededError,
+    Contact,
     InputChangedError,
     JobLockedError,
     RateLimiter,
@@ -119,6 +120,32 @@ async def test_the_limit_holds_and_decisions_and_changes_of_the_input_are_seen(s
 
 
 @pytest.mark.slow
+async def test_a_person_is_forgotten_and_a_job_loses_its_contacts_alone(store_url):
+    given = people(30)
+    name = {"first_name": given[3].first_name, "last_name": given[3].last_name}
+    odd = Contact(first_name="Only", email="only@navy.example")
+    async with opened(store_url, hit_rate=1.0) as here:
+        client = await here.client()
+        async with await client.job("crm", [*given, odd]) as job:
+            await job.run()
+        where = {"company_name": given[3].company_name, "company_domain": given[3].company_domain}
+        gone = await here.store.forget({**name, **where}, {"email": "Only@Navy.example"}, actor="dpo")
+        assert (gone.results, gone.rows) == (1, 2)
+        async with await client.job("crm") as job:
+            results = [result async for result in job]
+            assert await job.verify() == []
+            assert (await job.status()).credits_spent == 30
+            await job.purge(keep_results=True)
+        assert sorted(result.index for result in results if result.contact == Contact()) == [3, 30]
+        assert (await here.store.counts()).results == 29
+        bought = await client.enrich_one(given[4])
+        assert bought.bought_at is not None
+        assert len(here.ledger.contacts) == 30
+        lines = [(line.event, line.actor, line.contacts) async for line in here.store.audit()]
+        assert lines[-1] == ("forgotten", "dpo", 1)
+
+
+@pytest.mark.slow
 async def test_a_store_of_the_first_version_gets_the_tables_of_jobs(store_url):
     async with Store(store_url) as store:
         for text in (
@@ -138,3 +165,20 @@ async def test_a_store_of_the_first_version_gets_the_tables_of_jobs(store_url):
 
 def statement(text: str):
     yield Statement(text)
+
+
+@pytest.mark.slow
+async def test_a_job_that_is_taken_over_goes_on_to_its_limit_in_one_run(store_url):
+    async with opened(store_url, hit_rate=0.7, workflow_s=1.0) as here:
+        job = await (await here.client()).job("crm", people(100), max_credits=50)
+        async with job, anyio.create_task_group() as group:
+            group.start_soon(job.run)
+            while len(here.ledger.contacts) < 50:  # noqa: ASYNC110  # the server sets no event of ours
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        async with await (await here.client()).job("crm", max_credits=50) as job:
+            report = await job.run()
+        assert isinstance(report.stopped_by, BudgetExceededError)
+        assert (report.stopped_by.max_credits, report.stopped_by.committed_credits) == (50, 50)
+        assert report.status.credits_spent == here.ledger.credits_charged == 50
+        assert not here.ledger.duplicates()

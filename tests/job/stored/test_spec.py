@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from cleanlist_async import ConfigurationError
+from cleanlist_async import ConfigurationError, JobNotFoundError, JournalError
 from cleanlist_async.job.journal_job import JournalJob
 from cleanlist_async.job.stored.stored_job import StoredJob
+from tests.support.cases import each_case
 from tests.support.virtual_sandbox import open_world, people
 
 FEW = people(3)
@@ -58,12 +60,11 @@ async def test_what_cannot_be_a_name_is_refused(world, name):
 @pytest.mark.parametrize(
     "options",
     [
-        {"webhook": "https://a.example/hook"},
+        {"webhook_url": "https://a.example/hook"},
         {"submit_mode": "exact"},
         {"on_unknown": lambda _chunk: None},
         {"on_unknown": "resubmit", "max_duplicate_credits": 5},
         {"half_full_price": "each"},
-        {"adopt": True},
         {"enrichment_type": "none"},
         {"enrichment_type": "prospecting_only"},
     ],
@@ -79,11 +80,31 @@ async def test_a_name_without_a_store_is_refused_with_the_way_out(tmp_path):
             await here.client.job("crm", FEW)
 
 
-async def test_a_journal_without_a_source_is_refused(world):
-    with pytest.raises(ConfigurationError, match="needs its source"):
-        await world.client.job("run.journal")
+async def test_a_journal_that_is_not_there_needs_an_input(world, tmp_path):
+    with pytest.raises(JobNotFoundError, match=r"no journal .+ Begin the job with an input"):
+        await world.client.job(tmp_path / "run.journal")
+    assert not list(tmp_path.glob("*.journal"))
 
 
 async def test_a_job_that_nobody_has_begun_needs_an_input(world):
-    with pytest.raises(ConfigurationError, match=r"no job 'crm' .+ Begin it with an input"):
+    with pytest.raises(JobNotFoundError, match=r"no job 'crm' .+ Begin it with an input"):
         await world.client.job("crm")
+
+
+@each_case(
+    ("name", "says"),
+    [
+        (
+            "lists/2026",
+            "'lists/2026' has a slash in it, so it is the path of a journal. There is no folder 'lists'",
+        ),
+        ("../../nowhere/x", "has a slash in it"),
+        ("gone/run.journal", "There is no folder 'gone' for the journal 'run.journal'. Make the folder."),
+        (Path("gone", "run"), "There is no folder 'gone' for the journal 'run'. Make the folder."),
+    ],
+)
+async def test_a_name_with_a_slash_says_that_it_is_a_path_and_what_to_do(world, name, says):
+    with pytest.raises(JournalError, match=re.escape(says)) as refused:
+        await world.client.job(name, FEW)
+    if name == "lists/2026":
+        assert "give a name without one, such as 'lists-2026'" in str(refused.value)

@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from cleanlist_async import (
+    APIConnectionError,
     BudgetExceededError,
     ConfigurationError,
     InputChangedError,
     JobLockedError,
     StoreError,
     UnknownOutcomeError,
+    facts,
 )
 from cleanlist_async.sandbox import Fault
-from tests.job.worlds import SUBMIT, mixed
-from tests.support.stores import FaultyStore, another_client, end_leases, make_older
-from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, open_world, people
+from tests.job.worlds import CHECK, STATUS, SUBMIT, mixed
+from tests.support.stores import another_client, end_leases, make_older
+from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, people
 
 MANY = people(60)
 """Three chunks of them."""
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-def world(path, request):
-    """A world whose client has a store."""
-    marker = request.node.get_closest_marker("world")
-    options = {"workflow_s": 20.0, **(dict(marker.kwargs) if marker else {})}
-    return open_world(client_options={"store": FaultyStore(path)}, **options)
 
 
 async def run(client, *args, **options):
@@ -208,11 +198,32 @@ async def test_unfinished_jobs_are_found_by_whoever_is_alive(world):
 
 async def test_who_runs_the_job_is_named(world):
     async with another_client(world, world.client.store) as other, await other.job("crm", people(5)):
-        with pytest.raises(JobLockedError, match=r"process \d+ on .+ since .+ UTC"):
+        with pytest.raises(
+            JobLockedError, match=r"by (this process|process \d+ on .+), since .+ UTC"
+        ) as locked:
             await world.client.job("crm")
+        assert 0 < locked.value.retry_after_s <= facts.STORE_LEASE_S
         with pytest.raises(JobLockedError):
             await other.job("crm")
     assert (await run(world.client)).status.state == "complete"
+
+
+async def test_of_two_that_open_a_job_at_once_one_is_told_who_runs_it(world):
+    jobs, refusals = [], []
+
+    async def press():
+        try:
+            jobs.append(await world.client.job("crm", MANY))
+        except JobLockedError as error:
+            refusals.append(str(error))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(press)
+    assert (len(jobs), len(refusals)) == (1, 3)
+    assert all("is run by this process" in refusal for refusal in refusals)
+    assert (await jobs[0].run()).status.state == "complete"
+    await jobs[0].aclose()
 
 
 async def test_a_client_that_is_closed_leaves_its_jobs_to_others(world):
@@ -265,7 +276,7 @@ async def test_contacts_that_changed_are_named_and_the_job_goes_on_with_them_as_
     given = people(20)
     await stopped_in_the_middle(world, given, after_s=0.0)
     changed = [*given[:4], *people(1, start=90), *given[5:], *people(2, start=95)]
-    with pytest.raises(InputChangedError, match=r"contact 5 changed; it has 22 contacts now, and had 20"):
+    with pytest.raises(InputChangedError, match=r"contact 5 changed; contacts 21 and 22 are new"):
         await world.client.job("crm", changed)
     results = await results_of(world.client)
     check_one_result_each(results, given)
@@ -444,6 +455,33 @@ async def test_a_pilot_of_unknown_outcome_is_an_error(world):
             await job.pilot(10)
 
 
+# -- outages -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lasts_s", [600, 1_800])
+async def test_a_job_outlasts_an_outage_of_ten_minutes_and_gives_up_after_fifteen(world, lasts_s):
+    for path, nth in ((SUBMIT, 2), (CHECK, 1), (STATUS, 1)):
+        world.sandbox.add_fault(Fault(path, status=503, nth=nth, times=1e9))
+
+    async def end_faults() -> None:
+        await anyio.sleep(lasts_s)
+        world.sandbox.clear_faults()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(end_faults)
+        report = await run(world.client, people(200))
+        group.cancel_scope.cancel()
+
+    doubtful = sum(chunk.contacts for chunk in report.unknown)
+    assert len(report.unknown) <= facts.BURST_IN_FLIGHT
+    if lasts_s == 600:
+        assert (report.stopped_by, sum(report.status.results.values())) == (None, 200)
+        assert report.status.results["unknown"] == doubtful
+    else:
+        assert isinstance(report.stopped_by, APIConnectionError)
+        assert world.submits() <= 4
+
+
 # -- purging -------------------------------------------------------------------------------------------------
 
 
@@ -457,6 +495,20 @@ async def test_a_purged_job_leaves_no_contact_and_no_result_and_is_not_run_again
     with pytest.raises(StoreError, match="removed"):
         await world.client.job("crm")
     assert b"Lovelace" not in path.read_bytes()
+
+
+@pytest.mark.world(hit_rate=1.0)
+@pytest.mark.parametrize("is_given_back", [False, True])
+async def test_a_purge_forgets_who_was_given_with_the_address_that_was_found_and_without(
+    world, is_given_back
+):
+    first = await world.client.enrich(people(10))
+    given_back = [replace(result.contact, email=result.email) for result in first.results]
+    await world.client.enrich(given_back)
+    async with await world.client.job("crm", given_back if is_given_back else people(10)) as job:
+        await job.run()
+        await job.purge()
+    assert (await world.client.store.counts()).results == 0
 
 
 async def test_old_results_go_with_the_jobs_that_ended_before_them(world):
@@ -514,3 +566,19 @@ async def test_what_a_cache_of_journals_holds_is_taken_over_and_not_bought(world
     assert await paid(world.client) == world.ledger.credits_charged - spent
     again = await world.client.enrich(MANY[:40])
     assert all(result.bought_at is not None for result in again.results)
+
+
+@pytest.mark.filterwarnings("ignore:cache= is deprecated")
+async def test_a_cache_is_taken_over_once_until_it_is_written_again(world, tmp_path):
+    cache, store = tmp_path / "results.cache", world.client.store
+    async with await world.client.job(tmp_path / "old.journal", MANY[:40], cache=cache) as job:
+        await job.run()
+    async with await world.client.job("crm", MANY, cache=cache):
+        pass
+    store.failing = {"take_over"}
+    async with await world.client.job("crm", MANY, cache=cache):
+        pass
+    async with await world.client.job(tmp_path / "more.journal", MANY[40:], cache=cache) as job:
+        await job.run()
+    with pytest.raises(StoreError, match="take_over"):
+        await world.client.job("crm", MANY, cache=cache)

@@ -1,7 +1,5 @@
 """Mode exact: whatever becomes of an answer, every contact is bought once, and its row is its own."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The calendar and the words of a budget. Pure."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """What people decide of submits, on each database: their contacts may be bought, or results be fetched."""
 
-from __future__ import annotations
-
 import pytest
 
 from cleanlist_async import ConfigurationError
@@ -30,7 +28,8 @@ async def test_results_of_a_workflow_that_was_decided_are_fetched_for_free(ann, 
     await record.unknown("APITimeoutError")
     await store.resolve(record.submission, workflow_id="wf-9")
     (claim,) = await bob.claim(EVE)
-    assert claim == Orphan(record.submission, "wf-9", None, None, "partial")
+    digest = store.digest(EVE[0].identity)
+    assert claim == Orphan(record.submission, "wf-9", None, None, "partial", None, digest)
 
 
 async def test_nothing_is_decided_of_a_submit_whose_owner_waits_or_that_is_settled_or_unheard_of(

@@ -230,7 +230,8 @@ async def test_an_acceptance_that_comes_after_the_outcome_was_unknown_counts(ann
     assert await bob.claim(EVE) == [Doubtful(record.submission)]
     await record.accepted(workflow("wf-1", EVE))
     (claim,) = await bob.claim(EVE)
-    assert claim == Orphan(record.submission, "wf-1", "wf-1-0", None, "partial")
+    digest = bob.store.digest(EVE[0].identity)
+    assert claim == Orphan(record.submission, "wf-1", "wf-1-0", None, "partial", None, digest)
 
 
 async def test_ids_with_characters_that_a_database_refuses_are_recorded(ann, bob, store):

@@ -79,7 +79,7 @@ async def test_a_folder_that_is_missing_is_an_error(path):
 
 
 async def test_a_file_that_another_holds_for_too_long_is_unavailable(store, path, ann, monkeypatch):
-    monkeypatch.setattr(sqlite_file, "_BUSY_S", 0.1)
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.1)
     await store.aclose()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

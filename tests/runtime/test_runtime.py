@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
 import pytest
 
 from cleanlist_async import AsyncCleanlist
+from cleanlist_async.types import ClientOptions
 from tests.support.clients import KEY
 
 PARTS = {"batcher", "bulk", "polls", "submissions", "tally"}
@@ -49,3 +51,11 @@ def test_making_a_client_imports_neither_pydantic_nor_sqlite():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_client_options_are_those_of_the_client():
+    taken = inspect.get_annotations(AsyncCleanlist.__init__)
+    options = inspect.get_annotations(ClientOptions)
+    assert {name: said.__forward_arg__ for name, said in options.items()} == {
+        name: said for name, said in taken.items() if name not in {"api_key", "return"}
+    }
