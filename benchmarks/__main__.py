@@ -21,6 +21,8 @@ from benchmarks import (
     calls,
     enrich_one_sockets,
     events,
+    files,
+    frames,
     growth,
     import_time,
     job_journal,
@@ -31,8 +33,11 @@ from benchmarks import (
     pipe,
     rate,
     report,
+    servers,
     shared_limits,
     store,
+    tenants,
+    threads,
     waiters,
 )
 from benchmarks.measuring import in_new_process
@@ -41,14 +46,17 @@ BENCHMARKS: dict[str, Callable[[], report.Section]] = {
     module.__name__.rpartition(".")[2]: module.measure
     for module in (
         rate,
+        servers,
         makespan,
         calls,
         import_time,
         pipe,
+        files,
         memory,
         growth,
         waiters,
         events,
+        frames,
         batcher,
         enrich_one_sockets,
         shared_limits,
@@ -56,6 +64,8 @@ BENCHMARKS: dict[str, Callable[[], report.Section]] = {
         job_journal,
         job_soak,
         store,
+        tenants,
+        threads,
     )
 }
 

@@ -9,7 +9,6 @@ same round: median (middle half).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
 from collections.abc import Callable, Coroutine
@@ -42,7 +41,7 @@ LOOKS = 1_000
 HTTPX_AT_MOST = 256
 RSS_CALLERS, RSS_CALLS = 64, 320
 SMALL, STATUS, PAGE = QUESTIONS
-TEXT = f"""{__doc__.partition("    python")[0].partition("?")[2].strip()} The official client leaves the 250 results
+TEXT = f"""{report.text_of(__doc__)} The official client leaves the 250 results
 as they came, untyped; ours are typed rows, whose fields are looked up when they are asked for, which is not measured
 here: a field of a result takes 0.2 to 0.8 µs, one of a lead 0.1 to 0.3. httpx 0.28 looks through its pool at each
 request, so its cost grows with the calls in flight; ours keeps 16 in flight, whatever is asked of it at once.
@@ -241,13 +240,5 @@ def plot(costs: dict[tuple[str, int], dict[str, list[Cost]]]) -> report.Bars:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=48)
-    options = parser.parse_args()
-    report.show(lambda: measure(options.rounds, options.calls))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

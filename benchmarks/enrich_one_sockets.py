@@ -9,7 +9,6 @@ without. Every answer is held against the sandbox's ledger.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import json
@@ -198,19 +197,10 @@ def measure(callers: int = 10_000, requests: int = 500, window_s: float = 4.0) -
             and found[1].statuses <= without,
         ),
     ]
-    text = __doc__.partition("    python")[0].partition("?")[2].strip()
+    text = report.text_of(__doc__)
     table = report.Table(columns, rows, f"Window of {window_s:g} s")
     return report.Section("Callers of enrich_one, over real sockets", text, [table], targets)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--callers", type=int, default=10_000)
-    parser.add_argument("--requests", type=int, default=500)
-    parser.add_argument("--window-s", type=float, default=4.0)
-    options = parser.parse_args()
-    report.show(lambda: measure(options.callers, options.requests, options.window_s))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -7,7 +7,6 @@ The same calls on an in-memory network, in virtual time, so that nothing but CPU
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -17,15 +16,13 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from benchmarks import report
 from benchmarks.measuring import ratio, rounds_of
-from cleanlist_async import RateLimiter, RateLimits
+from cleanlist_async import RateLimits
 from cleanlist_async.api.public import CREDITS_BALANCE
 from cleanlist_async.events import Event, Events
 from cleanlist_async.http.call_trace import CallTrace
 from cleanlist_async.http.calls import Call, Reply
-from cleanlist_async.http.transport import Exchange, Request
+from cleanlist_async.http.transport import Exchange
 from cleanlist_async.integrations.opentelemetry import OpenTelemetry
-from cleanlist_async.ratelimit import Permit
-from cleanlist_async.ratelimit.memory import Lease
 from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 
@@ -37,7 +34,7 @@ async def balance(_request: ServerRequest) -> ServerResponse:
     return BALANCE
 
 
-async def calls(count: int, on_event: Callable[[Event], object] | None) -> float:
+async def make_calls(count: int, on_event: Callable[[Event], object] | None) -> float:
     async with (
         MemoryNetwork(balance, latency=lambda: 0.0) as network,
         VirtualCleanlist(network, rate_limits=WIDE, on_event=on_event) as client,
@@ -52,46 +49,37 @@ async def calls(count: int, on_event: Callable[[Event], object] | None) -> float
 def alone(count: int) -> float:
     """Return the seconds that the telling itself takes, without a call and with nobody to listen."""
     events, call, clock = Events(), Call(CREDITS_BALANCE), time.monotonic
-    permit = Permit(RateLimiter(), Lease("key", (), []), 0.0, lambda *_settled, **_options: None)
-    request, exchange, reply = Request("GET", "/"), Exchange(sent=True, status=200), Reply(None, "k")
+    exchange, reply = Exchange(sent=True, status=200), Reply(None, "k")
     before = time.process_time()
     for _ in range(count):
         with CallTrace(events, call, "https://x", clock) as told:
-            told.attempt_started(permit)
-            told.attempt_finished(request, exchange, None)
+            told.attempt_started(0.0, "key")
+            told.attempt_finished(exchange)
             told.replied(reply)
     return (time.process_time() - before) / count
 
 
-def measure(count: int = 500, rounds: int = 7) -> report.Section:
+def measure(calls: int = 500, rounds: int = 7) -> report.Section:
     listeners: dict[str, Callable[[Event], object] | None] = {
         "nobody": None,
         "a function": lambda _event: None,
         "OpenTelemetry": OpenTelemetry(TracerProvider()),
     }
-    work = {name: partial(_run_calls, count, listener) for name, listener in listeners.items()}
-    work["the telling alone, to nobody"] = partial(alone, count)
+    work = {name: partial(_run_calls, calls, listener) for name, listener in listeners.items()}
+    work["the telling alone, to nobody"] = partial(alone, calls)
     taken = rounds_of(work, rounds)
     rows = [
         (name, f"{1e6 * statistics.median(costs):,.1f}", ratio(costs, taken["nobody"]))
         for name, costs in taken.items()
     ]
     columns = ("who listens", "CPU of a call, µs", f"ratio to nobody (middle half of {rounds} rounds)")
-    text = __doc__.partition("    python")[0].partition("\n\n")[2].strip()
+    text = report.text_of(__doc__)
     return report.Section("Events", text, [report.Table(columns, rows)])
 
 
 def _run_calls(count: int, listener: Callable[[Event], object] | None) -> float:
-    return run(calls(count, listener))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
-    report.show(lambda: measure(options.calls, options.rounds))
+    return run(make_calls(count, listener))
 
 
 if __name__ == "__main__":
-    main()
+    report.command(measure)

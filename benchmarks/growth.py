@@ -8,7 +8,6 @@ on the machine only ever adds. Beside each fitted exponent is the one that n log
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -164,7 +163,7 @@ def measure(rounds: int = 3) -> report.Section:
         )
     return report.Section(
         "Growth",
-        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        report.text_of(__doc__),
         [report.Table(("n", "sizes", "CPU for each, µs", "fitted exponent", "that of n log n"), rows)],
         [
             report.Target(
@@ -178,12 +177,5 @@ def measure(rounds: int = 3) -> report.Section:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    report.show(lambda: measure(options.rounds))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -8,7 +8,6 @@ loads asyncio with its first request, ours at once: the second line has it too, 
 
 from __future__ import annotations
 
-import argparse
 import resource
 import statistics
 import subprocess
@@ -52,7 +51,7 @@ def measure(rounds: int = 9) -> report.Section:
     ours = ratio(over[OURS], over[FLOOR])
     return report.Section(
         "Import",
-        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        report.text_of(__doc__),
         [report.Table(("import", "CPU over pass, ms", f"ratio (middle half of {rounds} rounds)"), rows)],
         [
             report.Target(
@@ -62,12 +61,5 @@ def measure(rounds: int = 9) -> report.Section:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
-    report.show(lambda: measure(rounds))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -9,7 +9,6 @@ the same number of SQLite transactions, each of one small row, with the same set
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 import statistics
 import tempfile
@@ -169,7 +168,7 @@ def measure(contacts: int = 100_000, rounds: int = 100, folder: str | None = Non
     ]
     return report.Section(
         "The journal of a durable job",
-        f"{__doc__.partition('    python')[0].partition(chr(10) * 2)[2].strip()}\n\n"
+        f"{report.text_of(__doc__)}\n\n"
         f"Empty: no results yet; full: {contacts:,} results, {size_mib:,.0f} MiB; {rounds} interleaved rounds; "
         "ms, median (99th percentile).",
         [
@@ -194,14 +193,5 @@ def text(seconds: list[float]) -> str:
     return f"{statistics.median(ordered) * 1000:.2f} ({ordered[int(len(ordered) * 0.99)] * 1000:.1f})"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--folder", help="where the journals are; the system's temporary folder if not given")
-    options = parser.parse_args()
-    report.show(lambda: measure(options.contacts, options.rounds, options.folder))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -8,7 +8,6 @@ of the client with it. "Resume" is the same call on the journal that is there. N
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import tempfile
@@ -98,7 +97,7 @@ def measure(contacts: int = 200_000, rounds: int = 1) -> report.Section:
     columns = ("contacts", "source", "call", "requests", "seconds", "CPU, s", "peak RSS, MiB", "journal, MiB")
     return report.Section(
         f"Planning a durable job of {contacts:,} contacts",
-        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        report.text_of(__doc__),
         [report.Table(columns, rows)],
         [
             report.Target("plan, for a million contacts", "60 s", f"{slowest:.0f} s", slowest <= 60),
@@ -113,13 +112,5 @@ def measure(contacts: int = 200_000, rounds: int = 1) -> report.Section:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=1)
-    options = parser.parse_args()
-    report.show(lambda: measure(options.contacts, options.rounds))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -11,7 +11,6 @@ a virtual hour has more transactions than most disks do in a real minute.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 import os
@@ -38,7 +37,7 @@ MEDIAN_S, SIGMA = 60.0, 0.5
 FORMULA = """slots used = requests granted after the first burst, in whole windows up to the last submit
              / 60 for each minute that they took"""
 SHARED_MEMORY = Path("/dev/shm")
-MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+MEMORY = str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else None
 
 
 class ForgetfulServer(StrictServer):
@@ -138,14 +137,14 @@ def slots_used(server: StrictServer) -> float:
 def measure(
     contacts: int = 60_000,
     jobs: int = 3,
-    kind: LimitKind = "sliding",
+    limiter: LimitKind = "sliding",
     seed: int = 0,
-    folder: Path | None = MEMORY,
+    folder: str | None = MEMORY,
 ) -> report.Section:
     state = mock.patch.dict(os.environ)
     with tempfile.TemporaryDirectory(dir=folder) as name, state, stopwatch() as watch:
         os.environ["XDG_STATE_HOME"] = name
-        m = run(simulate(contacts, jobs, kind, seed, Path(name)))
+        m = run(simulate(contacts, jobs, limiter, seed, Path(name)))
         journal_mib = sum(path.stat().st_size for path in Path(name).glob("*.journal")) / 2**20
     resident = ", ".join(f"{mib:.0f}" for mib in m.memory_mib)
     row = {
@@ -164,7 +163,7 @@ def measure(
     per_million = watch.wall_s * 1_000_000 / contacts
     return report.Section(
         f"A soak: {contacts:,} contacts, {jobs} jobs",
-        f"{__doc__.partition('    python')[0].partition(chr(10) * 2)[2].strip()}\n\n{FORMULA}",
+        f"{report.text_of(__doc__)}\n\n{FORMULA}",
         [report.Table(list(row), [list(row.values())])],
         [
             report.Target("soak: 429s", "0", str(m.rejections), m.rejections == 0),
@@ -176,18 +175,5 @@ def measure(
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=60_000)
-    parser.add_argument("--jobs", type=int, default=3)
-    parser.add_argument("--limiter", choices=("sliding", "fixed", "token_bucket"), default="sliding")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=MEMORY)
-    options = parser.parse_args()
-    report.show(
-        lambda: measure(options.contacts, options.jobs, options.limiter, options.seed, options.folder)
-    )
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

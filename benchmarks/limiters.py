@@ -139,14 +139,6 @@ DOORS: dict[str, Callable[[], Door]] = {
 }
 
 
-class _CreepingLoop(VirtualTimeLoop):
-    """Virtual time that moves on a nanosecond whenever it is read: aiolimiter needs a clock that never rests."""
-
-    def time(self) -> float:
-        self._set_time(self._now + 1e-9)
-        return self._now
-
-
 class _LoopTime:
     """Stands for the module `time`."""
 
@@ -163,4 +155,4 @@ def run(main: Coroutine[object, object, T]) -> T:
     with ExitStack() as stack:
         for module in modules:
             stack.enter_context(mock.patch.object(module, "time", _LoopTime))
-        return stack.enter_context(asyncio.Runner(loop_factory=_CreepingLoop)).run(main)
+        return stack.enter_context(asyncio.Runner(loop_factory=VirtualTimeLoop)).run(main)

@@ -6,6 +6,7 @@ every 5 s (docs.cleanlist.ai/mcp-api/polling), or every 3 s (README of cleanlist
 webhooks the server posts each result when its workflow is done, and no status request is needed.
 
     python -m benchmarks.makespan [--contacts 100000] [--seeds 3] [--medians 20 600]
+    python -m benchmarks.makespan --grid [--seeds 40]   # every size: see makespan_grid
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -44,7 +46,7 @@ from cleanlist_async.testing.virtual_client import BASE_URL, VirtualCleanlist
 WINDOW_S, ROUND_TRIP_S, ONE_WAY_S, SIGMA, CHUNK = 60.0, 0.42, 0.21, 0.5, 250
 KEY = "clapi_0"
 MEDIANS_S = (20.0, 600.0)
-TEXT = f"""{__doc__.partition("    python")[0].partition("?")[2].strip()}
+TEXT = f"""{report.text_of(__doc__)}
 
     bound = (submits + workflows - first burst) / rate + last workflow + one round trip; with webhooks
             (submits - first burst) / rate + last workflow + one way
@@ -62,6 +64,8 @@ submits has as many more status requests to make at the end, while tokens of the
 @dataclass(frozen=True)
 class Measured:
     makespan_s: float
+    workflows: tuple[tuple[float, float], ...]
+    """When each was submitted, and when it finished."""
     bound_s: float
     whole_windows_s: float
     tail_s: float
@@ -69,6 +73,7 @@ class Measured:
     """For each workflow."""
     rejections: int
     first_result_s: float
+    last_submit_s: float
     cpu_s: float
 
 
@@ -115,11 +120,22 @@ def ours(keys: int) -> Way:
     return way
 
 
-async def pushed(world: World, contacts: int) -> None:
-    """Our client, one stream; the server posts what is done to our receiver."""
+async def as_a_list(world: World, contacts: int) -> None:
+    """Our client, one list, whose results are all there in the end."""
+    async with VirtualCleanlist(world.network, [KEY]) as client:
+        report = await client.enrich(People(contacts))
+        report.raise_for_error()
+        world.note_result()
+
+
+async def pushed(world: World, contacts: int, *, lost: float = 0.0) -> None:
+    """Our client, one stream; the server posts what is done to our receiver, but for a share that is *lost*."""
     receiver = WebhookReceiver("https://app.example/webhooks")
+    losing = random.Random(contacts)
 
     async def deliver(workflow: Workflow, url: str) -> None:
+        if losing.random() < lost:
+            return
         await anyio.sleep(workflow.finishes_at + world.latency() - anyio.current_time())
         event = {"event": "bulk_enrichment.completed", **workflow.report(anyio.current_time(), rows=True)}
         token = url.removeprefix(f"{receiver.public_url}/")
@@ -174,12 +190,18 @@ def chunks(contacts: int) -> Iterator[list[dict[str, str]]]:
 
 DOCUMENTED, OFFICIAL = "the documentation's loop", "the official client's loop"
 OURS, TWO_KEYS, WITH_WEBHOOKS = "ours, one key", "ours, two keys", "ours, one key, webhooks"
+COMPARED = (DOCUMENTED, OFFICIAL, OURS, TWO_KEYS, WITH_WEBHOOKS)
+AS_A_LIST, LOST_WEBHOOKS = "ours, one key, enrich", "ours, one key, a tenth of the webhooks lost"
 WAYS: dict[str, tuple[int, Way]] = {
     DOCUMENTED: (1, loop(5.0)),
     OFFICIAL: (1, loop(3.0)),
     OURS: (1, ours(1)),
     TWO_KEYS: (2, ours(2)),
     WITH_WEBHOOKS: (1, pushed),
+    AS_A_LIST: (1, as_a_list),
+    "ours, three keys": (3, ours(3)),
+    "ours, four keys": (4, ours(4)),
+    LOST_WEBHOOKS: (1, partial(pushed, lost=0.1)),
 }
 
 
@@ -200,20 +222,23 @@ async def simulate(name: str, contacts: int, median_s: float, seed: int) -> Meas
         makespan_s = anyio.current_time()
     flows = server.workflows.values()
     last_finish = max(flow.finishes_at for flow in flows)
-    last_workflow_s = last_finish - max(flow.submitted_at for flow in flows)
+    last_submit_s = max(flow.submitted_at for flow in flows)
+    last_workflow_s = last_finish - last_submit_s
     rate = min(60, 30 * keys)
-    is_pushed = name == WITH_WEBHOOKS
+    is_pushed = name in {WITH_WEBHOOKS, LOST_WEBHOOKS}
     needed, last_way_s = (len(flows), ONE_WAY_S) if is_pushed else (2 * len(flows), ROUND_TRIP_S)
-    last_submit_s, last_request_s = ((n - 1) // rate * WINDOW_S for n in (len(flows), needed))
+    least_submit_s, least_request_s = ((n - 1) // rate * WINDOW_S for n in (len(flows), needed))
     status_requests = sum(request.path.endswith("/enrich/status") for request in server.requests)
     return Measured(
         makespan_s=makespan_s,
+        workflows=tuple((flow.submitted_at, flow.finishes_at) for flow in flows),
         bound_s=max(0, needed - rate) / rate * WINDOW_S + last_workflow_s + last_way_s,
-        whole_windows_s=max(last_submit_s + last_workflow_s, last_request_s) + last_way_s,
+        whole_windows_s=max(least_submit_s + last_workflow_s, least_request_s) + last_way_s,
         tail_s=makespan_s - last_finish,
         status_requests=status_requests / len(flows),
         rejections=len(server.rejections),
         first_result_s=world.first_result_s,
+        last_submit_s=last_submit_s,
         cpu_s=time.process_time() - start,
     )
 
@@ -223,7 +248,7 @@ def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds
     asked = [
         (name, median_s, seed)
         for median_s in medians
-        for name in WAYS
+        for name in COMPARED
         if median_s == short or is_ours(name)
         for seed in range(seeds if median_s == short and is_ours(name) else 1)
     ]
@@ -281,8 +306,8 @@ def measure(contacts: int = 100_000, medians: Sequence[float] = MEDIANS_S, seeds
             report.Bars(
                 "makespan",
                 f"Makespan of {contacts:,} contacts, median workflow {short:g} s",
-                list(WAYS),
-                {"minutes": [found[name, short].makespan_s / 60 for name in WAYS]},
+                list(COMPARED),
+                {"minutes": [found[name, short].makespan_s / 60 for name in COMPARED]},
                 "minutes",
             )
         ],
@@ -311,10 +336,31 @@ def spread_over_bound(runs: Sequence[Measured]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--contacts", type=int, default=100_000)
-    parser.add_argument("--medians", type=float, nargs="+", default=MEDIANS_S)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--medians", type=float, nargs="+")
+    parser.add_argument("--seeds", type=int)
+    grid = parser.add_argument_group("the grid")
+    grid.add_argument("--grid", action="store_true")
+    grid.add_argument("--sizes", type=int, nargs="+")
+    grid.add_argument("--way", choices=[name for name in WAYS if is_ours(name)], default=AS_A_LIST)
+    grid.add_argument("--record", type=Path)
+    grid.add_argument("--before", type=Path)
     options = parser.parse_args()
-    report.show(lambda: measure(options.contacts, options.medians, options.seeds))
+    if not options.grid:
+        medians, seeds = options.medians or MEDIANS_S, options.seeds or 3
+        report.show(lambda: measure(options.contacts, medians, seeds))
+        return
+    from benchmarks import makespan_grid  # noqa: PLC0415  # which imports this module
+
+    report.show(
+        lambda: makespan_grid.measure_grid(
+            options.sizes or makespan_grid.SIZES,
+            options.medians or makespan_grid.MEDIANS_S,
+            options.seeds or 40,
+            name=options.way,
+            before=options.before,
+            record=options.record,
+        )
+    )
 
 
 if __name__ == "__main__":

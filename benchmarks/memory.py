@@ -7,7 +7,6 @@ Duplicates are linked across the whole input. Peak resident set, as the operatin
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections.abc import Callable
 
@@ -53,17 +52,10 @@ def measure(contacts: int = 300_000) -> report.Section:
         rows.append((name, result, f"{peak_mib() - before:.0f}", f"{watch.cpu_s:.1f}"))
     return report.Section(
         f"Memory of {contacts:,} contacts",
-        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        report.text_of(__doc__),
         [report.Table(("step", "result", "peak RSS growth so far, MiB", "CPU, s"), rows)],
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, default=300_000)
-    contacts = parser.parse_args().contacts
-    report.show(lambda: measure(contacts))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -15,7 +15,6 @@ dumps them. The other lines of that table are for whom the dicts are there alrea
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import tempfile
@@ -215,13 +214,13 @@ def apart(work: Work, source: Path, target: Path) -> Apart:
     return Apart(cpu_s(work, source, target), peak_mib())
 
 
-def measure(sizes: Sequence[int] = SIZES, rounds: int = 3) -> report.Section:
+def measure(contacts: Sequence[int] = SIZES, rounds: int = 3) -> report.Section:
     ratios: dict[tuple[str, int], Spread] = {}
     cpu: dict[tuple[str, int], tuple[list[float], list[float]]] = {}
     alone: dict[tuple[Work, int], Apart] = {}
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.csv"), Path(folder, "out.csv")
-        for size in sizes:
+        for size in contacts:
             write_csv(source, people(size))
             for stage, (ours, floor) in STAGES.items():
                 alone |= {(work, size): in_new_process(apart, work, source, target) for work in (ours, floor)}
@@ -233,7 +232,7 @@ def measure(sizes: Sequence[int] = SIZES, rounds: int = 3) -> report.Section:
                 theirs = [*timed[floor.__name__], alone[floor, size].cpu_s]
                 ratios[stage, size] = ratio(more, theirs)
                 cpu[stage, size] = (more, theirs)
-    return section(sizes, ratios, both_ways(cpu, sizes), alone, rounds)
+    return section(contacts, ratios, both_ways(cpu, contacts), alone, rounds)
 
 
 def both_ways(cpu: dict[tuple[str, int], tuple[list[float], list[float]]], sizes: Sequence[int]) -> Spread:
@@ -314,7 +313,7 @@ def section(
         )
         for stage, mib in growth.items()
     ]
-    text = __doc__.partition("    python")[0].partition("\n\n")[2].strip()
+    text = report.text_of(__doc__)
     lines = {
         f"{stage}, {who}": [(size, alone[work, size].cpu_s) for size in sizes]
         for stage, works in STAGES.items()
@@ -331,13 +330,5 @@ def request_table(requests: Mapping[tuple[str, str], Spread]) -> report.Table:
     return report.Table(columns, rows, "250 contacts to the bytes of a request")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contacts", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    report.show(lambda: measure(options.contacts, options.rounds))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -126,13 +130,36 @@ def draw(plot: Plot, path: Path) -> None:
         figure, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
         plot.draw(axes)
         axes.set_title(plot.title)
-        axes.grid(visible=True, axis="y", linewidth=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=7)
+        if axes.get_legend_handles_labels()[0]:
+            axes.grid(visible=True, axis="y", linewidth=0.3)
+            axes.legend(frameon=False, fontsize=7)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
+
+
+def text_of(doc: str | None) -> str:
+    """Return what a benchmark's docstring says between its question and its command line."""
+    return (doc or "").partition("    python")[0].partition("\n\n")[2].strip()
 
 
 def show(measure: Callable[[], Section]) -> None:
     """Run one benchmark and print its report."""
     print(measure().markdown())
+
+
+def command(measure: Callable[..., Section]) -> None:
+    """Run a module's benchmark with options from the command line: one for each parameter, typed as its default."""
+    parser = argparse.ArgumentParser(
+        description=sys.modules[measure.__module__].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for name, parameter in inspect.signature(measure).parameters.items():
+        option, default = f"--{name.replace('_', '-')}", parameter.default
+        if isinstance(default, bool):
+            parser.add_argument(option, action="store_true")
+        elif isinstance(default, tuple):
+            parser.add_argument(option, type=type(default[-1]), nargs="+", default=default)
+        else:
+            parser.add_argument(option, type=str if default is None else type(default), default=default)
+    show(partial(measure, **vars(parser.parse_args())))

@@ -331,7 +331,7 @@ def measure(
             tables.append(trips(servers))
         if "organizations" in asked and server is not None:
             tables.append(many_organizations(RateLimits(window_s=window_s), server))
-    text = __doc__.partition("    python")[0].partition("\n\n")[2].strip()
+    text = report.text_of(__doc__)
     missing = [name for name, found in (("Redis", server), ("PostgreSQL", postgres)) if found is None]
     if missing:
         text += f" Here {' and '.join(missing)} were not installed."

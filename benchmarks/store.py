@@ -2,16 +2,15 @@
 
 The four steps of a submit of 250 contacts, with all of their rows: claim, intend, accept, settle, each durable before
 the next. At full rate a key sends one request in 2 s. Then the claim of 250 contacts, half of them known, among few
-and among many purchases, which SQL has made. Then the longest time for which the event loop had no turn, while 4 tasks
+and among many purchases, which SQL has made; each has an e-mail address, and is also looked for without it. Then the longest time for which the event loop had no turn, while 4 tasks
 claim and settle, and while the database stands still (PostgreSQL: SIGSTOP; SQLite: another process holds the lock).
 PostgreSQL is a server of this machine, behind a proxy that delays each way by 0.5 ms where that is said.
 
-    python -m benchmarks.store [--large] [--rounds 100]
+    python -m benchmarks.store [--large] [--rounds 60] [--folder DIR]   # --large: 10 million purchases, minutes
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import statistics
@@ -19,12 +18,14 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 
 from benchmarks import report
 from benchmarks.measuring import percentile
 from benchmarks.store_databases import Database, databases
 from cleanlist_async import Store, StoreError, facts
+from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.storage.store.operations import Operation
 from cleanlist_async.storage.store.statements import Statement
 from tests.support.store_owners import ORGANIZATION, Owner, found, people, workflow
@@ -77,7 +78,7 @@ async def claims(owner: Owner, rounds: int, first: int) -> list[float]:
     known = await digests_of(owner.store, rounds * CHUNK // 2)
     seconds: list[float] = []
     for number in range(rounds):
-        contacts = people(range(first + number * CHUNK, first + (number + 1) * CHUNK))
+        contacts = with_emails(people(range(first + number * CHUNK, first + (number + 1) * CHUNK)))
         half = dict(zip((c.identity for c in contacts[::2]), known[number * 125 :], strict=False))
         owner.purchases._session.digest = lambda c, half=half: (
             half.get(c.identity) or owner.store.digest(c.identity)
@@ -88,6 +89,11 @@ async def claims(owner: Owner, rounds: int, first: int) -> list[float]:
         await owner.purchases.release(contacts, "partial")
     owner.purchases._session.digest = lambda contact: owner.store.digest(contact.identity)
     return seconds
+
+
+def with_emails(contacts: list[Prepared]) -> list[Prepared]:
+    prepared = (prepare(one.index, replace(one.contact, email=f"{one.index}@a.example")) for one in contacts)
+    return [one for one in prepared if isinstance(one, Prepared)]
 
 
 async def digests_of(store: Store, count: int) -> list[str]:
@@ -198,7 +204,7 @@ def measure(rounds: int = 60, folder: str | None = None, *, large: bool = False)
         ]
     return report.Section(
         "The store",
-        __doc__.partition("    python")[0].partition("\n\n")[2],
+        report.text_of(__doc__),
         tables(measured),
         targets(measured),
     )
@@ -311,16 +317,5 @@ def text(seconds: list[float]) -> str:
     return f"{statistics.median(seconds) * 1000:.2f} ({percentile(seconds, 0.99) * 1000:.1f})"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--large", action="store_true", help="among 10 million purchases, which takes minutes"
-    )
-    parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--folder", help="where the file is; the system's temporary folder if not given")
-    options = parser.parse_args()
-    report.show(lambda: measure(options.rounds, options.folder, large=options.large))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)

@@ -8,7 +8,6 @@ answer; aiolimiter guards one bucket and never takes anything back.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import statistics
 from collections.abc import Callable, Coroutine
@@ -77,7 +76,7 @@ def measure(rounds: int = 5) -> report.Section:
         rows.append((f"{waiters:,}", *medians, str(ratio(costs["ours"], costs["aiolimiter"]))))
     return report.Section(
         "Waiters",
-        __doc__.partition("    python")[0].partition("\n\n")[2].strip(),
+        report.text_of(__doc__),
         [
             report.Table(
                 ("waiters", "ours, µs", "aiolimiter, µs", f"ratio (middle half of {rounds} rounds)"), rows
@@ -86,12 +85,5 @@ def measure(rounds: int = 5) -> report.Section:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    report.show(lambda: measure(rounds))
-
-
 if __name__ == "__main__":
-    main()
+    report.command(measure)
