@@ -4,10 +4,11 @@ Usage: uvicorn --app-dir examples/fastapi_app app:app
 
 Without a key it runs against a sandbox of its own: invented people, no credits. With CLEANLIST_API_KEY it
 spends credits, at most CREDITS_PER_LIST (1000) for a list. Lists, and what was bought, are in CLEANLIST_STORE
-(./purchases.db, or a PostgreSQL): a list goes on when the process starts again, and nobody is bought twice.
-With PUBLIC_URL, the address at which Cleanlist reaches this server, webhooks are received. It answers to that
-host name and those of this machine; ALLOWED_HOSTS, separated by commas, adds more. Anyone who reaches it can
-buy: put it behind a login.
+(./purchases.db, or a PostgreSQL), and so are the rate limits: with a key, run as many workers as you like. A
+list goes on when a worker ends, and nobody is bought twice. With PUBLIC_URL, the address at which Cleanlist
+reaches this server, webhooks are received; several workers need one CLEANLIST_WEBHOOK_SECRET. It answers to
+that host name and those of this machine; ALLOWED_HOSTS, separated by commas, adds more. Anyone who reaches it
+can buy: put it behind a login.
 """
 
 import os
@@ -18,15 +19,16 @@ from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
 import anyio
+from annotated_types import MinLen
 from demo import demo_table, sandboxed_client
-from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 from guard import Guard
-from lists import Enriched, ListProgress, LiveList, LiveLists
+from lists import Enriched, ListPage, ListProgress, Lists
 from pydantic import TypeAdapter, ValidationError
 
-from cleanlist_async import AsyncCleanlist, Contact, WebhookReceiver
+from cleanlist_async import AsyncCleanlist, Contact, RateLimiter, Store, WebhookReceiver
 from cleanlist_async.integrations.fastapi import (
     CleanlistDep,
     cleanlist_lifespan,
@@ -51,40 +53,57 @@ HOSTS = {
 }
 PAGE = Path(__file__).with_name("index.html")
 
-receiver = WebhookReceiver(f"{PUBLIC_URL}/webhooks/cleanlist") if PUBLIC_URL else None
+store = Store(STORE) if HAS_KEY else None
+receiver = WebhookReceiver(f"{PUBLIC_URL}/webhooks/cleanlist", mailbox=store) if PUBLIC_URL else None
 
 
 def open_client() -> AbstractAsyncContextManager[AsyncCleanlist]:
-    return AsyncCleanlist(webhooks=receiver, store=STORE) if HAS_KEY else sandboxed_client(receiver)
+    if store is None:
+        return sandboxed_client(receiver)
+    return AsyncCleanlist(webhooks=receiver, store=store, limiter=shared_limits())
+
+
+def shared_limits() -> RateLimiter:
+    """Return the rate limits of all workers, in the store's database or in a file beside it."""
+    return RateLimiter.postgres(STORE) if "://" in STORE else RateLimiter.sqlite(f"{STORE}.limits")
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
     """Open the client, then what works with it; close in reverse. No task outlives this block."""
     async with cleanlist_lifespan(open_client)(app) as state, anyio.create_task_group() as tasks:
-        lists = LiveLists(state["cleanlist"], tasks, CREDITS_PER_LIST)
-        await lists.resume()
+        client = state["cleanlist"]
+        lists = Lists(client, cast("Store", client.store), tasks, CREDITS_PER_LIST)
+        tasks.start_soon(lists.tend)
         yield {**state, "lists": lists}
         tasks.cancel_scope.cancel()
+    if store is not None:
+        await store.aclose()
 
 
 app = FastAPI(title="Cleanlist live", version="1.0", description=DESCRIPTION, lifespan=lifespan)
 app.add_middleware(Guard, hosts=HOSTS, max_bytes=MAX_BODY_BYTES, max_bytes_of={"/enrich": MAX_CONTACT_BYTES})
-install_error_handlers(app, invalid_requests=True)
+install_error_handlers(app)
 app.include_router(health_router())
 if receiver is not None:
     app.include_router(webhook_router(receiver))
 
 
-def live_lists(request: Request) -> LiveLists:
-    return cast("LiveLists", request.state.lists)
+async def all_lists(request: Request) -> Lists:
+    return cast("Lists", request.state.lists)
 
 
-LiveListsDep = Annotated[LiveLists, Depends(live_lists)]
+ListsDep = Annotated[Lists, Depends(all_lists)]
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=200, description="Any text of yours: the same request with the same text is one list"),
+]
 
 
 NO_LIST: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such list"}}
-CONTACTS = TypeAdapter(list[Contact])
+CONTACTS = TypeAdapter(Annotated[list[Contact], MinLen(1)])
 LIST_BODY = {
     "requestBody": {
         "required": True,
@@ -121,41 +140,62 @@ async def enrich(contact: Contact, request: Request, client: CleanlistDep) -> En
     return Enriched.model_validate(result)
 
 
+@app.get("/lists", tags=["lists"])
+async def show_lists(lists: ListsDep) -> list[ListProgress]:
+    """Return all lists, the latest first."""
+    return [await lists.progress(job) for job in await lists.jobs()]
+
+
 @app.post(
     "/lists", status_code=202, tags=["lists"], openapi_extra=LIST_BODY, responses=problem_responses(402, 422)
 )
-async def start_list(request: Request, lists: LiveListsDep, response: Response) -> ListProgress:
+async def start_list(
+    request: Request, lists: ListsDep, response: Response, idempotency_key: IdempotencyKey = None
+) -> ListProgress:
     """Start to enrich a list, and return at once; `Location` is the address of its progress."""
-    if lists.is_full:
-        raise HTTPException(409, "There are too many lists; delete one.")
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind not in {"application/json", "text/csv"}:
         raise HTTPException(415, "A list must be application/json or text/csv.")
     body = await request.body()
     if kind == "text/csv":
-        started = await lists.start_csv(body)
+        job = await lists.start_csv(body, idempotency_key)
     else:
         try:
-            started = await lists.start(CONTACTS.validate_json(body))
+            job = await lists.start(CONTACTS.validate_json(body), body, idempotency_key)
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from None
-    response.headers["Location"] = f"/lists/{started.id}"
-    return started.progress(since=0)
+    response.headers["Location"] = f"/lists/{job.name}"
+    return await lists.progress(job)
 
 
 @app.get("/lists/{list_id}", tags=["lists"], responses=NO_LIST)
-async def progress(list_id: str, lists: LiveListsDep, since: Annotated[int, Query(ge=0)] = 0) -> ListProgress:
-    """Return where a list stands, with the results after the first `since`."""
-    return known(list_id, lists).progress(since)
+async def progress(list_id: str, lists: ListsDep) -> ListProgress:
+    """Return where a list stands."""
+    return await lists.progress(await lists.find(list_id))
+
+
+@app.get("/lists/{list_id}/results", tags=["lists"], responses=NO_LIST)
+async def results(list_id: str, lists: ListsDep, after: Annotated[int, Query(ge=-1)] = -1) -> ListPage:
+    """Return the results that there are among the 500 contacts after an index."""
+    return await lists.page(await lists.find(list_id), after)
+
+
+@app.get("/lists/{list_id}/results.csv", tags=["lists"], responses=NO_LIST, response_class=StreamingResponse)
+async def table(list_id: str, lists: ListsDep) -> StreamingResponse:
+    """Return the whole list with its results as CSV."""
+    job = await lists.find(list_id)
+    disposition = {"Content-Disposition": 'attachment; filename="enriched.csv"'}
+    return StreamingResponse(lists.table(job), headers=disposition, media_type="text/csv; charset=utf-8")
+
+
+@app.post("/lists/{list_id}/cancel", tags=["lists"], responses=NO_LIST)
+async def cancel_list(list_id: str, lists: ListsDep) -> ListProgress:
+    """Send nothing more of a list. What was submitted by then is paid for, and its results still come."""
+    await lists.cancel(await lists.find(list_id))
+    return await lists.progress(await lists.find(list_id))
 
 
 @app.delete("/lists/{list_id}", status_code=204, tags=["lists"], responses=NO_LIST)
-async def forget_list(list_id: str, lists: LiveListsDep) -> None:
+async def forget_list(list_id: str, lists: ListsDep) -> None:
     """Stop a list if it runs, and delete it. What was submitted by then is paid for."""
-    await lists.forget(known(list_id, lists))
-
-
-def known(list_id: str, lists: LiveLists) -> LiveList:
-    if (found := lists.find(list_id)) is None:
-        raise HTTPException(404, "There is no such list.")
-    return found
+    await lists.forget(await lists.find(list_id))
