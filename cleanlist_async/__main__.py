@@ -22,7 +22,7 @@ def main() -> None:
     if handled:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = run_guarded(sys.argv[1:])
-    if handled:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 

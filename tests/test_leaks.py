@@ -42,16 +42,19 @@ KEYS = {"odd": KEY, "jwt": JWT, "clapi": CLAPI}
 
 
 @pytest.fixture
-def debug_log(monkeypatch):
+def debug_log():
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
-    for name in ("", "httpx", "httpcore", "cleanlist_async"):
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
-        logging.getLogger(name).manager._clear_cache()
+    loggers = [logging.getLogger(name) for name in (None, "httpx", "httpcore", "cleanlist_async")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
     logging.getLogger().addHandler(handler)
     yield stream
     logging.getLogger().removeHandler(handler)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 BAD = {

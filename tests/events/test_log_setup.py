@@ -60,8 +60,7 @@ def test_a_level_that_does_not_exist_is_refused(monkeypatch):
         AsyncCleanlist("key", base_url="http://127.0.0.1:9")
 
 
-def test_the_level_may_be_written_in_any_case(monkeypatch):
-    log = logging.getLogger("cleanlist_async")
-    monkeypatch.setattr(log, "level", log.level)
+def test_the_level_may_be_written_in_any_case(caplog):
+    caplog.set_level(logging.WARNING, "cleanlist_async")  # and afterwards as it was
     set_up_logging({"CLEANLIST_LOG": " Info "})
-    assert log.level == logging.INFO
+    assert logging.getLogger("cleanlist_async").level == logging.INFO

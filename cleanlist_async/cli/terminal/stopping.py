@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP as a request to stop, not as an exception in the middle of something.
 
-A second Ctrl-C ends the process at once, as a kill does: stores and journals survive both.
+A second Ctrl-C ends the process at once, as a kill does: stores and journals survive both. That also holds
+while the command ends after the first one, so that none is taken for a first Ctrl-C again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ STOPPING: Final = "Stopping: waiting for the answers to requests already sent, w
 
 
 class StopSignals:
-    """Handles the signals while it is entered, and remembers the first.
+    """Handles the signals while it is entered, from the first signal on until the process ends.
 
     *on_signal* is called at each of them, so that the user sees a response at once.
     """
@@ -42,6 +43,8 @@ class StopSignals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.received:
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
@@ -95,7 +98,7 @@ class StopSignals:
         complain_and_exit(
             f"ended at once, with {at_server} at the server, which may have done what was asked."
             if at_server
-            else "ended at once; nothing was at the server.",
+            else "ended at once.",  # what the first signal cut off may have been done
             self.exit_code,
         )
 

@@ -135,9 +135,11 @@ WHERE job = :job AND status IS NULL AND first IS NULL AND place > :after ORDER B
 """
 FOLLOWERS: Final = """
 SELECT r.place, r.digest, r.contact, r.first, r.status, r.error, r.workflow_id, r.credits, r.rule
-FROM {rows} JOIN cleanlist_job_rows r ON r.job = :job AND r.first = CAST({column 0} AS INTEGER)
+FROM {rows} CROSS JOIN cleanlist_job_rows r
+WHERE r.job = :job AND r.first = CAST({column 0} AS INTEGER) AND r.first IS NOT NULL
 ORDER BY r.place
 """
+"""SQLite joins in this order; left to choose, it would look through all given rows for each row of the job."""
 RECORD: Final = """
 UPDATE cleanlist_job_rows
 SET status = {column 1}, error = {column 2}, workflow_id = {column 3}, rule = {column 4}
