@@ -7,6 +7,7 @@ import os
 import shlex
 import sqlite3
 import stat
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ from cleanlist_async.storage.sqlite_version import refuse_old
 
 BUSY_S: Final = 10.0
 """Seconds to wait while another process holds a file."""
+_LOOK_S: Final = 0.002
+"""Seconds between two looks whether the file is free. SQLite itself soon looks only ten times a second: among
+processes that write again and again, one that has waited for long would hardly ever find it free."""
+_LONG_S: Final = 0.005
+_COURTESY_S: Final = 0.003
+"""Seconds for which a file is left free by a process that has held it for a long time: all who wait look."""
 _MAGIC: Final = b"SQLite format 3\0"
 _A_FILE_OF_ITS_OWN: Final = "Give the path of a file of its own."
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal")
@@ -106,10 +113,13 @@ class SharedFile:
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
         self._opened = (0, 0)
+        self._free_until = 0.0
         self.times_replaced = 0
-        with self.transaction():
-            pass
-        self.close()
+        try:
+            with self.transaction():
+                pass
+        finally:
+            self.close()
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
@@ -117,13 +127,17 @@ class SharedFile:
         with self._explained(sqlite3.Error):
             with self._explained(OSError, ValueError):
                 rows = self._begun()
+            began_at = time.monotonic()
             try:
                 yield rows
-                rows.execute("COMMIT")
+                self._when_free(rows, "COMMIT")
             except BaseException:
                 if rows.in_transaction:
                     rows.execute("ROLLBACK")
                 raise
+            finally:
+                ended_at = time.monotonic()
+                self._free_until = ended_at + (_COURTESY_S if ended_at - began_at > _LONG_S else 0.0)
 
     def _begun(self) -> sqlite3.Connection:
         """Return a connection with a transaction begun, to the file that has the path now.
@@ -132,13 +146,28 @@ class SharedFile:
         """
         while True:
             rows = self._open()
+            if (rest_s := self._free_until - time.monotonic()) > 0:
+                time.sleep(rest_s)
             # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
-            rows.execute("BEGIN IMMEDIATE")
+            self._when_free(rows, "BEGIN IMMEDIATE")
             if not self._kind.may_be_replaced or self._identity() == self._opened:
                 return rows
             rows.execute("ROLLBACK")
             self.close()
             self.times_replaced += 1
+
+    def _when_free(self, rows: sqlite3.Connection, text: str) -> None:
+        """Execute a statement for which no other process may hold the file, as soon as that is so."""
+        give_up_at = time.monotonic() + self._busy_s
+        while True:
+            try:
+                rows.execute(text)
+            except sqlite3.Error as error:
+                if not is_locked(error) or time.monotonic() >= give_up_at:
+                    raise
+            else:
+                return
+            time.sleep(_LOOK_S)
 
     def _identity(self) -> tuple[int, int]:
         """Return what tells the file that has the path from others; zeros if none has."""
@@ -174,6 +203,7 @@ class SharedFile:
         except BaseException:
             connection.close()
             raise
+        connection.execute("PRAGMA busy_timeout = 0")  # from here on `_when_free` waits
         self._connection = connection
         return connection
 
@@ -242,7 +272,8 @@ class SharedFile:
         try:
             yield
         except kinds as error:
-            self.close()
+            if not is_locked(error) or self._kind.may_be_replaced:  # else it is still the same file
+                self.close()
             if is_locked(error):
                 raise self._kind.error(
                     f"Another process holds the {self._kind.noun} {self.path.name} (SQLite: {error}).",

@@ -2,6 +2,10 @@
 
 import os
 import sqlite3
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,7 +13,7 @@ import pytest
 from cleanlist_async import ConfigurationError, FileMailbox, RateLimiter, RateLimits
 from cleanlist_async.cli.terminal.shared_limits import limiter_of
 from cleanlist_async.storage import filesystem
-from cleanlist_async.storage.sqlite_file import SharedFile
+from cleanlist_async.storage.sqlite_file import LIMITS_FILE, SharedFile
 from tests.support.cases import each_case
 
 
@@ -115,3 +119,47 @@ def test_the_default_file_of_the_command_line_on_a_network_is_a_warning(tmp_path
         monkeypatch.delenv(name, raising=False)
     assert limiter_of(RateLimits(), on_loopback=False) is None
     assert "network file system" in caplog.text
+
+
+def test_who_waits_comes_to_its_turn_among_those_who_write_again_and_again(tmp_path):
+    path = tmp_path / "shared"
+    turns, is_over = 0, threading.Event()
+
+    def write_again_and_again():
+        nonlocal turns
+        file = SharedFile(path)
+        while turns < 200 and not is_over.is_set():
+            with file.transaction():
+                time.sleep(0.01)  # long: a contact is recorded in less
+            turns += 1
+        file.close()
+
+    writing = threading.Thread(target=write_again_and_again)
+    with closing(SharedFile(path)) as file:
+        writing.start()
+        try:
+            waited = []
+            for _ in range(5):
+                before = turns
+                while turns == before:  # until it has begun, and holds the file again
+                    time.sleep(0.001)
+                with file.transaction():
+                    waited.append(turns - before - 1)
+        finally:
+            is_over.set()
+            writing.join()
+    assert sum(waited) < 50, waited
+
+
+def test_a_connection_stays_open_while_another_holds_the_file(tmp_path, monkeypatch):
+    kind = replace(LIMITS_FILE, may_be_replaced=False)
+    with closing(SharedFile(tmp_path / "shared", kind=kind, busy_s=0.01)) as file:
+        with file.transaction() as kept:
+            pass
+        with closing(sqlite3.connect(file.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for _ in range(3):
+                with pytest.raises(ConfigurationError, match="Another process holds"), file.transaction():
+                    pass
+        with file.transaction() as rows:
+            assert rows is kept
