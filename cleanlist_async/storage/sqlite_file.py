@@ -89,6 +89,9 @@ class SharedFile:
     file cannot be used, or others can write to it, both when it is made and when it is opened again. While
     another process holds it, this waits *busy_s* seconds, by default 10. `times_replaced` counts how often
     another file had the path.
+
+    One that *is_reading* can write nothing. Its transactions see the file as it was at their beginning, are
+    not exclusive, and wait for nobody who writes.
     """
 
     def __init__(
@@ -98,6 +101,7 @@ class SharedFile:
         holds_contacts: bool = False,
         kind: FileKind = LIMITS_FILE,
         busy_s: float | None = None,
+        is_reading: bool = False,
     ) -> None:
         self.path = Path(path)
         self._kind = kind
@@ -110,6 +114,7 @@ class SharedFile:
         refuse_network(self.path, kind.noun, kind.error)
         self._holds_contacts = holds_contacts
         self._busy_s = BUSY_S if busy_s is None else busy_s
+        self._is_reading = is_reading
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
         self._opened = (0, 0)
@@ -137,7 +142,8 @@ class SharedFile:
                 raise
             finally:
                 ended_at = time.monotonic()
-                self._free_until = ended_at + (_COURTESY_S if ended_at - began_at > _LONG_S else 0.0)
+                if not self._is_reading and ended_at - began_at > _LONG_S:
+                    self._free_until = ended_at + _COURTESY_S
 
     def _begun(self) -> sqlite3.Connection:
         """Return a connection with a transaction begun, to the file that has the path now.
@@ -146,10 +152,14 @@ class SharedFile:
         """
         while True:
             rows = self._open()
-            if (rest_s := self._free_until - time.monotonic()) > 0:
-                time.sleep(rest_s)
-            # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
-            self._when_free(rows, "BEGIN IMMEDIATE")
+            if self._is_reading:
+                rows.execute("BEGIN")
+                self._when_free(rows, "SELECT 1 FROM sqlite_master LIMIT 1")  # what is read is fixed by this
+            else:
+                if (rest_s := self._free_until - time.monotonic()) > 0:
+                    time.sleep(rest_s)
+                # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
+                self._when_free(rows, "BEGIN IMMEDIATE")
             if not self._kind.may_be_replaced or self._identity() == self._opened:
                 return rows
             rows.execute("ROLLBACK")
@@ -204,6 +214,8 @@ class SharedFile:
             connection.close()
             raise
         connection.execute("PRAGMA busy_timeout = 0")  # from here on `_when_free` waits
+        if self._is_reading:
+            connection.execute("PRAGMA query_only = ON")
         self._connection = connection
         return connection
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cleanlist_async.storage.store import statements as sql
-from cleanlist_async.storage.store.statements import Statement, deferred
+from cleanlist_async.storage.store.reading import reading
+from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +87,10 @@ def note(
             "reason": reason,
         },
     )
+
+
+@reading
+def lines(since: float, after: int) -> Operation[list[AuditLine]]:
+    """Return up to 1,000 lines, from a time on and after a number."""
+    answer = yield Statement(sql.AUDIT, {"since": since, "after": after})
+    return [AuditLine.of(row) for row in answer.rows]

@@ -6,10 +6,12 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.storage.store import jobs, spending
 from cleanlist_async.storage.store import statements as sql
 from cleanlist_async.storage.store.audit import note
+from cleanlist_async.storage.store.reading import reading
 from cleanlist_async.storage.store.records import OrphanedSubmit
 from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 
+@reading
 def orphans() -> Operation[list[OrphanedSubmit]]:
     """Return the submits of owners that are gone whose results nobody has taken."""
     return [OrphanedSubmit(*row) for row in (yield Statement(sql.LIST_SUBMITS)).rows]

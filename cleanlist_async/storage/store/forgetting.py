@@ -12,6 +12,7 @@ from cleanlist_async.errors import StoreError
 from cleanlist_async.storage.store import jobs
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.job_records import JobRow, contact_of
+from cleanlist_async.storage.store.reading import reading
 from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 _PAGE: Final = 500
@@ -72,6 +73,7 @@ class Forgotten:
     """Rows of jobs."""
 
 
+@reading
 def results(after: tuple[str, str, str]) -> Operation[Sequence[tuple[str, str, str, str]]]:
     """Return some results: (organization, digest, type, result), after one."""
     organization, digest, kind = after
@@ -79,6 +81,7 @@ def results(after: tuple[str, str, str]) -> Operation[Sequence[tuple[str, str, s
     return (yield Statement(_RESULTS, values)).rows
 
 
+@reading
 def contacts(after: Cursor) -> Operation[list[tuple[str, JobRow]]]:
     """Return some rows of all jobs that have a contact, after one, with the id of the job."""
     rows = (yield Statement(_ROWS, {"job": after[0], "place": after[1], "most": _PAGE})).rows

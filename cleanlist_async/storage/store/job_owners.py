@@ -17,6 +17,7 @@ from cleanlist_async.storage.store import jobs
 from cleanlist_async.storage.store import statements as store_sql
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.job_records import JobRecord
+from cleanlist_async.storage.store.reading import reading
 from cleanlist_async.storage.store.statements import Operation, Statement
 
 _TOLD: Final = "@"
@@ -51,6 +52,7 @@ def refuse(organization: str, name: str) -> Operation[None]:
         raise _foreign(job, organization, has_bought=(yield from _has_bought(job)))
 
 
+@reading
 def unfinished(organization: str) -> Operation[list[JobRecord]]:
     """Return the jobs that an organization can go on with: its own, and those that it may take over."""
     ours = yield from _current(organization)

@@ -14,6 +14,7 @@ from cleanlist_async.errors import JobLockedError, StoreError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import job_statements as sql
 from cleanlist_async.storage.store.job_records import JobLease, JobRecord, JobRow
+from cleanlist_async.storage.store.reading import reading
 from cleanlist_async.storage.store.records import OrphanedSubmit
 from cleanlist_async.storage.store.statements import SHOWN_NUL, Operation, Statement, deferred
 
@@ -119,6 +120,7 @@ def end(lease: JobLease, stopped_by: str | None, shortfall: float | None) -> Ope
     yield Statement(sql.END, {**_of(lease), **values})
 
 
+@reading
 def read(job: str) -> Operation[JobRecord]:
     """Return a job by its id. Raises StoreError when it is gone."""
     rows = (yield Statement(sql.READ, {"job": job})).rows
@@ -127,16 +129,19 @@ def read(job: str) -> Operation[JobRecord]:
     return JobRecord.of(rows[0])
 
 
+@reading
 def all_jobs() -> Operation[list[JobRecord]]:
     """Return the jobs of all organizations, the oldest first."""
     return [JobRecord.of(row) for row in (yield Statement(sql.LIST)).rows]
 
 
+@reading
 def named(name: str) -> Operation[list[JobRecord]]:
     """Return the jobs of a name, one for each organization that has one, the oldest first."""
     return [JobRecord.of(row) for row in (yield Statement(sql.NAMED, {"name": name})).rows]
 
 
+@reading
 def unfinished() -> Operation[list[JobRecord]]:
     """Return the jobs of all organizations that have something left to do, the oldest first."""
     return [JobRecord.of(row) for row in (yield Statement(sql.UNFINISHED)).rows]
@@ -216,6 +221,7 @@ def planned(lease: JobLease, source: str, source_digest: str) -> Operation[None]
 # -- its rows -------------------------------------------------------------------------------------------
 
 
+@reading
 def rows(job: str, after: int, most: int, *, is_open: bool = False) -> Operation[list[JobRow]]:
     """Return up to *most* contacts after a place; with *is_open* only those to be bought or fetched."""
     values = {"job": job, "after": after, "most": most}
@@ -238,11 +244,13 @@ def record(job: str, outcomes: Sequence[Values], places: Sequence[int]) -> Opera
     return dict(followers)
 
 
+@reading
 def outcomes(job: str) -> Operation[Sequence[Any]]:
     """Return (status, kind, contacts), without a status where there is no outcome yet."""
     return (yield Statement(sql.COUNT_ROWS, {"job": job})).rows
 
 
+@reading
 def counts(job: JobRecord) -> Operation[tuple[Sequence[Any], Sequence[Any], Held]]:
     """Return (status, kind, contacts), (state, submits, credits reserved), and who is held."""
     contacts = yield from outcomes(job.id)
@@ -256,11 +264,13 @@ def counts(job: JobRecord) -> Operation[tuple[Sequence[Any], Sequence[Any], Held
 # -- decisions --------------------------------------------------------------------------------------------
 
 
+@reading
 def unknown(job: str) -> Operation[Sequence[Any]]:
     """Return the submits of unknown outcome: (number, first, last, contacts, at, reason, reserved, id)."""
     return (yield Statement(sql.UNKNOWN, {"job": job})).rows
 
 
+@reading
 def holders(job: JobRecord) -> Operation[list[OrphanedSubmit]]:
     """Return the submits of unknown outcome, made by others, that hold contacts of the job."""
     return [OrphanedSubmit(*row) for row in (yield Statement(sql.HOLDERS, _where(job))).rows]
@@ -283,6 +293,7 @@ def give_up(job: str, submission: str) -> Operation[None]:
 # -- checking and purging -------------------------------------------------------------------------------
 
 
+@reading
 def costs(job: str) -> Operation[list[tuple[str, int, float]]]:
     """Return (rule, contacts, credits) of what has an outcome, without duplicates and invalid contacts."""
     return [
@@ -290,6 +301,7 @@ def costs(job: str) -> Operation[list[tuple[str, int, float]]]:
     ]
 
 
+@reading
 def sums(job: str) -> Operation[tuple[Any, ...]]:
     """Return what must agree: (spent, reserved, contacts), by the job, its rows and its submits."""
     return (yield Statement(sql.SUMS, {"job": job})).rows[0]
@@ -326,6 +338,7 @@ def forget_unsent(job: str) -> Operation[bool]:
     return True
 
 
+@reading
 def old(older_than_s: float) -> Operation[list[tuple[str, str]]]:
     """Return the ids and organizations of jobs that ended longer ago."""
     answer = yield Statement(sql.OLD, {"older_than_s": older_than_s})

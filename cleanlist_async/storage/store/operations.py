@@ -15,8 +15,9 @@ from cleanlist_async import facts
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import jobs, spending
 from cleanlist_async.storage.store import statements as sql
-from cleanlist_async.storage.store.audit import AuditLine, note
+from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.job_records import JobLease
+from cleanlist_async.storage.store.reading import reading
 from cleanlist_async.storage.store.records import PurchaseRow, SubmitState, cost_of, serving
 from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
@@ -76,6 +77,7 @@ class CallIntent:
 # -- organizations --------------------------------------------------------------------------------------
 
 
+@reading
 def find_organization(name: str) -> Operation[str | None]:
     """Return the organization that goes by *name*; None if that is not known."""
     found: str | None = (yield Statement(sql.FIND_ORGANIZATION, {"name": name})).one
@@ -98,6 +100,7 @@ def renew(owner: str, place: str, pid: int, lease_s: float) -> Operation[None]:
     yield deferred(sql.RENEW, {"owner": owner, "place": place, "pid": pid, "lease_s": lease_s})
 
 
+@reading
 def neighbours(owner: str, place: str) -> Operation[list[tuple[str, int]]]:
     """Return the names and process numbers of other owners on this machine whose lease has not run out."""
     answer = yield Statement(sql.NEIGHBOURS, {"owner": owner, "place": place})
@@ -113,6 +116,7 @@ def end_leases(owners: Sequence[str]) -> Operation[None]:
 # -- purchases ------------------------------------------------------------------------------------------
 
 
+@reading
 def look(organization: str, digests: Collection[str]) -> Operation[dict[str, list[PurchaseRow]]]:
     """Return the rows of each digest, of all types."""
     values = {"organization": organization, "digests": list(digests)}
@@ -227,6 +231,7 @@ def intend(buyer: Buyer, intent: SubmitIntent) -> Operation[bool]:
     return sent.changed == len(set(intent.digests))
 
 
+@reading
 def room(buyer: Buyer, job: JobLease | None) -> Operation[float]:
     """Return the credits that the limits of the organization, and that of a job, still cover."""
     status = yield from spending.status(buyer.organization)
@@ -386,13 +391,8 @@ def purge(older_than_s: float, most: int) -> Operation[int]:
     return forgotten.changed
 
 
+@reading
 def count() -> Operation[tuple[int, int, int, int]]:
     """Return how many results, purchases under way, lines of the audit trail and bytes there are."""
     results, under_way, lines, size = (yield Statement(sql.COUNT)).rows[0]
     return results, under_way, lines, size
-
-
-def audit(since: float, after: int) -> Operation[list[AuditLine]]:
-    """Return up to 1,000 lines of the audit trail, from a time on and after a number."""
-    answer = yield Statement(sql.AUDIT, {"since": since, "after": after})
-    return [AuditLine.of(row) for row in answer.rows]

@@ -1,7 +1,7 @@
 """A store in PostgreSQL, for processes of several machines. Needs the extra ``postgres``.
 
-All its transactions take turns in the server. Each waits for the network while the others do, so statements
-that need no answer of each other are sent together.
+Transactions that write take turns in the server. Each waits for the network while the others do, so
+statements that need no answer of each other are sent together.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class PostgresDatabase:
         return "URL"
 
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
-        """Run an operation as one transaction, after all that are under way."""
+        """Run an operation as one transaction: if it writes, after all of those that are under way."""
         work = partial(_run, operation, commit_unless)
         return await to_end(asyncio.create_task(self._postgres.run(work, facts.STORE_ANSWER_S)))
 

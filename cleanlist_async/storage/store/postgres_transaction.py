@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.storage.store.reading import is_reading
 from cleanlist_async.storage.store.statements import Answer, Operation, Statement
 
 T = TypeVar("T")
@@ -18,6 +19,8 @@ _LIMIT_TIMES: Final = """
 SELECT set_config('statement_timeout', :answer_ms, true),
     set_config('idle_in_transaction_session_timeout', :paused_ms, true)
 """
+_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SETTINGS: Final = "SELECT current_setting('synchronous_commit')"
 _WAIT_FOR_OTHERS: Final = """
 SELECT current_setting('synchronous_commit'), pg_advisory_xact_lock(hashtext('cleanlist_store'))
 """
@@ -26,7 +29,7 @@ with the transaction, so a pool in transaction mode may lie between."""
 
 
 class Transaction(Generic[T]):
-    """An operation as one transaction, after all others of the store.
+    """An operation as one transaction, after all others of the store, unless it only reads.
 
     Attributes
     ----------
@@ -48,15 +51,16 @@ class Transaction(Generic[T]):
         self._value: T | None = None
         self._refusal: CleanlistError | None = None
         self._is_over = False
+        only_reads = is_reading(operation)
         self.trip: RoundTrip = [
-            (Statement("BEGIN"), Answer()),
+            (Statement(_READ if only_reads else "BEGIN"), Answer()),
             (
                 Statement(
                     _LIMIT_TIMES, {"answer_ms": _ms(facts.STORE_ANSWER_S), "paused_ms": _ms(_PAUSED_S)}
                 ),
                 Answer(),
             ),
-            (Statement(_WAIT_FOR_OTHERS), self._settings),
+            (Statement(_SETTINGS if only_reads else _WAIT_FOR_OTHERS), self._settings),
         ]
         self._gather()
 

@@ -22,6 +22,7 @@ from cleanlist_async.storage.store.budget import (
     SpendingPause,
     pause_of,
 )
+from cleanlist_async.storage.store.reading import reading
 from cleanlist_async.storage.store.statements import Operation, Statement, deferred
 
 
@@ -89,6 +90,7 @@ def _replace(reserved: Reservation, released: float, spent: float) -> Operation[
         yield deferred(job_sql.SETTLE, {"job": reserved.job, "released": released, "spent": spent})
 
 
+@reading
 def status(organization: str) -> Operation[BudgetStatus]:
     """Return the budget of an organization and what of it is used."""
     now, budget, pause = yield from _read(organization)

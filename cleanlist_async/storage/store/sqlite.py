@@ -18,6 +18,7 @@ import anyio.lowlevel
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage import sqlite_file
 from cleanlist_async.storage.sqlite_file import FileKind, SharedFile, is_locked, may_pass
+from cleanlist_async.storage.store.reading import is_reading
 from cleanlist_async.storage.store.schema import TABLES
 from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
@@ -56,9 +57,9 @@ class SQLiteDatabase:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._file: SharedFile | None = None
-        self._thread: ThreadPoolExecutor | None = None
-        self._pid = 0
+        self._writer = _Worker(self._path, is_reading=False)
+        # Of its own: what the status of a long job takes must not hold up a submit.
+        self._reader = _Worker(self._path, is_reading=True)
 
     @property
     def name(self) -> str:
@@ -71,13 +72,14 @@ class SQLiteDatabase:
         return str(self._path)
 
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
-        """Run an operation as one exclusive transaction."""
-        work = partial(self._run, operation, commit_unless)
+        """Run an operation as one transaction, exclusive unless it only reads."""
+        worker = self._reader if is_reading(operation) else self._writer
+        work = partial(worker.run, operation, commit_unless)
         loop = asyncio.get_running_loop()
         give_up_at = time.monotonic() + sqlite_file.BUSY_S
         while True:
             try:
-                return await to_end(loop.run_in_executor(self._executor(), work))
+                return await to_end(loop.run_in_executor(worker.executor(), work))
             except StoreUnavailableError as error:
                 # In short waits, since a thread that waits for a lock cannot be cancelled.
                 # An operation that has begun is a generator that cannot be begun again.
@@ -87,19 +89,37 @@ class SQLiteDatabase:
             await anyio.lowlevel.checkpoint()  # here a caller that was cancelled leaves
 
     async def aclose(self) -> None:
+        """Close the file, and end the threads."""
+        for worker in (self._reader, self._writer):
+            await worker.aclose()
+
+
+class _Worker:
+    """One connection, and the thread that drives it; both begin when they are first needed."""
+
+    def __init__(self, path: Path, *, is_reading: bool) -> None:
+        self._path = path
+        self._is_reading = is_reading
+        self._file: SharedFile | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._pid = 0
+
+    async def aclose(self) -> None:
         """Close the file, and end the thread."""
         if self._file is not None:
-            await to_end(asyncio.get_running_loop().run_in_executor(self._executor(), self._file.close))
+            await to_end(asyncio.get_running_loop().run_in_executor(self.executor(), self._file.close))
         if self._thread is not None and self._pid == os.getpid():
             self._thread.shutdown(wait=False)
         self._thread = None
 
-    def _executor(self) -> ThreadPoolExecutor:
+    def executor(self) -> ThreadPoolExecutor:
+        """Return the thread, in which `run` is to be called."""
         if self._thread is None or self._pid != os.getpid():  # a fork brings no threads along
             self._thread, self._pid = ThreadPoolExecutor(1, thread_name_prefix="cleanlist-store"), os.getpid()
         return self._thread
 
-    def _run(self, operation: Operation[T], commit_unless: T | None) -> T:
+    def run(self, operation: Operation[T], commit_unless: T | None) -> T:
+        """Run an operation as one transaction."""
         try:
             with self._opened().transaction() as connection:
                 value = _carry_out(connection, operation)
@@ -115,7 +135,13 @@ class SQLiteDatabase:
     def _opened(self) -> SharedFile:
         if self._file is None:
             # Opened in this thread, not in `__init__`: a slow disk must stop no event loop.
-            self._file = SharedFile(self._path, holds_contacts=True, kind=_KIND, busy_s=_ONE_WAIT_S)
+            self._file = SharedFile(
+                self._path,
+                holds_contacts=True,
+                kind=_KIND,
+                busy_s=_ONE_WAIT_S,
+                is_reading=self._is_reading,
+            )
         return self._file
 
 

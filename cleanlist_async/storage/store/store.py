@@ -24,7 +24,15 @@ from cleanlist_async.checks import (
 from cleanlist_async.contacts.identity import ContactLike
 from cleanlist_async.errors import ConfigurationError, StoreError
 from cleanlist_async.redact import Secret
-from cleanlist_async.storage.store import decisions, forgetting, jobs, opening, operations, same_contact
+from cleanlist_async.storage.store import (
+    audit,
+    decisions,
+    forgetting,
+    jobs,
+    opening,
+    operations,
+    same_contact,
+)
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.database import Database
 from cleanlist_async.storage.store.forgetting import Forgotten
@@ -273,7 +281,7 @@ class Store:
         end = math.inf if until is None else _seconds(until)
         await self.open()
         after = 0
-        while lines := await self.run(operations.audit(start, after)):
+        while lines := await self.run(audit.lines(start, after)):
             for line in lines:
                 if line.at.timestamp() < end:  # the clock of a database may go back
                     yield line
