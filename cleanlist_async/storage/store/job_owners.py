@@ -57,11 +57,16 @@ def unfinished(organization: str) -> Operation[list[JobRecord]]:
     """Return the jobs that an organization can go on with: its own, and those that it may take over."""
     ours = yield from _current(organization)
     found: list[JobRecord] = []
+    serves_others: bool | None = None
     for job in (yield from jobs.unfinished()):
         if job.organization != ours:
+            if serves_others is None:  # asked once: in a store of one organization it takes a look at all
+                serves_others = yield from _serves_others(ours)
+            if serves_others:
+                continue
             # Of two jobs of a name, its own is the one that an organization opens.
             is_hidden = bool((yield Statement(sql.FIND, {"organization": ours, "name": job.name})).rows)
-            if is_hidden or not (yield from _is_free(ours, job, is_asked=False)):
+            if is_hidden or not (yield from _was_never_used(job)):
                 continue
         found.append(job)
     return found
@@ -86,12 +91,19 @@ def _foreign(job: JobRecord, organization: str, *, has_bought: bool) -> JobNotFo
 
 def _is_free(organization: str, job: JobRecord, *, is_asked: bool) -> Operation[bool]:
     """Whether an organization may take over a job of another."""
-    if (yield from _has_bought(job)):
-        return False
     if is_asked:
-        return True
+        return not (yield from _has_bought(job))
+    return not (yield from _serves_others(organization)) and (yield from _was_never_used(job))
+
+
+def _serves_others(organization: str) -> Operation[bool]:
+    return bool((yield Statement(sql.SERVES_OTHERS, {"organization": organization})).rows)
+
+
+def _was_never_used(job: JobRecord) -> Operation[bool]:
+    """Whether the API never accepted the key of a job, which bought nothing."""
     was_accepted = (yield Statement(sql.WAS_ACCEPTED, {"organization": job.organization})).rows
-    return not was_accepted and not (yield Statement(sql.SERVES_OTHERS, {"organization": organization})).rows
+    return not was_accepted and not (yield from _has_bought(job))
 
 
 def _has_bought(job: JobRecord) -> Operation[bool]:
