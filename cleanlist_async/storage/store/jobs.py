@@ -255,8 +255,10 @@ def counts(job: JobRecord) -> Operation[tuple[Sequence[Any], Sequence[Any], Held
     """Return (status, kind, contacts), (state, submits, credits reserved), and who is held."""
     contacts = yield from outcomes(job.id)
     submits = (yield Statement(sql.COUNT_SUBMITS, {"job": job.id})).rows
-    count = sql.COUNT_LEFT if job.state == "doubtful" else sql.COUNT_HELD
-    held = dict((yield Statement(count, _where(job))).rows)
+    held: dict[int, int] = {}
+    if any(not status and not kind for status, kind, _ in contacts):  # else none is left to be held
+        count = sql.COUNT_LEFT if job.state == "doubtful" else sql.COUNT_HELD
+        held = dict((yield Statement(count, _where(job))).rows)
     # The ranks of both statements are the fields of `Held`, in their order.
     return contacts, submits, Held(*(held.get(rank, 0) for rank in range(4)))
 
@@ -273,6 +275,8 @@ def unknown(job: str) -> Operation[Sequence[Any]]:
 @reading
 def holders(job: JobRecord) -> Operation[list[OrphanedSubmit]]:
     """Return the submits of unknown outcome, made by others, that hold contacts of the job."""
+    if job.state == "finished":
+        return []
     return [OrphanedSubmit(*row) for row in (yield Statement(sql.HOLDERS, _where(job))).rows]
 
 
