@@ -70,9 +70,12 @@ WHERE id = :job AND fence = :fence AND state IN ('open', 'doubtful', 'finished')
 REOPEN: Final = """
 UPDATE cleanlist_jobs SET state = 'open'
 WHERE state = 'doubtful' AND (id = (SELECT job FROM cleanlist_submits WHERE id = :submission) OR EXISTS (
-    SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_job_rows r
+    SELECT 1 FROM (
+        SELECT organization, digest FROM cleanlist_purchases WHERE submission = :submission
+        UNION ALL SELECT organization, digest FROM cleanlist_purchases WHERE earlier = :submission
+    ) AS p JOIN cleanlist_job_rows r
         ON r.job = cleanlist_jobs.id AND r.digest = p.digest AND r.status IS NULL AND r.first IS NULL
-    WHERE :submission IN (p.submission, p.earlier) AND p.organization = cleanlist_jobs.organization))
+    WHERE p.organization = cleanlist_jobs.organization))
 """
 """Each job that waits for the submit: the one it was made for, and those whose contacts it holds."""
 
