@@ -30,30 +30,37 @@ _ROWS: Final = """
 SELECT job, place, digest, contact FROM cleanlist_job_rows
 WHERE contact <> '{}' AND (job > :job OR job = :job AND place > :place) ORDER BY job, place LIMIT :most
 """
+_BOUGHT: Final = "SELECT DISTINCT organization, digest FROM cleanlist_purchases WHERE digest {in digests}"
+_PLACES: Final = "SELECT job, place FROM cleanlist_job_rows WHERE digest {in digests}"
 _RUNNING: Final = """
-SELECT r.job FROM cleanlist_job_rows r JOIN cleanlist_jobs j ON j.id = r.job
-JOIN cleanlist_owners o ON o.id = j.runner
-WHERE r.digest {in digests} AND r.status IS NULL AND o.lease_until > {now} LIMIT 1
+SELECT r.job FROM {rows} CROSS JOIN cleanlist_job_rows r
+JOIN cleanlist_jobs j ON j.id = r.job JOIN cleanlist_owners o ON o.id = j.runner
+WHERE r.job = {column 0} AND r.place = CAST({column 1} AS INTEGER) AND r.digest {in digests}
+    AND r.status IS NULL AND r.first IS NULL AND o.lease_until > {now} LIMIT 1
 """
 _BUYING: Final = """
 SELECT 1 FROM cleanlist_purchases p JOIN cleanlist_owners o ON o.id = p.owner
-WHERE p.digest {in digests} AND o.lease_until > {now} LIMIT 1
+WHERE p.organization {in organizations} AND p.digest {in digests} AND o.lease_until > {now} LIMIT 1
 """
 _PURCHASES: Final = """
 SELECT organization, submission, CASE WHEN result IS NULL THEN 0 ELSE 1 END FROM cleanlist_purchases
-WHERE digest {in digests}
+WHERE organization {in organizations} AND digest {in digests}
 """
-_DELETE: Final = "DELETE FROM cleanlist_purchases WHERE digest {in digests}"
+_DELETE: Final = """
+DELETE FROM cleanlist_purchases WHERE organization {in organizations} AND digest {in digests}
+"""
 _CLOSE: Final = """
 UPDATE cleanlist_submits SET state = 'accepted'
-WHERE id = :submission AND state IN ('sending', 'unknown', 'lost') AND NOT EXISTS (
-    SELECT 1 FROM cleanlist_purchases p WHERE p.submission = :submission OR p.earlier = :submission)
+WHERE id = :submission AND state IN ('sending', 'unknown', 'lost')
+    AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases p WHERE p.submission = :submission)
+    AND NOT EXISTS (SELECT 1 FROM cleanlist_purchases p WHERE p.earlier = :submission)
 """
 """Nobody can decide any more about a submit without contacts. What it may have cost stays reserved."""
 _BLANK: Final = """
 UPDATE cleanlist_job_rows SET digest = :nobody, contact = '{}', status = 'invalid', error = :error,
     workflow_id = NULL, rule = coalesce(rule, 'none')
-WHERE digest {in digests}
+FROM {rows}
+WHERE job = {column 0} AND place = CAST({column 1} AS INTEGER) AND digest {in digests}
 """
 _BLANK_INVALID: Final = """
 UPDATE cleanlist_job_rows SET contact = '{}', error = :error FROM {rows}
@@ -71,6 +78,15 @@ class Forgotten:
     """Results that were bought."""
     rows: int
     """Rows of jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is of some digests: those that were bought, by which organizations, and places in jobs."""
+
+    digests: frozenset[str]
+    organizations: frozenset[str]
+    places: frozenset[Cursor]
 
 
 @reading
@@ -91,15 +107,31 @@ def contacts(after: Cursor) -> Operation[list[tuple[str, JobRow]]]:
     ]
 
 
-def forget(digests: Collection[str], invalid: Collection[Cursor], actor: str) -> Operation[Forgotten]:
-    """Delete purchases by digest, and blank the rows of these and of *invalid* contacts.
+@reading
+def find(digests: Collection[str]) -> Operation[Found]:
+    """Return where digests are. Neither purchases nor rows have an index by them alone: all are read."""
+    values = {"digests": list(digests)}
+    bought = (yield Statement(_BOUGHT, values)).rows
+    places = (yield Statement(_PLACES, values)).rows
+    return Found(
+        frozenset(str(digest) for _, digest in bought),
+        frozenset(str(organization) for organization, _ in bought),
+        frozenset((str(job), int(place)) for job, place in places),
+    )
+
+
+def forget(
+    digests: Collection[str], found: Found, invalid: Collection[Cursor], actor: str
+) -> Operation[Forgotten]:
+    """Delete what was *found* of these digests, and blank the rows of these and of *invalid* contacts.
 
     Raises JobLockedError while a process runs a job that has yet to send one of them, StoreError while one is
     being bought; the transaction must not be committed then.
     """
-    values = {"digests": list(digests)}
-    if (job := (yield Statement(_RUNNING, values)).one) is not None:
+    places = {"rows": json.dumps(sorted(found.places)), "digests": list(digests)}
+    if (job := (yield Statement(_RUNNING, places)).one) is not None:
         raise (yield from jobs.read(job)).locked()
+    values = {"digests": list(found.digests), "organizations": list(found.organizations)}
     if (yield Statement(_BUYING, values)).one is not None:
         raise StoreError(
             "This person is being bought by a process; nothing was deleted.",
@@ -110,8 +142,7 @@ def forget(digests: Collection[str], invalid: Collection[Cursor], actor: str) ->
     # Only now: it is closed where the deletion has left no contact of it.
     for submission in sorted({submission for _, submission, _ in bought if submission}):
         yield deferred(_CLOSE, {"submission": submission})
-    blank = {**values, "nobody": _NOBODY, "error": _FORGOTTEN}
-    blanked = (yield Statement(_BLANK, blank)).changed
+    blanked = (yield Statement(_BLANK, {**places, "nobody": _NOBODY, "error": _FORGOTTEN})).changed
     if invalid:
         rows = json.dumps([list(one) for one in invalid])
         blanked += (yield Statement(_BLANK_INVALID, {"rows": rows, "error": _FORGOTTEN})).changed

@@ -63,7 +63,7 @@ class Dialect:
         text = text.replace("{organization}", _ORGANIZATION)
         for word in ("now", "table_names", "real", "blob", "identity", "size"):
             text = text.replace("{" + word + "}", getattr(self, word))
-        for name in ("digests", "types", "owners", "recipients"):
+        for name in ("digests", "types", "owners", "recipients", "organizations"):
             text = text.replace("{each " + name + "}", self.each.replace("{name}", name))
             text = text.replace("{in " + name + "}", self.is_in.replace("{name}", name))
         text = text.replace("{rows}", self.rows.replace("{name}", "rows"))
