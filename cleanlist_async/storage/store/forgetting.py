@@ -22,13 +22,12 @@ _NOBODY: Final = "forgotten"
 
 _RESULTS: Final = """
 SELECT organization, digest, type, result FROM cleanlist_purchases
-WHERE result IS NOT NULL AND (organization > :organization OR organization = :organization
-    AND (digest > :digest OR digest = :digest AND type > :type))
+WHERE result IS NOT NULL AND (organization, digest, type) > (:organization, :digest, :type)
 ORDER BY organization, digest, type LIMIT :most
 """
 _ROWS: Final = """
 SELECT job, place, digest, contact FROM cleanlist_job_rows
-WHERE contact <> '{}' AND (job > :job OR job = :job AND place > :place) ORDER BY job, place LIMIT :most
+WHERE contact <> '{}' AND (job, place) > (:job, :place) ORDER BY job, place LIMIT :most
 """
 _BOUGHT: Final = "SELECT DISTINCT organization, digest FROM cleanlist_purchases WHERE digest {in digests}"
 _PLACES: Final = "SELECT job, place FROM cleanlist_job_rows WHERE digest {in digests}"

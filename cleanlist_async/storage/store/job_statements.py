@@ -73,11 +73,12 @@ WHERE state = 'doubtful' AND (id = (SELECT job FROM cleanlist_submits WHERE id =
     SELECT 1 FROM (
         SELECT organization, digest FROM cleanlist_purchases WHERE submission = :submission
         UNION ALL SELECT organization, digest FROM cleanlist_purchases WHERE earlier = :submission
-    ) AS p JOIN cleanlist_job_rows r
-        ON r.job = cleanlist_jobs.id AND r.digest = p.digest AND r.status IS NULL AND r.first IS NULL
-    WHERE p.organization = cleanlist_jobs.organization))
+    ) AS p CROSS JOIN cleanlist_job_rows r
+    WHERE p.organization = cleanlist_jobs.organization
+        AND r.job = cleanlist_jobs.id AND r.digest = p.digest AND r.status IS NULL AND r.first IS NULL))
 """
-"""Each job that waits for the submit: the one it was made for, and those whose contacts it holds."""
+"""Each job that waits for the submit: the one it was made for, and those whose contacts it holds. SQLite
+joins in this order: a submit has few contacts, and a job may have many that are open."""
 
 # -- whose it is ----------------------------------------------------------------------------------------
 
@@ -221,19 +222,22 @@ WHERE s.job = :job GROUP BY 1
 UNKNOWN: Final = """
 SELECT s.number, min(r.place), max(r.place), count(r.place), s.at, s.reason, s.reserved, s.id
 FROM cleanlist_submits s LEFT JOIN cleanlist_owners o ON o.id = s.owner
-JOIN cleanlist_purchases p ON p.submission = s.id
-JOIN cleanlist_job_rows r ON r.job = s.job AND r.digest = p.digest AND r.first IS NULL
-WHERE s.job = :job AND r.status IS NULL AND (s.state IN ('unknown', 'lost')
+CROSS JOIN cleanlist_purchases p CROSS JOIN cleanlist_job_rows r
+WHERE s.job = :job AND (s.state IN ('unknown', 'lost')
     OR s.state = 'sending' AND coalesce(o.lease_until, 0) <= {now})
+    AND p.submission = s.id AND r.job = s.job AND r.digest = p.digest AND r.first IS NULL AND r.status IS NULL
 GROUP BY s.number, s.at, s.reason, s.reserved, s.id ORDER BY s.number
 """
+"""SQLite joins in this order; left to choose, it looks for each open row among all submits."""
 
 # -- checking and purging -------------------------------------------------------------------------------
 
 COSTS: Final = """
 SELECT rule, count(*), sum(credits) FROM cleanlist_job_rows
-WHERE job = :job AND status IS NOT NULL AND first IS NULL AND digest IS NOT NULL GROUP BY rule ORDER BY rule
+WHERE job = :job AND status IS NOT NULL AND coalesce(first, -1) < 0 AND digest IS NOT NULL
+GROUP BY rule ORDER BY rule
 """
+"""By coalesce, so that SQLite reads the rows in their order, and not in that of the index by digest."""
 SUMS: Final = """
 SELECT j.spent, j.reserved, j.contacts,
     (SELECT coalesce(sum(r.credits), 0.0) FROM cleanlist_job_rows r WHERE r.job = j.id),

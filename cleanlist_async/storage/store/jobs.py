@@ -21,7 +21,7 @@ from cleanlist_async.storage.store.statements import SHOWN_NUL, Operation, State
 Values: TypeAlias = Sequence[str | int | float | None]
 """One row of a statement that takes many."""
 # Contacts in one transaction: others wait for its end.
-_PURGED_AT_ONCE: Final = 500
+_PURGED_AT_ONCE: Final = 250
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 SECRET_VARIABLE: Final = "CLEANLIST_STORE_SECRET"  # noqa: S105  # the name of a variable
 _SHORTEST_SECRET: Final = 16
-_PURGED_AT_ONCE: Final = 2_000
+_PURGED_AT_ONCE: Final = 500
 
 
 class Store:
