@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from os import PathLike
 
@@ -33,7 +33,16 @@ def digest(job: str, place: int) -> str:
 
 def fill(path: PathLike[str], size: int) -> None:
     """Fill an empty store: with *size* purchases, lines of the audit trail, and contacts in each job."""
-    rows = {
+    with closing(sqlite3.connect(path)) as connection:
+        for table, rows in contents(size).items():
+            marks = ", ".join("?" * (table.count(",") + 1))
+            connection.executemany(f"INSERT INTO cleanlist_{table} VALUES ({marks})", rows)
+        connection.commit()
+
+
+def contents(size: int) -> dict[str, Iterable[tuple]]:
+    """The rows of each table, with its columns."""
+    return {
         "owners (id, place, pid, lease_until)": [(LIVES, "x", 1, 9e9), (IS_GONE, "x", 2, 0.0)],
         "organizations (name, organization)": [("key 1", ORGANIZATION), ("key 2", ANOTHER)],
         "jobs (id, organization, name, type, source, source_digest, contacts, state, spent, submits,"
@@ -46,11 +55,6 @@ def fill(path: PathLike[str], size: int) -> None:
         " job, number)": _submits(size),
         "audit (at, event, organization)": ((float(line), "submit", ORGANIZATION) for line in range(size)),
     }
-    with closing(sqlite3.connect(path)) as connection:
-        for table, values in rows.items():
-            marks = ", ".join("?" * (table.count(",") + 1))
-            connection.executemany(f"INSERT INTO cleanlist_{table} VALUES ({marks})", values)
-        connection.commit()
 
 
 def _jobs(size: int) -> Iterator[tuple]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -18,7 +18,9 @@ from pydantic_core import to_json
 from cleanlist_async import facts
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage.postgres_connection import DatabaseKind, PostgresConnection, SharedPostgres
+from cleanlist_async.storage.store import postgres_statistics
 from cleanlist_async.storage.store.postgres_transaction import Transaction
+from cleanlist_async.storage.store.reading import is_reading
 from cleanlist_async.storage.store.statements import SHOWN_NUL, Dialect, Operation, Statement
 from cleanlist_async.storage.store.to_end import to_end
 
@@ -30,8 +32,9 @@ T = TypeVar("T")
 DIALECT: Final = Dialect(
     now="extract(epoch FROM clock_timestamp())::float8",
     each="unnest(:{name}::text[]) AS {name}_(value)",
-    # A subquery would let PostgreSQL read the whole table as long as it has no statistics of it.
-    is_in="= ANY (:{name}::text[])",
+    # Not with ANY: as long as it has no statistics of a table, PostgreSQL would look at all rows of an
+    # organization, and compare each of them with the whole list.
+    is_in="IN (SELECT value FROM unnest(:{name}::text[]) AS {name}_(value))",
     # An array of texts with quotation marks takes psycopg several times as long to write.
     pairs="json_each_text(:{name}::json) AS given(name, value)",
     rows="jsonb_array_elements(:{name}::jsonb) AS given(value)",
@@ -64,6 +67,7 @@ class PostgresDatabase:
             self._postgres = SharedPostgres(url, _KIND)
         finally:
             del url  # a traceback that shows local variables must not show it
+        self._writes = 0
 
     @property
     def name(self) -> str:
@@ -77,6 +81,14 @@ class PostgresDatabase:
 
     async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
         """Run an operation as one transaction: if it writes, after all of those that are under way."""
+        if not is_reading(operation):
+            self._writes += 1
+            if self._writes % postgres_statistics.WRITES_BETWEEN == 0:
+                with suppress(StoreError):  # which the operation will meet itself, if it lasts
+                    await self._run(postgres_statistics.gather(), None)
+        return await self._run(operation, commit_unless)
+
+    async def _run(self, operation: Operation[T], commit_unless: T | None) -> T:
         work = partial(_run, operation, commit_unless)
         return await to_end(asyncio.create_task(self._postgres.run(work, facts.STORE_ANSWER_S)))
 

@@ -17,8 +17,13 @@ _PAUSED_S: Final = 3.0
 """Seconds that a process may stand still in its transaction before it loses it: the others wait for it."""
 _LIMIT_TIMES: Final = """
 SELECT set_config('statement_timeout', :answer_ms, true),
-    set_config('idle_in_transaction_session_timeout', :paused_ms, true)
+    set_config('idle_in_transaction_session_timeout', :paused_ms, true),
+    set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true),
+    set_config('jit', 'off', true)
 """
+"""Also that statements are planned as SQLite plans them, by indexes and one row after the other, whatever the
+server believes of a table that it knows too little of."""
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SETTINGS: Final = "SELECT current_setting('synchronous_commit')"
 _WAIT_FOR_OTHERS: Final = """

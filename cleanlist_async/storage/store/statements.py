@@ -363,8 +363,10 @@ FORGET_RESULTS: Final = """
 UPDATE cleanlist_purchases SET result = NULL, settled_at = NULL
 WHERE (organization, digest, type) IN (
     SELECT organization, digest, type FROM cleanlist_purchases
-    WHERE coalesce(settled_at, 0) > 0 AND coalesce(settled_at, 0) <= {now} - :older_than_s LIMIT :most)
+    WHERE coalesce(settled_at, 0) > 0 AND coalesce(settled_at, 0) <= (SELECT {now} - :older_than_s)
+    LIMIT :most)
 """
+"""The time in a subquery: PostgreSQL would read the clock for each result, and so find none by the index."""
 FORGET_RESULTS_OF: Final = """
 UPDATE cleanlist_purchases SET result = NULL, settled_at = NULL
 WHERE organization = :organization AND settled_at IS NOT NULL AND digest {in digests}

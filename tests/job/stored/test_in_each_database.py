@@ -152,6 +152,7 @@ async def test_a_store_of_the_first_version_gets_the_tables_of_jobs(store_url):
             "DROP TABLE cleanlist_jobs",
             "DROP TABLE cleanlist_job_rows",
             "DROP INDEX cleanlist_submits_by_job",
+            "DROP INDEX cleanlist_purchases_by_earlier",
             "ALTER TABLE cleanlist_submits DROP COLUMN job",
             "ALTER TABLE cleanlist_submits DROP COLUMN number",
             "UPDATE cleanlist_store SET version = 1",
