@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, cast
 
+import anyio.lowlevel
+
 from cleanlist_async import facts
 from cleanlist_async.checks import check_instance, check_whole, is_encodable, shown
 from cleanlist_async.contacts.identity import Invalid, Prepared
@@ -28,6 +30,8 @@ from cleanlist_async.storage.store.store import Store
 
 PAGE: Final = 500
 """Contacts that are read in one transaction."""
+_BETWEEN_CHECKPOINTS: Final = 100
+"""Results that are made of what was read, until others have their turn in the event loop."""
 _STATES: Final = {
     "sending": ChunkState.SENDING,
     "accepted": ChunkState.ACCEPTED,
@@ -204,7 +208,12 @@ class StoredJobReader:
         """Return contacts with their results."""
         digests = {row.digest for row in rows if row.digest is not None}
         bought = await self.store.run(operations.look(self.job.organization, digests))
-        return [(row, self._result(row, self._answering(bought.get(row.digest or "", ())))) for row in rows]
+        found: list[tuple[JobRow, EnrichmentResult]] = []
+        for row in rows:
+            found.append((row, self._result(row, self._answering(bought.get(row.digest or "", ())))))
+            if len(found) % _BETWEEN_CHECKPOINTS == 0:
+                await anyio.lowlevel.checkpoint()
+        return found
 
     def _answering(self, bought: Iterable[PurchaseRow]) -> list[PurchaseRow]:
         types = serving(self.job.enrichment_type)

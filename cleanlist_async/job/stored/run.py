@@ -57,12 +57,14 @@ class StoredRun:
         self._only = only
         self._stream: ResultStream | None = None
         self._is_closed = False
+        self._with_known = False
 
     async def results(self, *, with_known: bool) -> AsyncGenerator[EnrichmentResult, None]:
-        """Run to the end. Yields each result once, those of earlier runs too if *with_known*.
+        """Run to the end. Yields each result once; with those of earlier runs and duplicates if *with_known*.
 
         What stopped it is in `stopped_by`; only what the caller's own code raised is raised.
         """
+        self._with_known = with_known
         try:
             job = await self._store.run(jobs.begin_run(self._lease))
             # The status also counts what is under way, which would count twice once its result is here.
@@ -153,16 +155,31 @@ class StoredRun:
         self, results: list[EnrichmentResult], outcomes: list[Values]
     ) -> AsyncGenerator[EnrichmentResult, None]:
         """Record *outcomes*, then yield the results, each with those of its duplicates."""
+        job = self._reader.job.id
         for start in range(0, len(results), PAGE):
             some = results[start : start + PAGE]
-            places = [result.index for result in some]
-            followers = await self._store.run(
-                jobs.record(self._reader.job.id, outcomes[start : start + PAGE], places)
-            )
+            if recorded := outcomes[start : start + PAGE]:
+                await self._store.run(jobs.record(job, recorded))
+            followers: dict[int, list[JobRow]] | None = {}
+            if self._with_known:
+                places = [result.index for result in some]
+                followers = await self._store.run(jobs.followers(job, places, PAGE))
             for result in some:
                 yield result
-                for row in followers.get(result.index, ()):
+                for row in (followers or {}).get(result.index, ()):
                     yield _copy(row, result)
+                if followers is None:
+                    async with aclosing(self._followers(result.index)) as rows:
+                        async for row in rows:
+                            yield _copy(row, result)
+
+    async def _followers(self, first: int) -> AsyncGenerator[JobRow, None]:
+        """Yield the duplicates of one contact, of which there may be any number."""
+        after = -1
+        while rows := await self._store.run(jobs.followers_of(self._reader.job.id, first, after, PAGE)):
+            for row in rows:
+                yield row
+            after = rows[-1].place
 
     async def _end(self) -> None:
         if self._is_closed:  # from outside: there is still something to do

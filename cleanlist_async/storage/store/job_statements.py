@@ -141,9 +141,14 @@ FOLLOWERS: Final = """
 SELECT r.place, r.digest, r.contact, r.first, r.status, r.error, r.workflow_id, r.credits, r.rule
 FROM {rows} CROSS JOIN cleanlist_job_rows r
 WHERE r.job = :job AND r.first = CAST({column 0} AS INTEGER) AND r.first IS NOT NULL
-ORDER BY r.place
+LIMIT :most
 """
-"""SQLite joins in this order; left to choose, it looks through all given rows for each row of the job."""
+"""SQLite joins in this order; left to choose, it looks through all given rows for each row of the job. In no
+order of its own: for that, all would be read."""
+FOLLOWERS_OF: Final = """
+SELECT place, digest, contact, first, status, error, workflow_id, credits, rule FROM cleanlist_job_rows
+WHERE job = :job AND first = :first AND first IS NOT NULL AND place > :after ORDER BY place LIMIT :most
+"""
 RECORD: Final = """
 UPDATE cleanlist_job_rows
 SET status = {column 1}, error = {column 2}, workflow_id = {column 3}, rule = {column 4}

@@ -229,19 +229,29 @@ def rows(job: str, after: int, most: int, *, is_open: bool = False) -> Operation
     return [JobRow.of(row) for row in answer.rows]
 
 
-def record(job: str, outcomes: Sequence[Values], places: Sequence[int]) -> Operation[dict[int, list[JobRow]]]:
-    """Record final outcomes, (place, status, error, workflow id, rule), where there are none yet.
+def record(job: str, outcomes: Sequence[Values]) -> Operation[None]:
+    """Record final outcomes, (place, status, error, workflow id, rule), where there are none yet."""
+    yield Statement(sql.RECORD, {"job": job, "rows": _as_json(outcomes)})
 
-    Returns the duplicates of the contacts at *places*, by the place of the first.
-    """
-    if outcomes:
-        yield Statement(sql.RECORD, {"job": job, "rows": _as_json(outcomes)})
-    followers: defaultdict[int, list[JobRow]] = defaultdict(list)
-    wanted = _as_json([[place] for place in places])
-    for row in (yield Statement(sql.FOLLOWERS, {"job": job, "rows": wanted})).rows:
-        found = JobRow.of(row)
-        followers[found.first or 0].append(found)
-    return dict(followers)
+
+@reading
+def followers(job: str, places: Sequence[int], most: int) -> Operation[dict[int, list[JobRow]] | None]:
+    """Return the duplicates of contacts at *places*, by the place of the first; None for more than *most*."""
+    values = {"job": job, "rows": _as_json([[place] for place in places]), "most": most + 1}
+    rows = (yield Statement(sql.FOLLOWERS, values)).rows
+    if len(rows) > most:
+        return None
+    found: defaultdict[int, list[JobRow]] = defaultdict(list)
+    for row in sorted(map(JobRow.of, rows), key=lambda row: row.place):
+        found[row.first or 0].append(row)
+    return dict(found)
+
+
+@reading
+def followers_of(job: str, first: int, after: int, most: int) -> Operation[list[JobRow]]:
+    """Return up to *most* duplicates, after a place, of the contact at *first*."""
+    values = {"job": job, "first": first, "after": after, "most": most}
+    return [JobRow.of(row) for row in (yield Statement(sql.FOLLOWERS_OF, values)).rows]
 
 
 @reading

@@ -132,7 +132,10 @@ CREATE INDEX cleanlist_submits_by_job ON cleanlist_submits (job, number) WHERE j
 """,
     3: "ALTER TABLE cleanlist_jobs ADD COLUMN imported_cache TEXT",
     # Of a job that has ended, or nearly, few rows are open; hardly any purchase returns to an earlier submit.
+    # One contact may have any number of duplicates, which are read some at a time.
     4: """
+DROP INDEX cleanlist_job_rows_by_first;
+CREATE INDEX cleanlist_job_rows_by_first ON cleanlist_job_rows (job, first, place) WHERE first IS NOT NULL;
 CREATE INDEX cleanlist_job_rows_open ON cleanlist_job_rows (job, place)
     WHERE status IS NULL AND first IS NULL;
 CREATE INDEX cleanlist_purchases_by_earlier ON cleanlist_purchases (earlier) WHERE earlier IS NOT NULL

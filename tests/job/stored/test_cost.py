@@ -1,10 +1,9 @@
 """What a submit of a job does in the database, in steps of SQLite's machine: not more for a long list."""
 
-import sqlite3
-
 import pytest
 
-from cleanlist_async.storage import sqlite_file
+from cleanlist_async.storage.store import sqlite
+from tests.support.machine_steps import count_steps
 from tests.support.virtual_sandbox import people
 
 STEPS = 1_000
@@ -13,22 +12,8 @@ STEPS = 1_000
 
 @pytest.fixture
 def statements(monkeypatch):
-    """The statements that were run, each with its steps in thousands."""
-    counted: list[list] = []
-
-    def connect(*args, **options):
-        connection = connection_of(*args, **options)
-        connection.set_trace_callback(lambda text: counted.append([text, 0]))
-
-        def count():
-            counted[-1][1] += 1
-
-        connection.set_progress_handler(count, STEPS)
-        return connection
-
-    connection_of = sqlite3.connect
-    monkeypatch.setattr(sqlite_file.sqlite3, "connect", connect)
-    return counted
+    """The statements that were run, each with its steps."""
+    return count_steps(monkeypatch, STEPS)
 
 
 async def most_work(world, statements, contacts):
@@ -44,4 +29,24 @@ async def test_a_submit_of_a_long_list_takes_hardly_more_work_than_of_a_short_on
     many, text = await most_work(world, statements, 20_000)
     assert few > 0, "the steps must be counted"
     # To count the rows takes 25 steps each; a look at each of them for each contact of the submit, hundreds.
-    assert many * STEPS < 50 * 20_000, text
+    assert many < 50 * 20_000, text
+
+
+async def test_a_contact_with_many_duplicates_is_handed_out_some_at_a_time(world, monkeypatch):
+    execute, most = sqlite._execute, [0]
+
+    def observed(connection, statement):
+        answer = execute(connection, statement)
+        most[0] = max(most[0], len(answer.rows))
+        return answer
+
+    monkeypatch.setattr(sqlite, "_execute", observed)
+    one, other = people(2)
+    contacts = [one, other, *[one, other] * 1_000, *[one] * 1_000]
+    async with await world.client.job("twins", contacts) as job:
+        places = [result.index async for result in job]
+    assert sorted(places) == list(range(len(contacts)))
+    async with await world.client.job("again", contacts) as job:
+        assert (await job.run()).status.duplicates == len(contacts) - 2
+    assert len(world.ledger.contacts) == 2
+    assert most[0] <= 501

@@ -171,7 +171,10 @@ class Steps:
         settled = dict.fromkeys(mine, result(1))
         yield "its results", lambda: operations.settle(ME, "of a job", settled, outcomes=outcomes)
         recorded = [(place, "found", None, None, "cache") for place in range(100, 200)]
-        yield "outcomes", lambda: jobs.record("new", recorded, range(100, 200))
+        yield "outcomes", lambda: jobs.record("new", recorded)
+        yield "duplicates", lambda: jobs.followers("new", range(100, 200), 500)
+        yield "some of the duplicates", lambda: jobs.followers("new", range(100, 200), 5)
+        yield "duplicates of one", lambda: jobs.followers_of("new", 108, -1, 500)
         for job in ("open", "doubtful", "finished"):
             yield f"the status of {job}", lambda job=job: jobs.counts(self.jobs[job])
             yield f"the doubts of {job}", lambda job=job: jobs.unknown(job)
