@@ -222,10 +222,9 @@ if TYPE_CHECKING:
     from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
     from cleanlist_async.job.journal.states import ChunkState
     from cleanlist_async.job.pilot import Pilot
-    from cleanlist_async.job.run_state import WaitsFor
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
-    from cleanlist_async.job.status import JobState, Receipt
+    from cleanlist_async.job.status import JobState, Receipt, WaitsFor
     from cleanlist_async.job.stored.reader import StoredJobReader
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.ratelimit import Pace
@@ -325,13 +324,12 @@ else:
             "http.spending": ("BeforeSpend", "Spend"),
             "http.transport.connection_options": ("Verify",),
             "http.transport.sender": ("HTTPClient",),
-            "job.run_state": ("WaitsFor",),
             "job.journal.records": ("HalfFullPrice", "SubmitMode"),
             "job.journal.states": ("ChunkState",),
             "job.pilot": ("Pilot",),
             "job.source": ("JobSource",),
             "job.spec": ("ChosenMode",),
-            "job.status": ("JobState", "Receipt"),
+            "job.status": ("JobState", "Receipt", "WaitsFor"),
             "job.unknown": ("OnUnknown",),
             "ratelimit": ("Pace",),
             "ratelimit.limiter": ("WhenAway",),

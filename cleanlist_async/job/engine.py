@@ -32,9 +32,10 @@ from cleanlist_async.job.journal.records import Acceptance, Header
 from cleanlist_async.job.journal.states import SETTLED, ChunkState
 from cleanlist_async.job.planning import STEPS_AT_ONCE, PlannedChunk, Walk
 from cleanlist_async.job.run_context import RunContext
-from cleanlist_async.job.run_state import RunState, WaitsFor
+from cleanlist_async.job.run_state import RunState
 from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.source import Source
+from cleanlist_async.job.status import WaitsFor
 from cleanlist_async.job.submits.bulk import Intent, Submitter
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
 from cleanlist_async.job.unknown import UnknownPolicy

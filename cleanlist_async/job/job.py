@@ -11,8 +11,7 @@ from cleanlist_async.checks import check_flag, check_instance, check_text, check
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.job.journal.records import Decision, SubmitMode
 from cleanlist_async.job.pilot import Pilot
-from cleanlist_async.job.run_state import WaitsFor
-from cleanlist_async.job.status import JobReport, JobStatus, Receipt
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor
 from cleanlist_async.job.unknown import UnknownChunk, the_decision
 from cleanlist_async.results import EnrichmentResult
 

@@ -25,10 +25,9 @@ from cleanlist_async.job.open_journal import OpenJournal
 from cleanlist_async.job.pilot import Pilot, plan_pilot, read_pilot
 from cleanlist_async.job.planning import STEPS_AT_ONCE
 from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.run_state import WaitsFor
 from cleanlist_async.job.source import JobSource, Source
 from cleanlist_async.job.spec import JobSpec
-from cleanlist_async.job.status import JobReport, JobStatus, Receipt, keeps_both, status_of
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor, keeps_both, status_of
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult

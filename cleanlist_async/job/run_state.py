@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
 
 from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.report import RunOutcome
 from cleanlist_async.errors import CleanlistError
+from cleanlist_async.job.status import WaitsFor
 from cleanlist_async.ratelimit import RateLimiter
-
-WaitsFor: TypeAlias = Literal["workflows", "credits", "connection", "evidence"]
-"""Why nothing is sent right now: the limit of open workflows is reached; reserved credits may come back; the
-last attempt failed; only chunks with an unknown outcome are left."""
 
 
 class RunState:

@@ -19,6 +19,9 @@ from cleanlist_async.results import ResultStatus
 from cleanlist_async.storage.store.records import OrphanedSubmit
 
 JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown", "purged"]
+WaitsFor: TypeAlias = Literal["workflows", "credits", "connection", "evidence"]
+"""Why nothing is sent right now: the limit of open workflows is reached; reserved credits may come back; the
+last attempt failed; only chunks with an unknown outcome are left."""
 
 _UNFINISHED = frozenset({ChunkState.PLANNED, ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING})
 _LEFT: Final = frozenset[ResultStatus]({"pending", "unknown"})

@@ -31,9 +31,8 @@ from cleanlist_async.events import report_failure
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.journal.records import Decision, SubmitMode
 from cleanlist_async.job.pilot import Pilot, Sampler
-from cleanlist_async.job.run_state import WaitsFor
 from cleanlist_async.job.source import JobSource, Source
-from cleanlist_async.job.status import JobReport, JobStatus, Receipt
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor
 from cleanlist_async.job.stored.imported_cache import import_cache
 from cleanlist_async.job.stored.live_status import LiveStatus
 from cleanlist_async.job.stored.reader import StoredJobReader, no_such_job, purged
