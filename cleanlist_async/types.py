@@ -219,8 +219,7 @@ if TYPE_CHECKING:
     from cleanlist_async.http.spending import BeforeSpend, Spend
     from cleanlist_async.http.transport.connection_options import Verify
     from cleanlist_async.http.transport.sender import HTTPClient
-    from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
-    from cleanlist_async.job.journal.states import ChunkState
+    from cleanlist_async.job.journal.records import ChunkState, HalfFullPrice, SubmitMode
     from cleanlist_async.job.pilot import Pilot
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
@@ -325,7 +324,7 @@ else:
             "http.transport.connection_options": ("Verify",),
             "http.transport.sender": ("HTTPClient",),
             "job.journal.records": ("HalfFullPrice", "SubmitMode"),
-            "job.journal.states": ("ChunkState",),
+            "job.journal.records": ("ChunkState",),
             "job.pilot": ("Pilot",),
             "job.source": ("JobSource",),
             "job.spec": ("ChosenMode",),

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Self
 
+from cleanlist_async import facts
 from cleanlist_async.checks import check_flag, check_instance, check_text, check_whole
 from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.events import report_failure
 from cleanlist_async.job.journal.records import Decision, SubmitMode
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor
@@ -61,6 +63,15 @@ class Job(ABC):
         Whatever stopped it is in ``stopped_by``: out of credits, a bad key, an outage. The same call resumes.
         """
 
+    def _show(self, status: Callable[[], JobStatus]) -> None:
+        """Call `on_progress`."""
+        if self.on_progress is None:
+            return
+        try:
+            self.on_progress(status())
+        except Exception as problem:  # noqa: BLE001  # a failing display must not end the job
+            report_failure("on_progress", problem)
+
     @abstractmethod
     async def aclose(self) -> None:
         """Stop, and leave the job to others. A submit that is on its way is awaited to its answer."""
@@ -91,7 +102,6 @@ class Job(ABC):
     async def plan(self) -> Plan:
         """Return what the whole job takes: requests, minutes, and credits at most. Free."""
 
-    @abstractmethod
     async def pilot(self, n: int = 15) -> Pilot:
         """Buy a sample of *n* contacts first, in proportion to the kinds of contacts. Spends credits.
 
@@ -99,6 +109,12 @@ class Job(ABC):
         job; pending contacts are left out. Raises JournalError or StoreError once anything else of the job
         was sent, UnknownOutcomeError when the sample may or may not have been bought.
         """
+        check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
+        return await self._pilot(n)
+
+    @abstractmethod
+    async def _pilot(self, n: int) -> Pilot:
+        """Buy the sample."""
 
     # -- looking at it -------------------------------------------------------------------------
 

@@ -18,9 +18,10 @@ from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import ChunkRow, Header
+from cleanlist_async.job.journal.records import ChunkRow, Header, SubmitMode
 from cleanlist_async.job.source import Source
 
+_CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 STEPS_AT_ONCE: Final = 250
 """Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
 _WRITTEN_AT_ONCE: Final = 5_000
@@ -48,19 +49,19 @@ async def write_plan(
     journal: Journal,
     contacts: Iterable[Prepared | Invalid],
     salt: bytes,
-    chunk_contacts: int,
+    mode: SubmitMode,
     picked: Container[int] = (),
-    *,
-    max_bytes: int = facts.MAX_REQUEST_BYTES,
 ) -> tuple[int, bytes]:
     """Read the contacts once and record their chunks, duplicates and invalid contacts.
 
-    Contacts at *picked* places go into one chunk of their own, the pilot, which is sent first. Returns the
-    number of contacts, and a digest of the duplicates among them. To be called within a transaction, on a
-    journal without chunks.
+    Chunks are as large as the submit mode allows. Contacts at *picked* places go into one of their own, the
+    pilot, which is sent first. Returns the number of contacts, and a digest of the duplicates among them. To
+    be called within a transaction, on a journal without chunks.
     """
+    # Measured as JSON in every mode: as a row of CSV a contact takes no more bytes.
+    max_bytes = facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
     # In order: a chunk is known by its first and last contact.
-    chunker = Chunker(chunk_contacts, max_bytes, apart=LookAlikes(), in_order=True)
+    chunker = Chunker(_CHUNK_CONTACTS, max_bytes, apart=LookAlikes(), in_order=True)
     planner = _Planner(journal, salt, chunker, picked)
     for contact in contacts:
         planner.add(contact)

@@ -15,21 +15,25 @@ from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.errors import JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.changed_input import Comparison, mark
-from cleanlist_async.job.journal import known_journals as known
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.lock import JournalLock
-from cleanlist_async.job.journal.records import ChunkRow, Header
-from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.job.journal.lock import JournalLock, forget, was_sent
+from cleanlist_async.job.journal.records import SETTLED, ChunkRow, ChunkState, Header
 from cleanlist_async.job.planning import Walk
-from cleanlist_async.job.receipts import receipts
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, is_finished, status_of
+from cleanlist_async.job.status import (
+    NEVER_SENT,
+    WITHOUT_RESULT,
+    JobStatus,
+    Receipt,
+    is_finished,
+    receipts,
+    status_of,
+)
 from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
 from cleanlist_async.results import EnrichmentResult
 
 _READ_AT_ONCE: Final = 500
 """Contacts: a read transaction over more of them would keep the job from writing."""
-_NEVER_SENT: Final = "never sent: the job has not reached it"
 _HOT_JOURNAL: Final = "SQLITE_READONLY_ROLLBACK"  # SQLite's name for what a crash left to be undone
 _Opened: TypeAlias = tuple[Journal, Header]
 
@@ -149,7 +153,7 @@ class _ResultReader:
             return self._settled(contact)
         if chunk is None or chunk.state is ChunkState.PLANNED:
             return row_results.without_row(
-                contact, "failed", _NEVER_SENT, enrichment_type=self._enrichment_type
+                contact, "failed", NEVER_SENT, enrichment_type=self._enrichment_type
             )
         return row_results.without_row(
             contact,
@@ -215,10 +219,10 @@ def discard_unsent(path: Path) -> bool:
         with closing(Journal.open(path)) as journal:
             journal_id = journal.id
             # The record as well: this may be a backup of a job that has sent since.
-            if journal.was_sent() or known.was_sent(journal_id):
+            if journal.was_sent() or was_sent(journal_id):
                 return False
         path.unlink()
-        known.forget(journal_id)
+        forget(journal_id)
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # SQLite's own, empty by now
         return True
 

@@ -20,7 +20,7 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
-from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
+from cleanlist_async.job.webhooks import WebhookInbox
 from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult

@@ -80,6 +80,11 @@ class _Order:
 class ExactSubmitter:
     """One list, one quote and one keyed import for each chunk."""
 
+    promise = (
+        "a submit whose answer is lost is repeated under its own key, and bought once; each chunk makes a"
+        " list of its own, and its rows are matched only by what they say of the person"
+    )
+
     def __init__(self, session: Session, journal: Journal, header: Header) -> None:
         self._calls = _Calls(session)
         self._session = session
@@ -89,14 +94,6 @@ class ExactSubmitter:
         self._header = header
         self._first_looks: dict[int, float] = {}
         self._replays: dict[int, int] = {}
-
-    @property
-    def promise(self) -> str:
-        """What becomes of a submit whose answer is lost, and which lists the mode makes for that."""
-        return (
-            "a submit whose answer is lost is repeated under its own key, and bought once; each chunk makes a"
-            " list of its own, and its rows are matched only by what they say of the person"
-        )
 
     # -- submitting ----------------------------------------------------------------------------
 
