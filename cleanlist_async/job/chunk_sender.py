@@ -39,7 +39,7 @@ from cleanlist_async.http.retry import backoff_s
 from cleanlist_async.job.journal.records import SETTLED, Acceptance, AttemptOutcome, ChunkState
 from cleanlist_async.job.planning import PlannedChunk, fingerprint
 from cleanlist_async.job.run_state import RunContext
-from cleanlist_async.job.submits.bulk import Intent
+from cleanlist_async.job.submits import Intent
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables.suppression import SUPPRESSED, Suppression
 

@@ -34,7 +34,7 @@ from cleanlist_async.job.planning import STEPS_AT_ONCE, PlannedChunk, Walk
 from cleanlist_async.job.run_state import RunContext
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import WaitsFor, pause_note
-from cleanlist_async.job.submits.bulk import Intent, age_of
+from cleanlist_async.job.submits import Intent, age_of
 from cleanlist_async.job.unknown import UnknownPolicy
 from cleanlist_async.job.webhooks import WebhookInbox
 from cleanlist_async.polling.demand import Demand, Demands

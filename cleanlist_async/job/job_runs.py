@@ -15,13 +15,13 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.engine import Engine
+from cleanlist_async.job.exact import ExactSubmitter
 from cleanlist_async.job.run_state import Handout, RunContext, RunState
 from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.spec import JobSpec, OpenJournal
 from cleanlist_async.job.status import job_is_running
-from cleanlist_async.job.submits.bulk import PlainSubmitter, Submitter, TrackedSubmitter
-from cleanlist_async.job.submits.exact import ExactSubmitter
+from cleanlist_async.job.submits import PlainSubmitter, Submitter, TrackedSubmitter
 from cleanlist_async.job.webhooks import JobWebhooks, WebhookInbox
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.storage.store.records import REMEMBERED

@@ -176,7 +176,7 @@ class JournalJob(Job):
         # A failure is raised, as it comes from the caller's own code; what the API said is in the report.
         if engine.outcome.failure is not None:
             raise engine.outcome.failure
-        return JobReport(self._status(), self._unknown(), engine.outcome.stopped_by)
+        return JobReport(self._status(), await self.unknown(), engine.outcome.stopped_by)
 
     def _report_progress(self) -> None:
         if not self._opened.is_closed:
@@ -230,9 +230,6 @@ class JournalJob(Job):
 
     async def unknown(self) -> list[UnknownChunk]:
         """Return the chunks whose outcome is unknown."""
-        return self._unknown()
-
-    def _unknown(self) -> list[UnknownChunk]:
         self._opened.check()
         return unknown_chunks(self._journal, self._header)
 

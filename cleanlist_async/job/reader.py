@@ -14,12 +14,11 @@ from cleanlist_async.enrich import row_results
 from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.errors import JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.changed_input import Comparison, mark
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.lock import JournalLock, forget, was_sent
 from cleanlist_async.job.journal.records import SETTLED, ChunkRow, ChunkState, Header
 from cleanlist_async.job.planning import Walk
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import Comparison, Source, mark
 from cleanlist_async.job.status import (
     NEVER_SENT,
     WITHOUT_RESULT,

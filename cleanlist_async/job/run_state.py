@@ -25,7 +25,7 @@ from cleanlist_async.job.planning import PlannedChunk, Walk
 from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.source import Source
 from cleanlist_async.job.status import WITHOUT_RESULT, WaitsFor
-from cleanlist_async.job.submits.bulk import Submitter
+from cleanlist_async.job.submits import Submitter
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables.suppression import Suppression

@@ -22,12 +22,11 @@ from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.cache import ResultCache
-from cleanlist_async.job.changed_input import Comparison, marks
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.lock import Fence, JournalLock
 from cleanlist_async.job.journal.records import HalfFullPrice, Header, SubmitMode, now
 from cleanlist_async.job.planning import Walk, read_through, write_plan
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import Comparison, Source, marks
 from cleanlist_async.job.status import is_finished, job_is_closed
 from cleanlist_async.job.unknown import UnknownPolicy
 from cleanlist_async.storage.filesystem import refuse_network

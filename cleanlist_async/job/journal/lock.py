@@ -24,6 +24,16 @@ from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.redact import one_line
 from cleanlist_async.storage.file_lock import IS_SUPPORTED, FileLock, FileLockedError
 
+log: Final = logging.getLogger("cleanlist_async")
+
+_ADOPT: Final = (
+    "See what was bought with `cleanlist-async usage`, then open it with adopt=True (--adopt at the command"
+    " line): what it does not know to be sent is bought again."
+)
+
+_HIGHEST_GENERATION: Final = 1 << 53
+"""A higher one is damage: the next might not fit into a journal."""
+
 
 class JournalLock(FileLock):
     """The lock of a journal. Its file stays: a job that is not running has one, too."""
@@ -68,72 +78,6 @@ def _refuse_hard_link(journal: Path) -> None:
             )
 
 
-log: Final = logging.getLogger("cleanlist_async")
-
-_ADOPT: Final = (
-    "See what was bought with `cleanlist-async usage`, then open it with adopt=True (--adopt at the command"
-    " line): what it does not know to be sent is bought again."
-)
-
-_HIGHEST_GENERATION: Final = 1 << 53
-"""A higher one is damage: the next might not fit into a journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """The generation of a journal at its last run, and its place."""
-
-    generation: int
-    path: str
-    sent: bool
-    """Whether any contact of it was sent."""
-
-
-class Records:
-    """The records of this user's journals: a small file for each, found by id or by place.
-
-    In ``$XDG_STATE_HOME/cleanlist-async/journals``, by default in ``~/.local/state``. Methods raise OSError,
-    or RuntimeError where there is no home.
-    """
-
-    def of(self, journal_id: str) -> _Record | None:
-        """Return the record of a journal."""
-        # A journal that was moved has a record for each place, until its next run. The latest counts.
-        found = [_read(file) for file in _folder().glob(f"{journal_id}-*.json")]
-        return max((r for r in found if r is not None), key=lambda r: r.generation, default=None)
-
-    def sent_from(self, place: Path) -> bool:
-        """Whether contacts were sent by a journal at *place*."""
-        # By place, since a journal that is gone or emptied has no id any more.
-        records = (_read(file) for file in _folder().glob(f"*-{_digest(place)}.json"))
-        return any(record is not None and record.sent for record in records)
-
-    def write(self, journal_id: str, place: Path, generation: int, *, sent: bool, durably: bool) -> None:
-        """Write the record of a journal at *place*, whole or not at all."""
-        folder = _folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target = folder / f"{journal_id}-{_digest(place)}.json"
-        part = target.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        record = json.dumps(asdict(_Record(generation, str(place), sent)))
-        with os.fdopen(descriptor, "wb") as file:  # which writes all of it, or raises
-            file.write(record.encode())
-            file.flush()
-            if durably:
-                os.fsync(descriptor)
-        part.replace(target)  # atomic: a crash leaves the old record or the new one
-        if durably:
-            _sync_folder(folder)  # before the older ones go: a power cut must not take both
-            for moved in folder.glob(f"{journal_id}-*.json"):
-                if moved != target:
-                    moved.unlink(missing_ok=True)
-
-    def forget(self, journal_id: str) -> None:
-        """Remove the record of a journal."""
-        for file in _folder().glob(f"{journal_id}-*.json"):
-            file.unlink(missing_ok=True)
-
-
 class Fence:
     """Keeps a job from a journal that is older than its record, emptied, or a copy of another one."""
 
@@ -141,7 +85,6 @@ class Fence:
         self._path = path
         self._place = path.resolve()
         self._adopt = adopt
-        self._records = Records()
         self._recorded_generation = 0
         self._was_sent = False
         self._is_reported = False
@@ -156,7 +99,7 @@ class Fence:
         """Raise JournalError for a journal that is not the latest one of its job. Changes nothing."""
         record = None
         with self._best_effort():
-            record = self._records.of(journal.id) if journal.header else None
+            record = _record_of(journal.id) if journal.header else None
         if record is None:
             self._refuse_replaced()
             # A fresh pod or another user has no records: refusing would stop every job that moves.
@@ -187,7 +130,7 @@ class Fence:
     def _refuse_replaced(self) -> None:
         sent = False
         with self._best_effort():
-            sent = self._records.sent_from(self._place)
+            sent = _was_sent_from(self._place)
         if sent and not self._adopt:
             raise JournalError(
                 f"Another journal was at {self._place}, and contacts were sent by it; it was removed, emptied"
@@ -217,7 +160,7 @@ class Fence:
 
     def _write(self, journal: Journal, *, sent: bool, durably: bool) -> None:
         with self._best_effort():
-            self._records.write(journal.id, self._place, journal.generation, sent=sent, durably=durably)
+            _write(journal, self._place, sent=sent, durably=durably)
 
     @contextmanager
     def _best_effort(self) -> Generator[None]:
@@ -238,18 +181,68 @@ class Fence:
 def forget(journal_id: str) -> None:
     """Remove the record of a journal that is removed, where there is one."""
     with suppress(OSError, RuntimeError):
-        Records().forget(journal_id)
+        for file in _folder().glob(f"{journal_id}-*.json"):
+            file.unlink(missing_ok=True)
 
 
 def was_sent(journal_id: str) -> bool:
     """Whether contacts were sent by a journal, as far as its record says."""
     with suppress(OSError, RuntimeError):
-        record = Records().of(journal_id)
+        record = _record_of(journal_id)
         return record is not None and record.sent
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The generation of a journal at its last run, and its place."""
+
+    generation: int
+    path: str
+    sent: bool
+    """Whether any contact of it was sent."""
+
+
+# -- the records: a small file for each journal, found by id or by place ---------------------------------
+# They raise OSError, or RuntimeError where there is no home.
+
+
+def _record_of(journal_id: str) -> _Record | None:
+    # A journal that was moved has a record for each place, until its next run. The latest counts.
+    found = [_read(file) for file in _folder().glob(f"{journal_id}-*.json")]
+    return max((r for r in found if r is not None), key=lambda r: r.generation, default=None)
+
+
+def _was_sent_from(place: Path) -> bool:
+    """Whether contacts were sent by a journal at *place*."""
+    # By place, since a journal that is gone or emptied has no id any more.
+    records = (_read(file) for file in _folder().glob(f"*-{_digest(place)}.json"))
+    return any(record is not None and record.sent for record in records)
+
+
+def _write(journal: Journal, place: Path, *, sent: bool, durably: bool) -> None:
+    """Write the record of a journal at *place*, whole or not at all."""
+    folder, journal_id = _folder(), journal.id
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target = folder / f"{journal_id}-{_digest(place)}.json"
+    part = target.with_suffix(".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    record = json.dumps(asdict(_Record(journal.generation, str(place), sent)))
+    with os.fdopen(descriptor, "wb") as file:  # which writes all of it, or raises
+        file.write(record.encode())
+        file.flush()
+        if durably:
+            os.fsync(descriptor)
+    part.replace(target)  # atomic: a crash leaves the old record or the new one
+    if durably:
+        _sync_folder(folder)  # before the older ones go: a power cut must not take both
+        for moved in folder.glob(f"{journal_id}-*.json"):
+            if moved != target:
+                moved.unlink(missing_ok=True)
+
+
 def _folder() -> Path:
+    """Return ``$XDG_STATE_HOME/cleanlist-async/journals``, by default in ``~/.local/state``."""
     state = os.environ.get("XDG_STATE_HOME", "")
     base = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
     return base / "cleanlist-async" / "journals"

@@ -14,8 +14,7 @@ from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.cache import ResultCache
-from cleanlist_async.job.changed_input import Comparison, mark, marks
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import Comparison, Source, mark, marks
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import jobs, operations
 from cleanlist_async.storage.store.job_records import JobRecord, contact_text

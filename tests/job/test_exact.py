@@ -15,9 +15,9 @@ from cleanlist_async import (
     InsufficientCreditsError,
 )
 from cleanlist_async.contacts.identity import prepare
-from cleanlist_async.job.submits import bulk as submitting
-from cleanlist_async.job.submits.exact import csv_of
-from cleanlist_async.job.submits.exact_results import leave_out_repeated
+from cleanlist_async.job import submits as submitting
+from cleanlist_async.job.exact import csv_of
+from cleanlist_async.job.exact_results import leave_out_repeated
 from cleanlist_async.sandbox import Fault, Shape
 from tests.job.worlds import IMPORT, Bench, open_world, people, query, states
 from tests.support.cases import each_case
@@ -208,7 +208,7 @@ async def test_a_key_that_is_forgotten_is_not_asked_for_again(world, tmp_path, m
     sent = len(imports(world))
     real = submitting.age_of
     late = lambda moment: real(moment) + 25 * 3_600  # noqa: E731
-    monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", late)
+    monkeypatch.setattr("cleanlist_async.job.exact.age_of", late)
     report = await bench.run()
     assert report.status.state == "complete_with_unknown"
     assert len(imports(world)) == sent
@@ -224,7 +224,7 @@ async def test_an_empty_list_a_day_later_proves_that_nothing_was_imported(world,
     assert states(bench.path) == ["unknown", "done", "done"]
     real = submitting.age_of
     late = lambda moment: real(moment) + 25 * 3_600  # noqa: E731
-    monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", late)
+    monkeypatch.setattr("cleanlist_async.job.exact.age_of", late)
     assert (await bench.run()).status.state == "complete"
     assert len(set(query(bench.path, "SELECT idempotency_key FROM attempts WHERE chunk = 1"))) == 2
     bench.check(unknown_at_most=0)
@@ -246,7 +246,7 @@ async def test_sending_again_by_decision_uses_the_key_it_had(world, tmp_path):
 async def test_a_clock_that_was_set_back_does_not_stop_it_for_years(world, tmp_path, monkeypatch):
     bench = bench_of(world, tmp_path)
     world.sandbox.add_fault(LOST[0])
-    monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", lambda _moment: 0.0)
+    monkeypatch.setattr("cleanlist_async.job.exact.age_of", lambda _moment: 0.0)
     assert (await bench.run()).status.state == "complete"
     assert anyio.current_time() < 200
 
@@ -255,7 +255,7 @@ async def test_a_clock_that_jumps_forward_buys_nothing_twice(world, tmp_path, mo
     """It asks too early then, with the quote it had: that is good for one import."""
     bench = bench_of(world, tmp_path, people(5), enrichment_type="full")
     world.sandbox.add_fault(Fault(IMPORT, delay_s=100))
-    monkeypatch.setattr("cleanlist_async.job.submits.exact.age_of", lambda _moment: 3_600.0)
+    monkeypatch.setattr("cleanlist_async.job.exact.age_of", lambda _moment: 3_600.0)
     await bench.run()
     assert not world.ledger.duplicates()
     bench.check(unknown_at_most=1)

@@ -45,10 +45,10 @@ from cleanlist_async.errors import (
 from cleanlist_async.http.calls import Call, Operation, Reply
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.spending import Spend
+from cleanlist_async.job.exact_results import FinishedImport, leave_out_repeated
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, AttemptOutcome, ChunkRow, Header
-from cleanlist_async.job.submits.bulk import Intent, age_of
-from cleanlist_async.job.submits.exact_results import FinishedImport, leave_out_repeated
+from cleanlist_async.job.submits import Intent, age_of
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult
 
