@@ -50,27 +50,10 @@ class Caller:
 class Purchase:
     """A contact that is bought once for all callers that ask for it while it is on its way.
 
-    Attributes
-    ----------
-    wanted
-        What its callers want of it.
-    name
-        What it shares with other calls.
-    options, context
-        Those of the first caller: what is sent belongs to its trace.
-    callers
-        Those that wait, in the order in which they came.
-    is_claimed, is_followed
-        Whether the client's store says that it is ours to buy, or that others have bought it.
-    sent
-        Whether it is in a request that is not known to be refused.
-    was_left
-        Whether a caller left without its result.
-    latest
-        How the latest attempt of its request failed.
-    workflow_id, task_id
-        The server's ids, once it was accepted.
-
+    `options` and `context` are those of the first caller: what is sent belongs to its trace. `callers` stand
+    in the order in which they came. `is_claimed` says that the client's store lets us buy it, `is_followed`
+    that others have bought it, `sent` that it is in a request that is not known to be refused, and `was_left`
+    that a caller left without its result. `latest` is how the latest attempt of its request failed.
     """
 
     contact: Prepared

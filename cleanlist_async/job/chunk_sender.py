@@ -171,7 +171,7 @@ class ChunkSender:
         count = sum(contact.index <= last.index for contact in chunk.contacts)
         halves = [chunk.contacts[:count], chunk.contacts[count:]]
         # With a fingerprint each: on resume the halves are compared with the source one by one.
-        chunk.row, _ = self._run.journal.split(
+        chunk.row = self._run.journal.split(
             chunk.row,
             [
                 (half[0].index, half[-1].index, len(half), fingerprint(self._run.header.salt, half))

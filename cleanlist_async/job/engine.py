@@ -30,9 +30,9 @@ from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.events.results import report_settled
 from cleanlist_async.job.chunk_sender import ChunkSender
 from cleanlist_async.job.journal.records import SETTLED, Acceptance, ChunkRow, ChunkState
-from cleanlist_async.job.planning import STEPS_AT_ONCE, PlannedChunk, Walk
+from cleanlist_async.job.planning import PlannedChunk, Walk
 from cleanlist_async.job.run_state import RunContext
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import STEPS_AT_ONCE, Source
 from cleanlist_async.job.status import WaitsFor, pause_note
 from cleanlist_async.job.submits import Intent, age_of
 from cleanlist_async.job.unknown import UnknownPolicy

@@ -174,7 +174,7 @@ class ExactSubmitter:
         )
         call = replace(
             self._calls.build(CSV_IMPORT, request, key=order.key_name, list_id=order.list_id),
-            belongs=partial(_is_of_list, list_id=order.list_id),
+            belongs=partial(_is_of, "list_id", order.list_id),
             check=Call(VALIDATE_KEY),
             shield_answer=True,
             before=before,
@@ -276,7 +276,7 @@ class ExactSubmitter:
             self._calls.build(
                 ENRICHMENT_STATUS, key=self._key_of(chunk), workflow_id=workflow_id, kind=RequestClass.STATUS
             ),
-            belongs=partial(_is_of_workflow, workflow_id=workflow_id),
+            belongs=partial(_is_of, "workflow_id", workflow_id),
         )
         status = await self._session.polls().finished(
             question,
@@ -327,12 +327,8 @@ class _Calls(ModernGroup):
         return replace(self._call(operation, request, **ids), key=key, kind=kind)
 
 
-def _is_of_list(done: CsvImport, *, list_id: str) -> bool:
-    return done.list_id in {"", list_id}  # empty: the server did not say
-
-
-def _is_of_workflow(status: WorkflowStatus, *, workflow_id: str) -> bool:
-    return status.workflow_id in {"", workflow_id}
+def _is_of(name: str, own_id: str, answer: ModernAnswer) -> bool:
+    return getattr(answer, name) in {"", own_id}  # empty: the server did not say
 
 
 def csv_of(rows: Sequence[Mapping[str, str]]) -> bytes:
@@ -348,12 +344,7 @@ def _accepted(reply: Reply[CsvImport]) -> Acceptance:
     done = reply.value
     if done.workflow_id:
         body = done.model_dump_json(include=_KEPT)
-        return Acceptance(
-            done.workflow_id,
-            key_name=reply.key,
-            request_id=reply.request_id,
-            body=body,
-        )
+        return Acceptance(done.workflow_id, key_name=reply.key, request_id=reply.request_id, body=body)
     if done.rows_parsed and not done.rows_imported:
         reasons = ", ".join(f"{count} {reason}" for reason, count in done.skip_reasons.items())
         raise BadRequestError(f"No row was imported: {reasons}.", code=_NOTHING_IMPORTED)

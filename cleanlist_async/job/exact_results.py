@@ -32,15 +32,7 @@ def _by_halves(row: EnrichmentRow) -> float:
     return facts.EMAIL_CREDITS * bool(row.email) + facts.PHONE_CREDITS * bool(row.phones)
 
 
-_LEAD_FIELDS: Final = (
-    "email",
-    "phone",
-    "linkedin_url",
-    "first_name",
-    "last_name",
-    "full_name",
-    "company",
-)
+_LEAD_FIELDS: Final = ("email", "phone", "linkedin_url", "first_name", "last_name", "full_name", "company")
 _PRICES_OF_FULL: Final[tuple[Callable[[EnrichmentRow], float], ...]] = (_at_list_price, _by_halves)
 """The price of a ``full`` enrichment that found only one half is not documented. There are two readings."""
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, TypeGuard
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_flag, check_instance, check_text, check_whole
 from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import report_failure
 from cleanlist_async.job.journal.records import Decision, SubmitMode
+from cleanlist_async.job.journal.schema import APPLICATION_ID
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor
 from cleanlist_async.job.unknown import UnknownChunk, the_decision
 from cleanlist_async.results import EnrichmentResult
+
+_LONGEST_NAME: Final = 200
+_APPLICATION_ID: Final = slice(68, 72)
+"""Where a SQLite file has its application id (sqlite.org/fileformat.html)."""
 
 
 class Job(ABC):
@@ -192,3 +201,29 @@ class Job(ABC):
         With `keep_results`, a job in a store loses only its copy of the input: what it bought stays in the
         store, and serves later calls. A journal cannot keep one without the other: ConfigurationError.
         """
+
+
+def is_name(journal: str | PathLike[str]) -> TypeGuard[str]:
+    """Whether a job is named: text without a folder that does not end in ``.journal``.
+
+    Raises ConfigurationError for text that cannot be one.
+    """
+    if not isinstance(journal, str) or journal.endswith(".journal"):
+        return False
+    if any(separator in journal for separator in (os.sep, os.altsep) if separator):
+        return False
+    if not journal.strip() or len(journal) > _LONGEST_NAME or not journal.isprintable():
+        raise ConfigurationError(
+            f"The name of a job must have 1 to {_LONGEST_NAME} characters that can be printed."
+        )
+    return True
+
+
+def is_journal(path: Path) -> bool:
+    """Whether there is the journal of a job at a path."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_APPLICATION_ID.stop)
+    except (OSError, ValueError):
+        return False
+    return head[_APPLICATION_ID] == APPLICATION_ID.to_bytes(4, "big")

@@ -28,16 +28,7 @@ from cleanlist_async.storage.store.records import REMEMBERED
 
 
 class JobRuns:
-    """Starts and ends engines on one journal.
-
-    Attributes
-    ----------
-    engine
-        The current run, or None.
-    turn
-        Lock held while a run is started or a pilot is planned.
-
-    """
+    """Starts and ends engines on one journal; `turn` is held while a run is started or a pilot is planned."""
 
     def __init__(
         self,

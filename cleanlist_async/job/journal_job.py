@@ -20,8 +20,7 @@ from cleanlist_async.job.job_runs import JobRuns
 from cleanlist_async.job.journal.journal import Journal, problems_of
 from cleanlist_async.job.journal.records import Decision, Header, SubmitMode
 from cleanlist_async.job.pilot import Pilot, plan_pilot, read_pilot
-from cleanlist_async.job.planning import STEPS_AT_ONCE
-from cleanlist_async.job.source import JobSource, Source
+from cleanlist_async.job.source import STEPS_AT_ONCE, JobSource, Source
 from cleanlist_async.job.spec import JobSpec, OpenJournal
 from cleanlist_async.job.status import (
     JobReport,

@@ -12,9 +12,8 @@ from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.job import Job
+from cleanlist_async.job.job import Job, is_journal, is_name
 from cleanlist_async.job.journal_job import JournalJob
-from cleanlist_async.job.names import is_journal, is_name
 from cleanlist_async.job.source import JobSource
 from cleanlist_async.job.spec import JobSpec
 from cleanlist_async.job.stored.stored_job import StoredJob

@@ -21,8 +21,8 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.errors import ConfigurationError, UnknownOutcomeError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import ChunkState, Header
-from cleanlist_async.job.planning import STEPS_AT_ONCE, write_plan
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.planning import write_plan
+from cleanlist_async.job.source import STEPS_AT_ONCE, Source
 from cleanlist_async.results import EnrichmentResult
 
 _Z: Final = 1.959964

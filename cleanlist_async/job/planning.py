@@ -19,11 +19,9 @@ from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import ChunkRow, Header, SubmitMode
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import STEPS_AT_ONCE, Source
 
 _CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
-STEPS_AT_ONCE: Final = 250
-"""Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
 _WRITTEN_AT_ONCE: Final = 5_000
 """Duplicates and invalid contacts that wait in memory: a file may consist of nothing else."""
 
@@ -142,13 +140,6 @@ class PlannedChunk:
         return {contact.index: contact.contact for contact in self.contacts}
 
 
-def _planned(journal: Journal) -> Iterator[PlannedChunk]:
-    """Yield the chunks, each read when its turn comes: with their ids, all of them take much memory."""
-    # The numbers are read beforehand: a chunk that is split off later is met in the next pass.
-    for number in journal.numbers():
-        yield PlannedChunk(journal.chunk(number), [])
-
-
 Step: TypeAlias = PlannedChunk | Prepared | Invalid
 """A chunk, a duplicate, or an invalid contact."""
 
@@ -170,7 +161,9 @@ class Walk:
         except IndexError:
             raise JournalError("The journal is damaged: it names more contacts than there are.") from None
         self._pilot = next((PlannedChunk(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
-        self._upcoming = _planned(journal)
+        # Each is read when its turn comes: with their ids, all of them take much memory. Not the numbers: a
+        # chunk that is split off later is met in the next pass.
+        self._upcoming = (PlannedChunk(journal.chunk(number), []) for number in journal.numbers())
         self._current = next(self._upcoming, None)
 
     def __iter__(self) -> Iterator[Step]:

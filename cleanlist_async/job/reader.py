@@ -21,10 +21,10 @@ from cleanlist_async.job.planning import Walk
 from cleanlist_async.job.source import Comparison, Source, mark
 from cleanlist_async.job.status import (
     NEVER_SENT,
-    WITHOUT_RESULT,
     JobStatus,
     Receipt,
     is_finished,
+    left_without,
     receipts,
     status_of,
 )
@@ -85,7 +85,7 @@ class JournalReader:
 
         Raises InputChangedError for a source that differs from that of a journal without a copy of it.
         """
-        if source.digest and source.digest == self.header.source_digest:
+        if source.is_of(self.header.source_digest):
             return Comparison.same(self.header.contacts)
         if self._journal.keeps_input:
             return Comparison.of([*map(mark, self.contacts())], [*map(mark, source.prepared())])
@@ -149,24 +149,15 @@ class _ResultReader:
         """Return the result of a contact that has none on disk."""
         chunk = self._chunk_of(contact.index)
         if chunk is not None and chunk.state in SETTLED:  # it was settled since its results were read
-            return self._settled(contact)
+            stored = self._journal.result_at(contact.index, contact.contact)
+            if stored is None:
+                raise self._journal.lost_result(contact.index)
+            return replace(stored, enrichment_type=self._enrichment_type, raw=None)
         if chunk is None or chunk.state is ChunkState.PLANNED:
             return row_results.without_row(
                 contact, "failed", NEVER_SENT, enrichment_type=self._enrichment_type
             )
-        return row_results.without_row(
-            contact,
-            WITHOUT_RESULT.get(chunk.state, "failed"),
-            chunk.reason,
-            workflow_id=chunk.workflow_id,
-            enrichment_type=self._enrichment_type,
-        )
-
-    def _settled(self, contact: Prepared) -> EnrichmentResult:
-        stored = self._journal.result_at(contact.index, contact.contact)
-        if stored is None:
-            raise self._journal.lost_result(contact.index)
-        return replace(stored, enrichment_type=self._enrichment_type, raw=None)
+        return left_without(contact, chunk, self._enrichment_type)
 
     def _chunk_of(self, place: int) -> ChunkRow | None:
         if place in self._picked:

@@ -15,7 +15,7 @@ from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.report import RunOutcome
 from cleanlist_async.enrich.result_queue import ResultQueue
-from cleanlist_async.enrich.row_results import skipped, without_row
+from cleanlist_async.enrich.row_results import skipped
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.cache import ResultCache
@@ -24,7 +24,7 @@ from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.planning import PlannedChunk, Walk
 from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.source import Source
-from cleanlist_async.job.status import WITHOUT_RESULT, WaitsFor
+from cleanlist_async.job.status import WITHOUT_RESULT, WaitsFor, left_without
 from cleanlist_async.job.submits import Submitter
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.results import EnrichmentResult
@@ -138,19 +138,13 @@ class Handout:
 
     def _give_leftovers_of(self, planned: PlannedChunk) -> None:
         row = self._journal.chunk(planned.row.number)  # again: a webhook may have moved it since
-        if (status := WITHOUT_RESULT.get(row.state)) is None:
+        if row.state not in WITHOUT_RESULT:
             return
         contacts: dict[int, Contact] = planned.by_place()
         stored = {result.index: result for result in self._journal.results_of(row, contacts)}
         for contact in planned.contacts:
-            left = stored.get(contact.index) or without_row(
-                contact,
-                status,
-                row.reason,
-                workflow_id=row.workflow_id,
-                enrichment_type=self._header.enrichment_type,
-            )
-            self.give(left)
+            result = stored.get(contact.index)
+            self.give(result or left_without(contact, row, self._header.enrichment_type))
 
 
 @dataclass(frozen=True, slots=True)

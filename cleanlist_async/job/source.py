@@ -65,6 +65,10 @@ class Source:
             self._contacts, self._read = _opened(given, rows)
             self.name = type(given).__name__
 
+    def is_of(self, digest: str) -> bool:
+        """Whether it is certainly the input of this digest, so that no contact has to be compared."""
+        return bool(self.digest) and self.digest == digest
+
     def has_no_contacts(self) -> CleanlistError:
         """Return the error for a source that is empty."""
         if self.table is None:
@@ -111,7 +115,8 @@ def _opened(given: Iterable[ContactLike], rows: RowFormat) -> tuple[Iterable[Con
     return source, read
 
 
-_BETWEEN_CHECKPOINTS: Final = 250
+STEPS_AT_ONCE: Final = 250
+"""Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
 _NAMED: Final = 10
 """Contacts that an error names one by one."""
 
@@ -179,8 +184,10 @@ class Comparison:
         )
         return "; ".join(filter(None, parts))
 
-    def refusal(self, job: str, source: Source) -> InputChangedError:
-        """Return the error that names what changed."""
+    def require_same(self, job: str, source: Source) -> None:
+        """Raise InputChangedError, which names what changed, unless nothing did."""
+        if self.is_same:
+            return
         error = InputChangedError(
             f"{source.name} is not what the job {job} began with:"
             f" {self.told(source) or 'its contacts are in another order'}.",
@@ -189,7 +196,7 @@ class Comparison:
         )
         error.is_about_contacts = True
         error.changed, error.added, error.removed = map(tuple, self.changes())
-        return error
+        raise error
 
     def result(self, result: EnrichmentResult) -> EnrichmentResult | None:
         """Return the result of a contact of the job at its place in the input; None without one."""
@@ -218,6 +225,6 @@ async def marks(contacts: Iterable[Prepared | Invalid]) -> list[bytes]:
     found: list[bytes] = []
     for contact in contacts:
         found.append(mark(contact))
-        if len(found) % _BETWEEN_CHECKPOINTS == 0:
+        if len(found) % STEPS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
     return found

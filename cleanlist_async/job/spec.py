@@ -172,10 +172,9 @@ async def _check_input(journal: Journal, header: Header, source: Source | None) 
         await read_through(Walk(journal, header, source))
         with journal.transaction():
             await read_through(journal.keeping(source.prepared()))
-    elif not is_finished(journal) and (not source.digest or source.digest != header.source_digest):
+    elif not is_finished(journal) and not source.is_of(header.source_digest):
         comparison = Comparison.of(await marks(journal.kept(header.contacts)), await marks(source.prepared()))
-        if not comparison.is_same:
-            raise comparison.refusal(journal.path.name, source)
+        comparison.require_same(journal.path.name, source)
 
 
 def _needs_its_input(journal: Journal) -> ConfigurationError:

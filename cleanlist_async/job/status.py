@@ -9,14 +9,14 @@ from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.row_results import Rule, estimate_rule
+from cleanlist_async.enrich.row_results import Rule, estimate_rule, without_row
 from cleanlist_async.enrich.submit_outcome import reason_of
 from cleanlist_async.errors import CleanlistError, ConfigurationError, InsufficientCreditsError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import SETTLED, ChunkState, Header, SubmitMode
+from cleanlist_async.job.journal.records import SETTLED, ChunkRow, ChunkState, Header, SubmitMode
 from cleanlist_async.job.unknown import UnknownChunk
-from cleanlist_async.results import ResultStatus
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.storage.store.records import OrphanedSubmit
 
 JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown", "purged"]
@@ -43,6 +43,17 @@ WITHOUT_RESULT: Final[Mapping[ChunkState, ResultStatus]] = {
     ChunkState.REFUSED: "failed",
 }
 """The status of a contact without a result, by the state of its chunk."""
+
+
+def left_without(contact: Prepared, chunk: ChunkRow, enrichment_type: EnrichmentType) -> EnrichmentResult:
+    """Return the result of a contact that has none on disk, by the state of its chunk."""
+    return without_row(
+        contact,
+        WITHOUT_RESULT[chunk.state],
+        chunk.reason,
+        workflow_id=chunk.workflow_id,
+        enrichment_type=enrichment_type,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,7 @@ from cleanlist_async.webhooks.submission import Submission
 class JobWebhooks:
     """Writes each event to the journal, then passes it to the task that waits for its workflow.
 
-    Attributes
-    ----------
-    expected
-        For each chunk whose results are awaited, its submission.
-
+    `expected` has the submission of each chunk whose results are awaited.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -64,13 +60,7 @@ class WebhookInbox:
     """Moves the events of a job from the store to its journal.
 
     An event is on disk when *take* returns. One that was taken out of the store by a process that is killed
-    before that is lost, as if it had never come.
-
-    Attributes
-    ----------
-    was_read
-        Whether the store could be read at least once in this run.
-
+    before that is lost, as if it had never come. `was_read`: whether the store could be read at least once.
     """
 
     def __init__(

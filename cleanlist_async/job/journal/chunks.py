@@ -109,12 +109,11 @@ class JournalChunks(JournalPlan):
         queries = (f"SELECT 1 FROM {t} JOIN chunks ON number = chunk {beyond} LIMIT 1" for t in tables)
         return any(self._db.row(query) for query in queries)
 
-    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> ChunkRow:
+    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> None:
         """Record the list that was made for a chunk, and the key it was made with."""
         self._db.execute(
             "UPDATE chunks SET list_id = ?, key_name = ? WHERE number = ?", (list_id, key_name, chunk)
         )
-        return self.chunk(chunk)
 
     def fetching(self, chunk: int) -> None:
         """Record that a workflow is finished, and that its results are being read."""
@@ -126,10 +125,10 @@ class JournalChunks(JournalPlan):
         """Record that all contacts of a planned chunk already have their results."""
         return self._move(chunk, (ChunkState.PLANNED,), ChunkState.DONE, reason=NOTHING_TO_SEND)
 
-    def expired(self, chunk: int, reason: str) -> ChunkRow:
+    def expired(self, chunk: int, reason: str) -> None:
         """Record that the server no longer knows a workflow."""
         known = (ChunkState.ACCEPTED, ChunkState.FETCHING, ChunkState.PARTIAL)
-        return self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
+        self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
 
     def try_again(self) -> None:
         """Reopen what failed in an earlier run: refused chunks, and workflows that were not found."""
@@ -292,8 +291,8 @@ class JournalResults(JournalChunks):
         with self._db.transaction():
             self._put(chunk, results, cached=cached)
 
-    def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> list[ChunkRow]:
-        """Replace a planned chunk by two: each is (first, last, contacts, fingerprint)."""
+    def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> ChunkRow:
+        """Replace a planned chunk by two, each (first, last, contacts, fingerprint); return the lower one."""
         (first, last, contacts, fingerprint), rest = halves
         with self._db.transaction():
             changed = self._db.execute(
@@ -311,7 +310,7 @@ class JournalResults(JournalChunks):
             )
             for number in (chunk.number, other):
                 self._tally(number)
-        return [self.chunk(chunk.number), self.chunk(other)]
+        return self.chunk(chunk.number)
 
     def purge(self) -> None:
         """Remove all contact data: input, results, and what the server answered. The counts stay."""

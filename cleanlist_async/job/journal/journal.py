@@ -343,10 +343,7 @@ def _problems(journal: Journal, header: Header) -> Iterator[str]:
 
 
 def _broken_rules(journal: Journal, header: Header) -> Iterator[str]:
-    if not journal.is_sound():
-        yield "SQLite finds the file damaged."
-    for table in journal.unsound_tables():
-        yield f"Rows of the table {table} are not as they were written."
+    yield from journal.damage()
     for number in sorted(journal.miscounted()):
         yield f"Chunk {number} has other results than it counts."
     invalid, duplicates = journal.set_aside()

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from cleanlist_async.checks import check_whole
 from cleanlist_async.errors import ConfigurationError, JournalError, JournalLockedError
@@ -48,7 +48,14 @@ class JournalLock(FileLock):
         Raises JournalError for a journal with a second name, which would have a second lock; SQLite would not
         find what a crash under the other name left (sqlite.org/howtocorrupt.html, section 2.5).
         """
-        _refuse_hard_link(self._journal)  # symbolic links are resolved to one lock, hard links cannot be
+        journal = self._journal
+        with explained(journal):
+            names = journal.stat().st_nlink if journal.exists() else 1
+        if names > 1:  # symbolic links are resolved to one lock, hard links cannot be
+            raise JournalError(
+                f"{journal.name} has {names} names (hard links), so that it could be run twice at once.",
+                fix="Keep one of its names and remove the others, or make the other one a copy.",
+            )
         if not IS_SUPPORTED:
             raise ConfigurationError("Durable jobs need a POSIX system: they lock their journal.")
         try:
@@ -61,21 +68,11 @@ class JournalLock(FileLock):
                 fix="Wait for it, or look at its status.",
             ) from None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self.take()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.give_back()
-
-
-def _refuse_hard_link(journal: Path) -> None:
-    with explained(journal):
-        if journal.exists() and (names := journal.stat().st_nlink) > 1:
-            raise JournalError(
-                f"{journal.name} has {names} names (hard links), so that it could be run twice at once.",
-                fix="Keep one of its names and remove the others, or make the other one a copy.",
-            )
 
 
 class Fence:

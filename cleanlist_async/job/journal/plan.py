@@ -80,13 +80,13 @@ class JournalPlan:
         if missing is not None and missing[0]:
             raise self._db.damaged("the list of its contacts")
 
-    def unsound_tables(self) -> list[str]:
-        """Return the tables with rows that are not as they were written. Reads everything."""
-        return [table for table in CHECKED if self._db.unsound_rows(table)]
-
-    def is_sound(self) -> bool:
-        """Whether SQLite finds nothing wrong with the file."""
-        return self._db.is_sound()
+    def damage(self) -> Iterator[str]:
+        """Say, in sentences, what is not as it was written. Reads everything."""
+        if self._db.row("PRAGMA integrity_check") != ("ok",):
+            yield "SQLite finds the file damaged."
+        for table in CHECKED:
+            if self._db.unsound_rows(table):
+                yield f"Rows of the table {table} are not as they were written."
 
     # -- the input -----------------------------------------------------------------------------
 

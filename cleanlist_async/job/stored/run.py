@@ -79,11 +79,7 @@ _FINAL: Final = frozenset({"found", "not_found", "invalid"})
 class StoredRun:
     """Reads open contacts from the store, enriches them, and records what became of each.
 
-    Attributes
-    ----------
-    stopped_by
-        The error that stopped it, if one did.
-
+    `stopped_by` is the error that stopped it, if one did.
     """
 
     def __init__(

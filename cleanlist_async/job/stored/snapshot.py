@@ -50,15 +50,6 @@ async def take_snapshot(store: Store, job: JobRecord, source: Source) -> JobReco
     return await store.run(jobs.read(job.id))
 
 
-async def refuse_changed_input(store: Store, job: JobRecord, source: Source) -> None:
-    """Raise InputChangedError, which names what changed, unless the input is what the job was begun with."""
-    if source.digest and source.digest == job.source_digest:
-        return
-    comparison = await compare(store, job, source)
-    if not comparison.is_same:
-        raise comparison.refusal(job.name, source)
-
-
 async def compare(store: Store, job: JobRecord, source: Source) -> Comparison:
     """Compare the contacts of a job with those of a source."""
     was: list[bytes] = []

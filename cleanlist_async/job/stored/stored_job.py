@@ -35,7 +35,7 @@ from cleanlist_async.job.spec import JobSpec
 from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor, job_is_closed, job_is_running
 from cleanlist_async.job.stored.reader import StoredJobReader, no_such_job, purged
 from cleanlist_async.job.stored.run import LiveStatus, StoredRun
-from cleanlist_async.job.stored.snapshot import import_cache, refuse_changed_input, take_snapshot
+from cleanlist_async.job.stored.snapshot import compare, import_cache, take_snapshot
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import job_owners, jobs
@@ -345,8 +345,9 @@ async def _prepare(
         if not job.contacts:
             await store.run(jobs.forget_unsent(job.id))
             raise source.has_no_contacts()
-    elif source is not None and job.state != "finished":  # of which nothing is sent any more
-        await refuse_changed_input(store, job, source)
+    # Of a finished job nothing is sent any more.
+    elif source is not None and job.state != "finished" and not source.is_of(job.source_digest):
+        (await compare(store, job, source)).require_same(job.name, source)
     if spec.cache is not None:
         await import_cache(session, job, spec.cache, ttl_s=spec.cache_ttl_s)
     if spec.max_credits != job.max_credits and (source is not None or spec.max_credits is not None):
