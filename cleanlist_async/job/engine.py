@@ -30,9 +30,9 @@ from cleanlist_async.events import RunStarted, report_failure
 from cleanlist_async.events.results import report_settled
 from cleanlist_async.job.chunk_sender import ChunkSender
 from cleanlist_async.job.journal.records import SETTLED, Acceptance, ChunkRow, ChunkState
-from cleanlist_async.job.planning import PlannedChunk, Walk
+from cleanlist_async.job.planning import PlannedChunk
 from cleanlist_async.job.run_state import RunContext
-from cleanlist_async.job.source import STEPS_AT_ONCE, Source
+from cleanlist_async.job.source import STEPS_AT_ONCE
 from cleanlist_async.job.status import WaitsFor, pause_note
 from cleanlist_async.job.submits import Intent, age_of
 from cleanlist_async.job.unknown import UnknownPolicy
@@ -137,7 +137,6 @@ class Engine:
     def __init__(
         self,
         run: RunContext,
-        source: Source,
         *,
         inbox: WebhookInbox | None,
         policy: UnknownPolicy,
@@ -151,7 +150,6 @@ class Engine:
         self._run = run
         self._journal = run.journal
         self._state = run.state
-        self._source = source
         self._inbox = inbox
         self._policy = policy
         self._only_pilot = only_pilot
@@ -236,7 +234,7 @@ class Engine:
 
     async def _pass(self, group: anyio.abc.TaskGroup) -> None:
         self._walked = 0
-        for count, step in enumerate(Walk(self._journal, self._run.header, self._source)):
+        for count, step in enumerate(self._run.handout.walk()):
             if count % STEPS_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
             if self._state.is_stopping:

@@ -18,7 +18,6 @@ from cleanlist_async.job.engine import Engine
 from cleanlist_async.job.exact import ExactSubmitter
 from cleanlist_async.job.run_state import Handout, RunContext, RunState
 from cleanlist_async.job.shared_purchases import SharedPurchases
-from cleanlist_async.job.source import Source
 from cleanlist_async.job.spec import JobSpec, OpenJournal
 from cleanlist_async.job.status import job_is_running
 from cleanlist_async.job.submits import PlainSubmitter, Submitter, TrackedSubmitter
@@ -35,7 +34,6 @@ class JobRuns:
         pipeline: Pipeline,
         polls: PollScheduler,
         opened: OpenJournal,
-        source: Source,
         spec: JobSpec,
         *,
         session: StoreSession | None,
@@ -47,7 +45,6 @@ class JobRuns:
         self._pipeline = pipeline
         self._polls = polls
         self._opened = opened
-        self._source = source
         self._spec = spec
         self._session = session
         self._webhooks = webhooks
@@ -75,12 +72,11 @@ class JobRuns:
             self._shared(),
             self._spec.input.suppression,
             RunState(self._pipeline.limiter, self._spec.max_open_workflows),
-            Handout(journal, header, self._source, is_wanted=wants_results),
+            Handout(journal, header, self._opened.source, is_wanted=wants_results),
             self._report,
         )
         return Engine(
             run,
-            self._source,
             inbox=inbox,
             policy=self._spec.policy,
             demands=self._polls.demands,

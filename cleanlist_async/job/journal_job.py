@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self
@@ -11,7 +11,6 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_flag, check_function, check_instance, optional
-from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.plan import Plan, seconds_for
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.http.pipeline import Pipeline
@@ -35,22 +34,6 @@ from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.job.webhooks import JobWebhooks
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
-
-
-class KeptSource(Source):
-    """The contacts of a journal. The input itself may change, or be gone."""
-
-    def __init__(self, journal: Journal, header: Header) -> None:
-        self.name = header.source_name
-        self.digest = ""
-        self.table = None
-        self._journal = journal
-        self._count = header.contacts
-
-    def prepared(self) -> Iterator[Prepared | Invalid]:
-        """Yield the contacts in their order."""
-        return self._journal.kept(self._count)
-
 
 _MAX_LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
@@ -90,7 +73,6 @@ class JournalJob(Job):
         pipeline: Pipeline,
         polls: PollScheduler,
         opened: OpenJournal,
-        source: Source,
         spec: JobSpec,
         *,
         session: StoreSession | None,
@@ -99,14 +81,13 @@ class JournalJob(Job):
         self._opened = opened
         self._journal = opened.journal
         self._header = opened.header
-        self._source = source
+        self._source = opened.source
         self._receiver = spec.receiver
         self._webhooks = JobWebhooks(opened.journal)
         self._runs = JobRuns(
             pipeline,
             polls,
             opened,
-            source,
             spec,
             session=session,
             webhooks=self._webhooks,
@@ -133,9 +114,7 @@ class JournalJob(Job):
         await pipeline.root.ensure()
         source = None if given is None else Source(given, spec.input.rows)
         opened = await OpenJournal.open(path, source, spec, pipeline)
-        # From here on the copy: what was given may change while the job runs.
-        kept = KeptSource(opened.journal, opened.header)
-        return cls(pipeline, polls, opened, kept, spec, session=session)
+        return cls(pipeline, polls, opened, spec, session=session)
 
     # -- running -------------------------------------------------------------------------------
 

@@ -85,6 +85,10 @@ class Handout:
         self._given = bytearray(header.contacts)  # a set would take some sixty times the memory
         self._followers: dict[int, list[Prepared]] = {}
 
+    def walk(self) -> Walk:
+        """Begin to read the source of the job once more."""
+        return Walk(self._journal, self._header, self._source)
+
     async def room(self) -> None:
         """Wait until the consumer has caught up."""
         if self.queue.is_full:
@@ -128,7 +132,7 @@ class Handout:
         # The usual end: spare it another pass over the source.
         if not self._journal.counts().keys() & WITHOUT_RESULT.keys():
             return
-        for step in Walk(self._journal, self._header, self._source):
+        for step in self.walk():
             if isinstance(step, Prepared):
                 self.follow(step)
             if isinstance(step, PlannedChunk):

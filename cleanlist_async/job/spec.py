@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, get_args
@@ -16,6 +17,7 @@ from cleanlist_async.checks import (
     check_webhook_url,
     check_whole,
 )
+from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JobNotFoundError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
@@ -189,6 +191,21 @@ def _origin(pipeline: Pipeline) -> str:
     return pipeline.route.organization.rpartition("@")[2]
 
 
+class KeptSource(Source):
+    """The contacts of a journal. The input itself may change, or be gone."""
+
+    def __init__(self, journal: Journal, header: Header) -> None:
+        self.name = header.source_name
+        self.digest = ""
+        self.table = None
+        self._journal = journal
+        self._count = header.contacts
+
+    def prepared(self) -> Iterator[Prepared | Invalid]:
+        """Yield the contacts in their order."""
+        return self._journal.kept(self._count)
+
+
 @dataclass(slots=True)
 class OpenJournal:
     """The journal of a job, locked against other processes, and the cache of results, if it has one."""
@@ -197,6 +214,7 @@ class OpenJournal:
     header: Header
     lock: JournalLock
     cache: ResultCache | None
+    source: Source
     is_closed: bool = False
 
     @classmethod
@@ -233,7 +251,8 @@ class OpenJournal:
                     opened.close()
             lock.give_back()  # after the files, as in `close`
             raise
-        return cls(journal, header, lock, cache)
+        # From here on the copy: what was given may change while the job runs.
+        return cls(journal, header, lock, cache, KeptSource(journal, header))
 
     def check(self) -> None:
         """Raise ConfigurationError once it is closed."""
