@@ -34,9 +34,8 @@ from cleanlist_async.job.planning import PlannedChunk
 from cleanlist_async.job.run_state import RunContext
 from cleanlist_async.job.source import STEPS_AT_ONCE
 from cleanlist_async.job.status import WaitsFor, pause_note
-from cleanlist_async.job.submits import Intent, age_of
+from cleanlist_async.job.submits import Intent, WebhookInbox, age_of
 from cleanlist_async.job.unknown import UnknownPolicy
-from cleanlist_async.job.webhooks import WebhookInbox
 from cleanlist_async.polling.demand import Demand, Demands
 from cleanlist_async.results import EnrichmentResult
 

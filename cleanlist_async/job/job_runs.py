@@ -20,8 +20,7 @@ from cleanlist_async.job.run_state import Handout, RunContext, RunState
 from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.spec import JobSpec, OpenJournal
 from cleanlist_async.job.status import job_is_running
-from cleanlist_async.job.submits import PlainSubmitter, Submitter, TrackedSubmitter
-from cleanlist_async.job.webhooks import JobWebhooks, WebhookInbox
+from cleanlist_async.job.submits import JobWebhooks, PlainSubmitter, Submitter, TrackedSubmitter, WebhookInbox
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.storage.store.records import REMEMBERED
 

@@ -30,8 +30,8 @@ from cleanlist_async.job.status import (
     receipts,
     status_of,
 )
+from cleanlist_async.job.submits import JobWebhooks
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
-from cleanlist_async.job.webhooks import JobWebhooks
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
 

@@ -1,18 +1,28 @@
-"""How a chunk is submitted and its results are read: a class for each submit mode, one state machine."""
+"""How a chunk is submitted and its results are read: a class for each submit mode, one state machine.
+
+Exact submits have a file of their own. Webhooks of tracked ones are received by the job while it is open, or by
+other workers, which put them into a store.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final, Protocol
 from uuid import uuid4
 
+import anyio
+
 from cleanlist_async.api.public import SUBMIT_BULK, VALIDATE_KEY
+from cleanlist_async.checks import is_encodable
 from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher, ids_by_position
 from cleanlist_async.enrich.submit_record import SubmitRecord
+from cleanlist_async.events import report_failure
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
@@ -20,12 +30,114 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
-from cleanlist_async.job.webhooks import WebhookInbox
 from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.webhooks.event import Event, RefusedEventError
 from cleanlist_async.webhooks.receiver import WebhookReceiver
+from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 from cleanlist_async.webhooks.submission import Submission
+
+
+class JobWebhooks:
+    """Writes each event to the journal, then passes it to the task that waits for its workflow.
+
+    `expected` has the submission of each chunk whose results are awaited.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.expected: dict[int, Submission] = {}
+        self._journal = journal
+
+    def chunk_of(self, token: str) -> ChunkRow | None:
+        """Return the chunk of a token, which a stranger may have made up."""
+        # SQLite cannot be asked for a lone surrogate.
+        is_text = isinstance(token, str) and is_encodable(token)  # pyright: ignore[reportUnnecessaryIsInstance]
+        return self._journal.of_token(token) if is_text else None
+
+    def receive(self, token: str, payload: bytes) -> bool:
+        """Process an event. Return whether the token is one of this job's."""
+        chunk = self.chunk_of(token)
+        if chunk is None:
+            return False
+        try:
+            event = Event.read(payload)
+        except RefusedEventError:
+            return True  # the token is ours: a 404 would only make the server send the same again
+        if self._journal.takes_word_of_webhook(chunk.number, event.workflow_id):
+            self._journal.prove(chunk.number, "webhook", event.workflow_id)
+        # After the journal: what the waiting task does with the event must survive a crash.
+        if (submission := self.expected.get(chunk.number)) is not None:
+            submission.receive(event)
+        return True
+
+
+_LONGEST_LOOK_S: Final = 10.0
+"""Seconds that closing a job waits for a look into the store, which is not cancelled before."""
+
+
+class WebhookInbox:
+    """Moves the events of a job from the store to its journal.
+
+    An event is on disk when *take* returns. One that was taken out of the store by a process that is killed
+    before that is lost, as if it had never come. `was_read`: whether the store could be read at least once.
+    """
+
+    def __init__(
+        self,
+        receiver: WebhookReceiver,
+        store: EventStore,
+        journal: Journal,
+        take: Callable[[str, bytes], object],
+    ) -> None:
+        self.was_read = False
+        self._mail_id = cache(receiver.mail_id)  # every look asks for those of all open submits
+        self._store = store
+        self._journal = journal
+        self._take = take
+
+    @asynccontextmanager
+    async def receiving(self) -> AsyncGenerator[None]:
+        """Process the events that are there before the block begins, and those that come until it ends.
+
+        Raises JournalError, in a group, when an event cannot be written; it is put back into the store.
+        """
+        # Once before the run begins: what came while no process ran may settle an unknown chunk.
+        is_readable = await self._look()
+
+        async def follow() -> None:
+            nonlocal is_readable
+            while True:
+                await anyio.sleep(LOOK_EVERY_S if is_readable else LOOK_AGAIN_S)
+                is_readable = await self._look()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            yield
+            group.cancel_scope.cancel()
+
+    async def _look(self) -> bool:
+        """Process the events in the store. Return whether it can be read."""
+        is_readable = True
+        # With nothing open the store is left alone, so that an idle job costs it no requests.
+        if tokens := self._tokens():
+            # Shielded: what is taken out of the store is nowhere else until it is in the journal.
+            with anyio.move_on_after(_LONGEST_LOOK_S, shield=True) as scope:
+                is_readable = await look_into(
+                    self._store, tokens, lambda mail_id, event: self._take(tokens[mail_id], event)
+                )
+            if scope.cancelled_caught:
+                report_failure("the store of webhook events", TimeoutError())
+                is_readable = False
+        self.was_read |= is_readable
+        return is_readable
+
+    def _tokens(self) -> dict[str, str]:
+        """Return the tokens whose events are awaited, by their names in the store."""
+        # A token made without a receiver carries no proof, so no other worker can have stored its events.
+        named = ((self._mail_id(token), token) for token in self._journal.open_tokens())
+        return {mail_id: token for mail_id, token in named if mail_id is not None}
+
 
 _WEBHOOK_GRACE_S: Final = 60.0
 """Seconds after its workflow within which a webhook comes: five attempts over half a minute, and a margin."""
