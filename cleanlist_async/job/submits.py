@@ -1,7 +1,7 @@
 """How a chunk is submitted and its results are read: a class for each submit mode, one state machine.
 
-Exact submits have a file of their own. Webhooks of tracked ones are received by the job while it is open, or by
-other workers, which put them into a store.
+Webhooks of tracked submits are received by the job while it is open, or by other workers, which put them into
+a store. Exact submits have a file of their own.
 """
 
 from __future__ import annotations

@@ -331,7 +331,7 @@ _WITH_WORKFLOW = frozenset(
 
 
 def problems_of(journal: Journal, header: Header) -> list[str]:
-    """Return what is wrong with a journal, in sentences."""
+    """Return what breaks the rules of a journal, in sentences. Changes nothing."""
     return list(_problems(journal, header))
 
 

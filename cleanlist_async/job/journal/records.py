@@ -1,4 +1,17 @@
-"""What a journal holds: the states of a chunk, its records, and how they are stored in rows."""
+"""What a journal holds: the states of a chunk, its records, and how they are stored in rows. Pure.
+
+A chunk goes from state to state only along these arrows::
+
+    PLANNED --> SENDING --> ACCEPTED --> FETCHING --> DONE | PARTIAL | REMOTE_FAILED
+       ^           |            |
+       |           |            '--> REMOTE_EXPIRED
+       |           |--> PLANNED    the server did not accept: sent again
+       |           |--> REFUSED    it never will, as it stands
+       |           '--> UNKNOWN    it may have accepted
+       '-------------- UNKNOWN --> ACCEPTED by evidence | PLANNED by proof or decision | ABANDONED by decision
+
+    PLANNED --> ACCEPTED: the evidence came after the decision to send it again, and before it was sent.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,10 @@ from cleanlist_async.tables.suppression import SUPPRESSED
 
 
 class LiveStatus:
-    """Adds what happens in a run to the status at its beginning, and to the `outcomes` recorded by then."""
+    """Adds what happens in a run to the status at its beginning, and to the `outcomes` recorded by then.
+
+    In memory, since to read the status from the store takes a while.
+    """
 
     def __init__(self, before: JobStatus, outcomes: Mapping[ResultStatus, int]) -> None:
         self.workflows = 0
