@@ -74,7 +74,7 @@ _RESULTS_AHEAD: Final = 2_000
 
 
 class Handout:
-    """Puts results into a queue; *is_wanted* says whether anyone reads it."""
+    """Puts results into a queue, each once in a run; *is_wanted* says whether anyone reads it."""
 
     def __init__(self, journal: Journal, header: Header, source: Source, *, is_wanted: bool) -> None:
         self.queue = ResultQueue(_RESULTS_AHEAD)

@@ -31,6 +31,10 @@ from cleanlist_async.tables.contact_source import ReadContact, open_source
 from cleanlist_async.tables.input import is_stream
 
 JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike]
+STEPS_AT_ONCE: Final = 250
+"""Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
+_NAMED: Final = 10
+"""Contacts that an error names one by one."""
 
 
 class Source:
@@ -113,12 +117,6 @@ def _opened(given: Iterable[ContactLike], rows: RowFormat) -> tuple[Iterable[Con
     if not isinstance(source, Iterable):
         raise wrong("source", "an iterable that is not async", given)
     return source, read
-
-
-STEPS_AT_ONCE: Final = 250
-"""Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
-_NAMED: Final = 10
-"""Contacts that an error names one by one."""
 
 
 def mark(contact: Prepared | Invalid) -> bytes:

@@ -1,4 +1,4 @@
-"""What a journal holds: the states of a chunk, its records, and how they are stored in rows. Pure.
+"""What a journal holds: the states of a chunk, its records, and how they are stored in rows.
 
 A chunk goes from state to state only along these arrows::
 
