@@ -273,9 +273,7 @@ class Engine:
             # one unknown. At one request every two seconds this costs no throughput.
             if (submitted_at := await self._sender.send(chunk)) is not None:
                 self._collector.start(group, chunk, submitted_at)
-            if chunk.row.state is ChunkState.UNKNOWN:
-                # Whatever may still be learned of it: the policy has not been asked yet.
-                self._in_doubt.append(chunk)
+            self._note_doubt(chunk)
         elif chunk.row.state is ChunkState.UNKNOWN and self._run.submitter.may_learn(chunk.row):
             self._in_doubt.append(chunk)
         elif chunk.row.state in {ChunkState.ACCEPTED, ChunkState.PARTIAL}:
@@ -306,6 +304,11 @@ class Engine:
             decision = self._policy.decide(chunk.row, at_risk, self._journal.resubmitted_credits())
             if decision is not None:
                 chunk.row = self._journal.decide(number, decision, "policy", at_risk)
+
+    def _note_doubt(self, chunk: PlannedChunk) -> None:
+        # Whatever may still be learned of it: the policy has not been asked yet.
+        if chunk.row.state is ChunkState.UNKNOWN:
+            self._in_doubt.append(chunk)
 
     async def _reconsider(self, group: anyio.abc.TaskGroup) -> None:
         """Look again at chunks whose outcome is unknown, and advance those whose outcome is known now."""
