@@ -26,8 +26,7 @@ from cleanlist_async.contacts.chunking import Chunker, bulk_body, chunked
 from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.enrich.result_columns import enrichment_columns
 from cleanlist_async.tables.contact_rows import RowFormat
-from cleanlist_async.tables.frame_columns import with_columns
-from cleanlist_async.tables.frames import FrameReader
+from cleanlist_async.tables.frames import FrameReader, with_columns
 from cleanlist_async.tables.output_choice import ADDED
 
 SIZE = 100_000

@@ -209,7 +209,7 @@ if TYPE_CHECKING:
     from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.contacts.contact import ContactDict
     from cleanlist_async.contacts.identity import ContactLike
-    from cleanlist_async.enrich.budget_control import BudgetControl
+    from cleanlist_async.enrich.client_spending import BudgetControl
     from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.frame_stream import FrameStream
     from cleanlist_async.enrich.row_results import Rule
@@ -240,7 +240,7 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, EncodingUnknownError, Guess, Row, TableError, TableFormat
     from cleanlist_async.tables.contact_rows import Columns, Extra
-    from cleanlist_async.tables.contact_source import ContactSource
+    from cleanlist_async.tables.input_options import ContactSource
     from cleanlist_async.tables.output_choice import Keep, Only
     from cleanlist_async.tables.suppression import Suppress, Suppression
     from cleanlist_async.webhooks.receiver import Confirm

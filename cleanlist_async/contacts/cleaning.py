@@ -1,13 +1,47 @@
-"""What is sent of a field: its text without invisible characters, or nothing where it says nothing. Pure."""
+"""What a value says in a field, and what is sent of it: text without invisible characters, or nothing. Pure.
+
+Frames, databases and files write a missing value as None, NaN, NA or NaT, and ids and codes as numbers.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Final, SupportsInt, cast
+from uuid import UUID
 
 from cleanlist_async.contacts.canonical import visible
-from cleanlist_async.contacts.placeholders import IN_BRACKETS, PLACEHOLDERS
+
+_NA: Final = frozenset({"NAType", "NaTType"})
+"""Missing values of pandas; one of them refuses to be compared with itself."""
+_TIMES: Final = frozenset({"datetime64", "timedelta64"})
+"""Types of numpy that have a missing value of their own."""
+_MOST_BITS: Final = 1_024
+"""Of a number that can be an id. Python refuses to print much longer ones."""
+PLACEHOLDERS: Final = r"""
+    n/a, n / a, n/ a, n /a, n.a, n.a., n. a., n\a, na, nan, nat, nil, none, null, \n, undefined, unknown,
+    false, object object, loading...,
+    not available, not provided, not applicable, not specified, not set, not found, not known, no data,
+    no value, no entry, nothing, no company, no email, no e-mail, no linkedin, no website, no domain,
+    0, 00, 0.0, 0.00,
+    tbd, tba, tbc, to be determined,
+    #n/a, #n/d, #nv, #nd, #n/disp, #н/д, #yok, #i/t, #n/b, #h/n, #hiányzik, #není_k_dispozici, #nedostupný,
+    #getting_data, #ref, #value,
+    k.a, k.a., k. a., keine angabe, keine angaben, nicht verfügbar, nicht bekannt, unbekannt, n/v, n.v, n.v.,
+    non renseigné, non communiqué, non disponible, inconnu, n.c, n.c., n/c, n.d, n.d., n/d, s/d, s.d.,
+    sin datos, no aplica,
+    no disponible, desconocido, non disponibile, sconosciuto, não informado, não disponível, desconhecido,
+    n.v.t, nvt, niet beschikbaar, onbekend, saknas, okänd, mangler, ukendt, brak danych, nie dotyczy,
+    nieznany, neuvedeno, neznámé, н/д, нет данных, не указано, неизвестно, なし, 不明, 未設定, 該当なし,
+    无, 無, 暂无, 未知, 不详, 未填写, 없음, 알 수 없음, غير متوفر, غير معروف, لا يوجد
+"""
+"""As they are compared: in lower case, without the punctuation around them."""
+IN_BRACKETS: Final = """
+    blank, empty, leer, vide, vacío, vacías, vazio, vuoto, leeg, tom, puste, пусто, 空白
+"""
+"""Placeholders of pivot tables and pick lists, which without brackets are names or words."""
 
 
 def _listed(words: str) -> frozenset[str]:
@@ -65,3 +99,43 @@ def has_lost_letter(text: str) -> bool:
 def _is_punctuation(sign: str) -> bool:
     category = unicodedata.category(sign)
     return category[0] in "PZ" or category in {"Sm", "Sc", "Sk"}  # an emoji may be a name
+
+
+def is_absent(value: object) -> bool:
+    """Whether a value stands for none: None, NaN, NA, NaT or blank text."""
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return not value or value.isspace()
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if type(value).__name__ in _NA:
+        return True
+    # Nothing else is compared, for an array would give an array.
+    is_comparable = isinstance(value, Real) or type(value).__name__ in _TIMES
+    return is_comparable and bool(value != value)  # noqa: PLR0124 - NaN is not itself
+
+
+def as_text(value: object) -> str | None:
+    """Return the text of a value: text as it is, a whole number in digits, a UUID. None for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Integral):
+        whole = int(value)
+        return str(whole) if whole.bit_length() <= _MOST_BITS else None
+    if isinstance(value, UUID):
+        return str(value)
+    # 4711.0 is how a column of whole numbers with a gap is read.
+    if isinstance(value, Decimal | Real) and (number := _whole(value)) is not None:
+        return as_text(number)
+    return None
+
+
+def _whole(value: Decimal | Real) -> int | None:
+    try:
+        number = int(cast("SupportsInt", value))
+    except (ValueError, OverflowError):  # NaN, infinity
+        return None
+    return number if value == cast("object", number) else None

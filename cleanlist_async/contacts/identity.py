@@ -12,9 +12,8 @@ from pydantic_core import to_json
 
 from cleanlist_async.checks import a_type, is_encodable, shown
 from cleanlist_async.contacts.canonical import domain, folded, is_profile, profile
-from cleanlist_async.contacts.cleaning import cleaned, is_placeholder
+from cleanlist_async.contacts.cleaning import as_text, cleaned, is_absent, is_placeholder
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact, ContactDict
-from cleanlist_async.contacts.values import as_text, is_absent
 
 ContactLike: TypeAlias = Contact | ContactDict | Mapping[str, object]
 

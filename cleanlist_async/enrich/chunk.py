@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, Self, get_args
 
 from cleanlist_async import facts
@@ -17,10 +19,12 @@ from cleanlist_async.checks import (
     check_whole,
     optional,
 )
+from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.look_alikes import LookAlikes
 from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
@@ -185,3 +189,53 @@ class Chunk:
             return "failed", f"refused: {self.refusal}", None
         error = self.refusal or stopped_by
         return "failed", f"never sent: {error}" if error else "never sent: the run was stopped", None
+
+
+class HeldChunks:
+    """They go one after the other, so that each submit takes all the credits that there are by then."""
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    @contextmanager
+    def holding(self, chunk: Chunk) -> Generator[None]:
+        """Count a chunk among them within the block."""
+        self._chunks.append(chunk)
+        try:
+            yield
+        finally:
+            self._chunks.remove(chunk)
+
+    def is_next(self, chunk: Chunk) -> bool:
+        """Whether none of them has earlier contacts."""
+        return all(_first(chunk) <= _first(other) for other in self._chunks)
+
+    def take_in(self, rest: Chunk) -> Chunk | None:
+        """Put contacts before those of all chunks, and return a chunk of the last ones, if that is needed.
+
+        The rest of a chunk that was split would else be a small submit of its own.
+        """
+        held = sorted(self._chunks, key=_first)
+        contacts = chain.from_iterable(chunk.open.values() for chunk in (rest, *held))
+        groups = list(
+            chunked(iter(tuple(contacts)), Chunker(facts.MAX_CONTACTS_PER_REQUEST, apart=LookAlikes()))
+        )
+        if len(groups) > len(held) + 1:  # namesakes are told apart at the price of more chunks
+            return rest
+        # Chunks that are left over get none: their contacts are in the others now.
+        for chunk, group in zip((*held, rest), (*groups, *[[] for _ in held]), strict=False):
+            _fill(chunk, group)
+        return rest if rest.open else None
+
+
+def _first(chunk: Chunk) -> int:
+    # One without contacts goes first: it has nothing to wait for, and ends.
+    return next(iter(chunk.open), -1)
+
+
+def _fill(chunk: Chunk, contacts: list[Prepared]) -> None:
+    chunk.open = {contact.index: contact for contact in contacts}
+    chunk.reserved = len(contacts)

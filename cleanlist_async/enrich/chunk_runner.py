@@ -11,14 +11,13 @@ from anyio.abc import TaskGroup
 
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.budget import contacts_within
-from cleanlist_async.enrich.change_signal import ChangeSignal
-from cleanlist_async.enrich.chunk import Chunk, RunSpec
+from cleanlist_async.enrich.chunk import Chunk, HeldChunks, RunSpec
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
-from cleanlist_async.enrich.held_chunks import HeldChunks
 from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.report import RunOutcome
+from cleanlist_async.enrich.result_queue import ChangeSignal
 from cleanlist_async.enrich.result_sink import ResultSink
 from cleanlist_async.enrich.submit_outcome import (
     ENDS_EVERY_SUBMIT,

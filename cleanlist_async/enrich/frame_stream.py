@@ -21,7 +21,6 @@ from cleanlist_async.enrich.row_results import skipped, without_row
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.frame_columns import rows_where, with_columns
 from cleanlist_async.tables.frames import (
     BETWEEN_CHECKPOINTS,
     FrameReader,
@@ -30,6 +29,8 @@ from cleanlist_async.tables.frames import (
     next_part,
     opened,
     parts,
+    rows_where,
+    with_columns,
 )
 from cleanlist_async.tables.input_options import preparation
 from cleanlist_async.tables.output_choice import OutputChoice

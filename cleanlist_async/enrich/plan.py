@@ -16,8 +16,7 @@ from cleanlist_async.enrich.source_thread import read
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.storage.store.records import Claim, Doubtful, Mine
-from cleanlist_async.tables.contact_source import ContactSource
-from cleanlist_async.tables.input_options import Prepare
+from cleanlist_async.tables.input_options import ContactSource, Prepare
 
 Look: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Mapping[int, Claim]]]
 """Says what a store has of contacts, by their index, and claims nothing."""

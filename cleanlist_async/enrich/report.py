@@ -209,7 +209,7 @@ class EnrichmentReport:
     def _frame(self, library: Literal["polars", "pandas", "pyarrow"]) -> Any:
         # Here, not above: every run makes a report, and few make a frame of it.
         from cleanlist_async.enrich.result_columns import report_columns  # noqa: PLC0415
-        from cleanlist_async.tables.frame_columns import new_frame  # noqa: PLC0415
+        from cleanlist_async.tables.frames import new_frame  # noqa: PLC0415
 
         return new_frame(report_columns(self.results), library)
 

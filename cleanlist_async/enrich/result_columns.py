@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from cleanlist_async.contacts.cleaning import as_text
 from cleanlist_async.contacts.contact import API_FIELDS
-from cleanlist_async.contacts.values import as_text
 from cleanlist_async.results import EnrichmentResult, ResultStatus
-from cleanlist_async.tables.frame_columns import NewColumn
+from cleanlist_async.tables.frames import NewColumn
 from cleanlist_async.tables.output_choice import ADDED
 
 _Kind: TypeAlias = Literal["choice", "text", "texts", "number", "whole"]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 import anyio
 
+from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.results import EnrichmentResult
+
+_LOOKS_PER_WINDOW: Final = 30
+"""How often a waiting task looks without being woken: what others use of the limits changes unannounced."""
 
 
 class ResultQueue:
@@ -83,3 +88,22 @@ class ResultQueue:
         if self._changed.is_set():
             self._changed = anyio.Event()
         await self._changed.wait()
+
+
+class ChangeSignal:
+    """An event that each wait rearms, and that no wait misses."""
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        self._limiter = limiter
+        self._event = anyio.Event()
+
+    def set(self) -> None:
+        """Wake those that wait."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait for the next change, for at most a thirtieth of the limits' window."""
+        if self._event.is_set():
+            self._event = anyio.Event()
+        with anyio.move_on_after(self._limiter.limits.window_s / _LOOKS_PER_WINDOW):
+            await self._event.wait()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.api.public import VALIDATE_KEY
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.owed_writes import OwedWrites
 from cleanlist_async.errors import CleanlistError, StoreError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
@@ -22,10 +23,10 @@ from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.store import Store
 
 log: Final = logging.getLogger("cleanlist_async")
-
 _IDENTIFY_S: Final = 90.0
 """Seconds that the question for the organization may take, with its wait for a token. Without an answer the
 key stands for the organization."""
+Write: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class StoreSession:
@@ -122,3 +123,37 @@ class StoreSession:
         organization = f"{answer.organization_id}@{origin}"
         await self.store.run(operations.name_organization(name, organization))
         return organization
+
+
+class OwedWrites:
+    """Writes of one client, made in order, each of which may be repeated.
+
+    What was sent, refused or settled is true whether the store takes it or not. Until it has, the store takes
+    the contacts for under way, and whoever asks for them waits.
+    """
+
+    def __init__(self) -> None:
+        self._writes: deque[Write] = deque()
+        self._turn = anyio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._writes)
+
+    def add(self, write: Write) -> None:
+        """Owe a write: it is made before the next one, or the next claim."""
+        self._writes.append(write)
+
+    async def make(self, write: Write) -> None:
+        """Make a write after all that are owed. Raises StoreError, and then it is owed."""
+        self.add(write)
+        await self.repay()
+
+    async def repay(self) -> None:
+        """Make all writes that are owed. Raises StoreError."""
+        if not self._writes:
+            return
+        async with self._turn:
+            while self._writes:
+                # Taken out when it is made: one that fails, or is cancelled, is still owed.
+                await self._writes[0]()
+                self._writes.popleft()

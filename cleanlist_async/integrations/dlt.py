@@ -19,7 +19,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.checks import is_frame
-from cleanlist_async.contacts.values import as_text
+from cleanlist_async.contacts.cleaning import as_text
 from cleanlist_async.enrich.result_columns import as_dict
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType

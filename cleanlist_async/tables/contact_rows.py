@@ -8,14 +8,13 @@ from itertools import islice
 from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 
 from cleanlist_async.checks import check_choice, check_instance, is_any, optional, wrong
+from cleanlist_async.contacts.cleaning import as_text, is_absent
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import ContactLike
-from cleanlist_async.contacts.values import as_text, is_absent
-from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, survey
 from cleanlist_async.tables.headers import OWN_WORD, addressable
-from cleanlist_async.tables.mapping import Mapper
+from cleanlist_async.tables.mapping import Mapper, contact_builder
 
 Extra: TypeAlias = Literal["ignore", "forbid"]
 Columns: TypeAlias = Mapping[str, str | None]

@@ -1,28 +1,33 @@
-"""The layout of a CSV file: delimiter, line ends, quoting, and what precedes the header."""
+"""The layout of a CSV file: as it is found in an input, and as a caller chooses it for an output."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from cleanlist_async.tables import values
+from cleanlist_async.tables.encoding import UTF_8_MARKED, Encoding, chosen_encoding
+from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.headers import known_as
 
 LineEnd: TypeAlias = Literal["\r\n", "\n", "\r"]
-
 CSV_DELIMITERS: Final = (",", ";", "\t", "|")
 TSV_DELIMITERS: Final = ("\t",)
 LARGEST_CELL: Final = 1 << 20
 """Characters of one cell."""
-
 _SEPARATOR_HINT: Final = re.compile(r'"?sep=(.)"?[\r\n]+')
 _MOST_ROWS_ABOVE: Final = 20
 """Rows among which a header is looked for; titles, notes and dates of a report may stand above it."""
 _SAMPLE_ROWS: Final = 40
+_DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+# Little-endian, as `chosen_encoding` takes these names.
+_MARKS: Final = {"utf-16": codecs.BOM_UTF16_LE, "utf-32": codecs.BOM_UTF32_LE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +201,60 @@ def _has_space_before_quote(text: str, delimiter: str) -> bool:
 def _all_quoted(text: str, header: Sequence[str], delimiter: str) -> bool:
     cells = ['"' + cell.replace('"', '""') + '"' for cell in header]
     return bool(cells) and text.startswith(delimiter.join(cells))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLayout:
+    """The encoding and the delimiter that a caller chose for a CSV; None for what the input decides.
+
+    *is_of_texts*: the input is a CSV of ours, made of texts that are to become no formulas.
+    """
+
+    encoding: Encoding | None = None
+    delimiter: str | None = None
+    is_of_texts: bool = False
+
+    @classmethod
+    def of(cls, path: str, encoding: str | None, delimiter: str | None) -> Self:
+        """Take what was chosen for the table at *path*. Raises TableError for what does not exist."""
+        return cls(
+            None if encoding is None else written_encoding(path, encoding),
+            None if delimiter is None else delimiter_named(path, delimiter),
+        )
+
+    def refuse_other_format(self, path: str, table_format: TableFormat | None) -> None:
+        """Raise TableError where the output has no such layout: all formats but CSV have their own."""
+        if table_format not in {None, "csv"} and (
+            self.encoding or (self.delimiter and table_format != "tsv")
+        ):
+            raise TableError(
+                path=path,
+                problem="has no encoding or delimiter to choose, and neither has the input",
+                fix="leave out --encoding and --delimiter, or write a .csv",
+            )
+
+
+AS_THE_INPUT: Final = OutputLayout()
+
+
+def written_encoding(path: str, name: str) -> Encoding:
+    """Return the encoding to write; UTF-16 and ``utf-8-sig`` with a byte order mark."""
+    try:
+        encoding = chosen_encoding(name, b"")
+    except LookupError:
+        problem = f'cannot be written as "{name}": no text encoding has that name'
+        raise TableError(path=path, problem=problem, fix="try utf-8-sig, utf-8 or cp1252") from None
+    canonical = codecs.lookup(name).name
+    if canonical == "utf-8-sig":
+        return UTF_8_MARKED
+    return Encoding(encoding.name, _MARKS.get(canonical, b""))
+
+
+def delimiter_named(path: str, name: str) -> str:
+    """Return the delimiter that a caller named or typed. Raises TableError on one that cannot be."""
+    given = _DELIMITER_NAMES.get(name, name)
+    if len(given) != 1 or given in '"\r\n\0':
+        raise TableError(
+            path=path, problem=f"{name!r} is not a delimiter", fix="pass one character, such as ; or tab"
+        )
+    return given

@@ -21,8 +21,14 @@ from cleanlist_async.tables.encoding import (
 )
 from cleanlist_async.tables.errors import EncodingUnknownError, TableError
 from cleanlist_async.tables.formats import TableFormat
-from cleanlist_async.tables.formats.compressions import DamagedError, decompressed, is_compressed
-from cleanlist_async.tables.formats.location import is_address, opened, version_of
+from cleanlist_async.tables.formats.location import (
+    DamagedError,
+    decompressed,
+    is_address,
+    is_compressed,
+    opened,
+    version_of,
+)
 from cleanlist_async.tables.formats.original import PACKED, Original
 from cleanlist_async.tables.snapshot import NoCopyError, Snapshot
 

@@ -1,25 +1,29 @@
-"""The column of each field: given by the caller, else guessed."""
+"""The column of each field, given by the caller or guessed, and the contact that is built from them."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from cleanlist_async.checks import with_extras
-from cleanlist_async.contacts.contact import CONTACT_FIELDS
+from cleanlist_async.contacts.cleaning import is_placeholder
+from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, Survey
-from cleanlist_async.tables.headers import known_as, words
+from cleanlist_async.tables.headers import known_as, last_name_comes_first, words
 from cleanlist_async.tables.input import InputFile
-from cleanlist_async.tables.values import is_email
-from cleanlist_async.tables.work_email import published_free_hosts
+from cleanlist_async.tables.names import split_name, without_titles
+from cleanlist_async.tables.values import company_domain, is_email, published_free_hosts
 
 BY_CALLER: Final = "as you said"
 _NAME_HALVES: Final = ("first_name", "last_name")
 _SHARED: Final = ("key", "company_domain")
 """Fields whose column may be another's, too."""
+Texts: TypeAlias = Sequence[str] | Mapping[int, str]
+"""The cells of a record, by the position of their column."""
+BuildContact: TypeAlias = Callable[[Texts], Contact]
 
 
 class Refusing(Protocol):
@@ -199,3 +203,47 @@ def _listed(names: Sequence[str]) -> str:
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
+
+
+def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
+    """Return a function from the cells of a record to a contact.
+
+    Values lose surrounding white space, and names their titles; what is blank then, and placeholders, are
+    None; a web address becomes its domain.
+    """
+    positions = [(field, guess.column) for field, guess in columns.items()]
+    # By position, not by name: this runs for each of a million rows.
+    order = {field: place for place, field in enumerate(columns)}
+    linkedin, first, last, name, domain, email, key = (
+        order.get(field, len(order)) for field in CONTACT_FIELDS
+    )
+    splits = is_split_name(columns)
+    is_reversed = splits and last_name_comes_first(columns["last_name"].header)
+
+    def build(texts: Texts) -> Contact:
+        values = [_value(field, texts[position]) for field, position in positions]
+        values.append(None)  # what an unmapped field reads
+        first_name, last_name = values[first], values[last]
+        if splits and first_name:
+            first_name, last_name = split_name(first_name, last_name_first=is_reversed)
+        web = values[domain]
+        return Contact(
+            linkedin_url=values[linkedin],
+            first_name=first_name,
+            last_name=last_name,
+            company_name=values[name],
+            company_domain=company_domain(web) if web else None,
+            email=values[email],
+            key=values[key],
+        )
+
+    return build
+
+
+def _value(field: str, text: str) -> str | None:
+    text = text.strip()
+    if field == "first_name":
+        text = without_titles(text).strip()
+    elif field == "last_name":  # "Herr" is a family name too
+        text = without_titles(text).strip() or ("" if "." in text else text)
+    return None if not text or (field != "key" and is_placeholder(field, text)) else text

@@ -1,17 +1,22 @@
-"""The file that grows beside the target and takes its name when it is complete."""
+"""The file that grows beside the target, or in a folder of its own, until it is complete."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import stat
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
+from cleanlist_async.storage.file_lock import IS_SUPPORTED, FileLock
 from cleanlist_async.storage.permissions import opener_for
 from cleanlist_async.tables.encoding import UTF_8_MARKED, Encoding
 from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.formats.location import deliver
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,6 +24,11 @@ if TYPE_CHECKING:
 _BUFFER: Final = 1 << 18
 Pack: TypeAlias = Callable[[Path, BinaryIO], None]
 """Writes into a stream what a part holds, in the format of the target."""
+_PREFIX: Final = "cleanlist-output-"
+_LOCKED: Final = "output"
+_LOCK: Final = f"{_LOCKED}.lock"
+_RENEWABLE: Final = (".tmp", ".packed")
+"""Ends of the names of files that can be written again; any other may hold what was paid for."""
 
 
 class PartFile:
@@ -163,3 +173,40 @@ def _create_beside(target: Path, source: Path | int | None, suffix: str = ".part
         except FileExistsError:
             continue
     raise AssertionError
+
+
+class DeliveryFolder:
+    """A folder of one process, for its owner alone.
+
+    It stays where the output cannot be delivered. What a killed run left is removed by the next one, unless
+    it may be the only copy of results. Raises OSError where there is no room for a folder.
+    """
+
+    def __init__(self) -> None:
+        _remove_leftovers()
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = FileLock(self.path / _LOCKED)
+        self._lock.take()
+
+    def deliver(self, path: Path, address: str) -> None:
+        """Copy a file of the folder to its address, and remove the folder. Raises OSError if that fails."""
+        deliver(path, address)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        self._lock.give_back()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    if not IS_SUPPORTED:  # nothing tells whose process is gone
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # another process removed it, or it is another user's
+            names = {path.name for path in folder.iterdir()} - {_LOCK}
+            # An empty one may belong to a process that has yet to create its file.
+            is_renewable = bool(names) and all(name.endswith(_RENEWABLE) for name in names)
+            is_ours = stat.S_ISDIR(folder.lstat().st_mode) and (folder / _LOCK).exists()
+            if is_renewable and is_ours and not FileLock(folder / _LOCKED).is_taken:
+                shutil.rmtree(folder)

@@ -11,18 +11,28 @@ from typing import Final, Self
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables import values
-from cleanlist_async.tables.cell_notes import CellNotes
-from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
+from cleanlist_async.tables.dialect import (
+    AS_THE_INPUT,
+    CSV_DELIMITERS,
+    TSV_DELIMITERS,
+    OutputLayout,
+    delimiter_named,
+)
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import FORMATS, TEXT_OF, TableFormat, format_of
 from cleanlist_async.tables.guessing import Guess, Survey, survey
 from cleanlist_async.tables.headers import known_as
 from cleanlist_async.tables.input import InputFile, is_stream
 from cleanlist_async.tables.jsonl_source import JsonlSource
-from cleanlist_async.tables.mapping import Mapper, is_split_name, looks_like_data_error, no_columns_error
-from cleanlist_async.tables.output_layout import AS_THE_INPUT, OutputLayout, delimiter_named
+from cleanlist_async.tables.mapping import (
+    Mapper,
+    contact_builder,
+    is_split_name,
+    looks_like_data_error,
+    no_columns_error,
+)
+from cleanlist_async.tables.odd_rows import CellNotes
 from cleanlist_async.tables.records import Cells, Record, Source
 
 _SAMPLE_ROWS: Final = 100

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Final, Protocol
 
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.dialect import Dialect
+from cleanlist_async.tables.dialect import AS_THE_INPUT, Dialect, OutputLayout
 from cleanlist_async.tables.encoding import UTF_8, Encoding
-from cleanlist_async.tables.formulas import phones_without_formula, text_without_formula, without_formula
 from cleanlist_async.tables.headers import free_name
 from cleanlist_async.tables.jsonl_source import JsonlSource, all_headers, json_text
-from cleanlist_async.tables.output_layout import AS_THE_INPUT, OutputLayout
 from cleanlist_async.tables.records import Record, Source
 from cleanlist_async.types import JSON
 
 PHONES_COLUMN: Final = "cleanlist_phones"
+_LEADS: Final = frozenset("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the full-width signs start a formula too
+_PHONE: Final = r"[+(]?[0-9][0-9 ().-]*(?:x ?[0-9]{1,8})?"
+_NUMBER: Final = re.compile(r"[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
+_PHONES: Final = re.compile(rf"{_PHONE}(?:; ?{_PHONE})*")
 
 
 class Rendering(Protocol):
@@ -225,3 +228,25 @@ def _guard(column: str, *, excel_safe: bool) -> Callable[[str], str]:
     if not excel_safe:
         return str
     return phones_without_formula if column == PHONES_COLUMN else without_formula
+
+
+def without_formula(value: str) -> str:
+    """Put ``'`` before a value that a spreadsheet would take for a formula."""
+    return f"'{value}" if value[:1] in _LEADS and value else value
+
+
+def phones_without_formula(value: str) -> str:
+    """Do the same for a cell of phone numbers: ``+1 555 0100`` stays as it is, since it is not a formula."""
+    return value if _PHONES.fullmatch(value) else without_formula(value)
+
+
+def text_without_formula(value: str) -> str:
+    """Do the same for a cell of any kind: numbers, phone numbers and signs alone stay as they are."""
+    if value[:1] not in _LEADS or not any(map(str.isalnum, value)):  # nearly always the first
+        return value
+    return value if _NUMBER.fullmatch(value) or _PHONES.fullmatch(value) else without_formula(value)
+
+
+def text_with_formula(value: str) -> str:
+    """Return a cell as it was before :func:`text_without_formula`."""
+    return value[1:] if value[:1] == "'" and text_without_formula(value[1:]) == value else value

@@ -22,10 +22,9 @@ from cleanlist_async.results import COLUMN_PREFIX
 from cleanlist_async.tables import ContactTable, OutputChoice, Row, TableError
 from cleanlist_async.tables.chosen_columns import as_written
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.formulas import text_with_formula
 from cleanlist_async.tables.jsonl_source import json_text
 from cleanlist_async.tables.records import Cells
-from cleanlist_async.tables.rendering import new_names
+from cleanlist_async.tables.rendering import new_names, text_with_formula
 
 _KEPT: Final = frozenset({"found", "not_found", "pending", "unknown"})
 """What was bought, or may have been. The others never were, or cost nothing."""

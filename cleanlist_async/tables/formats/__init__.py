@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final, Literal, TypeAlias, get_args
 
-from cleanlist_async.tables.formats.compressions import COMPRESSIONS, Compression
+from cleanlist_async.tables.formats.location import COMPRESSIONS, Compression
 
 TableFormat: TypeAlias = Literal["csv", "tsv", "jsonl", "json", "xlsx", "parquet", "arrow"]
 TextFormat: TypeAlias = Literal["csv", "tsv", "jsonl"]
