@@ -24,7 +24,7 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.budget import RunBudget
 from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted

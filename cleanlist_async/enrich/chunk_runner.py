@@ -17,8 +17,7 @@ from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.report import RunOutcome
-from cleanlist_async.enrich.result_queue import ChangeSignal
-from cleanlist_async.enrich.result_sink import ResultSink
+from cleanlist_async.enrich.result_sink import ChangeSignal, ResultSink
 from cleanlist_async.enrich.submit_outcome import (
     ENDS_EVERY_SUBMIT,
     FAILURES_IN_A_ROW,

@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.dedupe import FirstSeen
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.source_thread import read
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits

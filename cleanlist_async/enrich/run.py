@@ -22,12 +22,11 @@ from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, UnsentContact
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
 from cleanlist_async.enrich.fetch import Fetcher
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome, Summary
-from cleanlist_async.enrich.result_queue import ChangeSignal
-from cleanlist_async.enrich.result_sink import ResultSink
+from cleanlist_async.enrich.result_sink import ChangeSignal, ResultSink
 from cleanlist_async.enrich.row_results import skipped
 from cleanlist_async.errors import (
     CleanlistError,

@@ -12,7 +12,7 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from cleanlist_async.tables.encoding import (
+from cleanlist_async.tables.dialect import (
     UTF_8,
     Encoding,
     chosen_encoding,

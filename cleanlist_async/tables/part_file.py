@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from cleanlist_async.storage.file_lock import IS_SUPPORTED, FileLock
 from cleanlist_async.storage.permissions import opener_for
-from cleanlist_async.tables.encoding import UTF_8_MARKED, Encoding
+from cleanlist_async.tables.dialect import UTF_8_MARKED, Encoding
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats.location import deliver
 

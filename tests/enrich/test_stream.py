@@ -10,7 +10,7 @@ import pytest
 
 from cleanlist_async import Contact, RateLimits
 from cleanlist_async.enrich import dedupe, run
-from cleanlist_async.enrich.result_queue import ResultQueue
+from cleanlist_async.enrich.result_sink import ResultQueue
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing import run as run_virtually

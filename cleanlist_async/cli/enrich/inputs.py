@@ -26,7 +26,7 @@ from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, OutputChoice, TableError
 from cleanlist_async.tables.chosen_columns import as_written
-from cleanlist_async.tables.encoding import declared_encoding
+from cleanlist_async.tables.dialect import declared_encoding
 from cleanlist_async.tables.formats import FORMATS, READ_ONLY, SUFFIXES, TableFormat, is_read_only
 from cleanlist_async.tables.formats.location import STDOUT, is_address
 from cleanlist_async.tables.formats.original import PACKED
