@@ -10,8 +10,7 @@ from typing import Any, Final
 from anyio.abc import TaskGroup
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.budget import contacts_within
-from cleanlist_async.enrich.chunk import Chunk, HeldChunks, RunSpec
+from cleanlist_async.enrich.chunk import Chunk, HeldChunks, RunSpec, contacts_within
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
 from cleanlist_async.enrich.claims import Claims
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher

@@ -16,7 +16,6 @@ from cleanlist_async.contacts.checks import is_frame
 from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.report import Summary
-from cleanlist_async.enrich.result_columns import enrichment_columns
 from cleanlist_async.enrich.row_results import skipped, without_row
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.errors import CleanlistError
@@ -33,7 +32,7 @@ from cleanlist_async.tables.frames import (
     with_columns,
 )
 from cleanlist_async.tables.input_options import preparation
-from cleanlist_async.tables.output_choice import OutputChoice
+from cleanlist_async.tables.output_choice import OutputChoice, enrichment_columns
 from cleanlist_async.tables.rendering import new_names
 
 

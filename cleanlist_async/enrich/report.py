@@ -190,7 +190,7 @@ class EnrichmentReport:
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the results as rows: place, key, the contact (``contact_email``, ...) and what was found."""
-        from cleanlist_async.enrich.result_columns import as_dict  # noqa: PLC0415  # see _frame
+        from cleanlist_async.tables.output_choice import as_dict  # noqa: PLC0415  # see _frame
 
         return [as_dict(result) for result in self.results]
 
@@ -208,8 +208,8 @@ class EnrichmentReport:
 
     def _frame(self, library: Literal["polars", "pandas", "pyarrow"]) -> Any:
         # Here, not above: every run makes a report, and few make a frame of it.
-        from cleanlist_async.enrich.result_columns import report_columns  # noqa: PLC0415
         from cleanlist_async.tables.frames import new_frame  # noqa: PLC0415
+        from cleanlist_async.tables.output_choice import report_columns  # noqa: PLC0415
 
         return new_frame(report_columns(self.results), library)
 

@@ -9,8 +9,7 @@ from typing import Final
 import anyio
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.budget import RunBudget
-from cleanlist_async.enrich.chunk import Chunk, RunSpec
+from cleanlist_async.enrich.chunk import Chunk, RunBudget, RunSpec
 from cleanlist_async.enrich.dedupe import Duplicates
 from cleanlist_async.enrich.report import Summary
 from cleanlist_async.errors import CleanlistError

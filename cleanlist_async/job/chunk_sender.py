@@ -11,7 +11,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.budget import RunBudget
+from cleanlist_async.enrich.chunk import RunBudget
 from cleanlist_async.enrich.row_results import skipped
 from cleanlist_async.enrich.submit_outcome import (
     FAILURES_IN_A_ROW,

@@ -22,7 +22,7 @@ LARGEST_CELL: Final = 1 << 20
 """Characters of one cell."""
 _SEPARATOR_HINT: Final = re.compile(r'"?sep=(.)"?[\r\n]+')
 _MOST_ROWS_ABOVE: Final = 20
-"""Rows among which a header is looked for; titles, notes and dates of a report may stand above it."""
+"""Rows among which a header is looked for; a report may have titles, notes and dates above it."""
 _SAMPLE_ROWS: Final = 40
 _DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 # Little-endian, as `chosen_encoding` takes these names.
@@ -39,7 +39,7 @@ _WITHOUT_MARK: Final = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
-    """Lines before the header, kept as they are. A spreadsheet counts *rows* of them."""
+    """Lines before the header, as they are. A spreadsheet counts *rows* of them."""
 
     text: str = ""
     rows: int = 0
@@ -59,8 +59,7 @@ class Dialect:
 def allow_large_cells() -> None:
     """Raise the csv module's limit to :data:`LARGEST_CELL`, once for the process.
 
-    The limit is global and read while parsing, so putting it back would break a reader in another thread.
-    It is never lowered: that could break someone else's.
+    It is read while parsing, so putting it back would break a reader in another thread.
     """
     if csv.field_size_limit() < LARGEST_CELL:
         csv.field_size_limit(LARGEST_CELL)
@@ -69,8 +68,8 @@ def allow_large_cells() -> None:
 def detect_dialect(start: str, candidates: Sequence[str], *, has_header: bool) -> Dialect:
     """Detect the layout from the first few thousand characters of a file.
 
-    The delimiter is the one that makes most sense of the first rows: known headers (or, without a header,
-    e-mail addresses and the like), then rows of one width, then most columns, then the order of *candidates*.
+    The delimiter is the one with the most known headers (or e-mail addresses and the like), then rows of one
+    width, then most columns, then the first of *candidates*.
     """
     hint = _SEPARATOR_HINT.match(start)
     if hint and len(candidates) > 1:  # unless the caller named the one delimiter
@@ -94,7 +93,7 @@ def detect_dialect(start: str, candidates: Sequence[str], *, has_header: bool) -
 
 @dataclass(frozen=True, slots=True)
 class _FirstRow:
-    """One of the first rows: its cells, the offset of its text, and the last line of that."""
+    """Its cells, the offset of its text, and the last line of that."""
 
     cells: Sequence[str]
     start: int
@@ -102,7 +101,6 @@ class _FirstRow:
 
     @property
     def filled(self) -> Sequence[str]:
-        """The cells that are not blank."""
         return [cell for cell in self.cells if cell.strip()]
 
     def is_contact(self, width: int) -> bool:
@@ -113,13 +111,12 @@ class _FirstRow:
 
     @property
     def known(self) -> int:
-        """How many fields its cells are known as, taken for headers."""
         return len({found[0] for cell in self.cells if (found := known_as(cell))})
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The first rows as a delimiter splits them, and which of them is the header, or the first contact."""
+    """The first rows as a delimiter splits them; *first* is the header, or the first contact."""
 
     delimiter: str
     rows: Sequence[_FirstRow]
@@ -173,7 +170,7 @@ def _first_rows(text: str, delimiter: str) -> Iterator[_FirstRow]:
 
 
 class _Lines:
-    """The lines of a text; remembers the last one read, and where the next begins."""
+    """Lines of a text; remembers the last one read, and where the next begins."""
 
     def __init__(self, text: str) -> None:
         self._text = StringIO(text, newline="")
@@ -230,7 +227,7 @@ class OutputLayout:
         )
 
     def refuse_other_format(self, path: str, table_format: TableFormat | None) -> None:
-        """Raise TableError where the output has no such layout: all formats but CSV have their own."""
+        """Raise TableError where the output has no such layout, as all formats but CSV."""
         if table_format not in {None, "csv"} and (
             self.encoding or (self.delimiter and table_format != "tsv")
         ):
@@ -258,7 +255,7 @@ def written_encoding(path: str, name: str) -> Encoding:
 
 
 def delimiter_named(path: str, name: str) -> str:
-    """Return the delimiter that a caller named or typed. Raises TableError on one that cannot be."""
+    """Return the delimiter that a caller named or typed. Raises TableError."""
     given = _DELIMITER_NAMES.get(name, name)
     if len(given) != 1 or given in '"\r\n\0':
         raise TableError(
@@ -269,7 +266,7 @@ def delimiter_named(path: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A codec, and the byte order mark that stands before the text (empty if there is none)."""
+    """A codec, and the byte order mark before the text, maybe empty."""
 
     name: str
     mark: bytes = b""
@@ -280,7 +277,7 @@ UTF_8_MARKED: Final = Encoding("utf-8", codecs.BOM_UTF8)
 
 
 def declared_encoding(start: bytes) -> Encoding | None:
-    """Return the encoding that the first bytes of a file declare with a byte order mark."""
+    """Return the encoding that a byte order mark declares."""
     for mark, name in _BYTE_ORDER_MARKS:
         if start.startswith(mark):
             return Encoding(name, mark)
@@ -288,9 +285,9 @@ def declared_encoding(start: bytes) -> Encoding | None:
 
 
 def wide_encoding(start: bytes) -> str | None:
-    """Return the encoding of a text without a mark in which every character takes two or four bytes.
+    """Return the encoding of a text without a mark whose characters take two or four bytes; else None.
 
-    It shows by the place of the zero bytes in delimiters, line ends and Latin letters. None for other texts.
+    It shows by the place of the zero bytes in delimiters, line ends and Latin letters.
     """
     zeros = [start[place::4].count(0) for place in range(4)]
     nearly_all = len(start) // 4 * 0.9
@@ -306,13 +303,9 @@ def wide_encoding(start: bytes) -> str | None:
 
 
 def chosen_encoding(name: str, start: bytes) -> Encoding:
-    """Return the caller's encoding, with the file's byte order mark when it is of the same family.
+    """Return the caller's encoding, with the file's byte order mark if that is of the same family.
 
-    Raises
-    ------
-    LookupError
-        Python knows no text encoding of that name.
-
+    Raises LookupError for what is no text encoding of Python.
     """
     "".encode(name)  # codecs.lookup also knows codecs that are no text encodings, such as hex
     canonical = codecs.lookup(name).name

@@ -1,7 +1,7 @@
-"""Frames of any library as tables of contacts: their parts, their headers, and the contact of each row.
+"""Frames of any library as tables of contacts. Needs the extra ``frames``.
 
-Needs the extra ``frames``. Narwhals reads all kinds but frames with two columns of one name, which pandas and
-Arrow have: those two are read by position.
+Narwhals reads all kinds but frames with two columns of one name, which pandas and Arrow have: those two are
+read by position.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cleanlist_async.tables.guessing import Guess
 from cleanlist_async.tables.headers import addressable
 
 PART: Final = 10_000
-"""Rows of a frame that are read at once: in a few milliseconds."""
+"""Rows that are read at once: in a few milliseconds."""
 _READAHEAD: Final = {"batch_size": PART, "batch_readahead": 4, "fragment_readahead": 1}
 """By default Arrow reads 16 batches of 131,072 rows, and four files, ahead."""
 BETWEEN_CHECKPOINTS: Final = 250
@@ -45,7 +45,7 @@ def is_arrow(frame: Any) -> bool:
 
 
 def opened(frame: Any) -> Any:
-    """Return a frame as its library has it: in memory, unless it is lazy. None for what cannot be read."""
+    """Return a frame as its library has it, in memory unless it is lazy; None for what cannot be read."""
     given = narwhals().to_native(frame, pass_through=True)
     return given if is_lazy(given) else _in_memory(given)
 
@@ -68,7 +68,7 @@ def _is_stream(frame: Any) -> bool:
 
 
 def parts(frame: Any) -> Iterator[Any]:
-    """Yield an opened frame as frames of at most some thousand rows, at least one, in their order."""
+    """Yield an opened frame in parts of at most some thousand rows, at least one."""
     is_empty = True
     for batch in _batches(frame) if is_lazy(frame) else [frame]:
         if len(batch) or not is_lazy(frame):
@@ -159,14 +159,7 @@ def concatenated(frames: Sequence[Any], like: Any) -> Any:
 
 
 class FrameReader:
-    """Makes the contacts of a frame's parts; the first part tells the columns.
-
-    Attributes
-    ----------
-    columns
-        The column of each field, once a part was read.
-
-    """
+    """Makes the contacts of a frame's parts; the first part tells the `columns`."""
 
     def __init__(self, spec: RowFormat) -> None:
         self.columns: dict[str, Guess] = {}
@@ -175,7 +168,7 @@ class FrameReader:
         self._positions: list[int] = []
 
     def contacts(self, part: Any) -> Iterator[Contact]:
-        """Yield the contact of each row. Raises TableError for a frame none of whose columns is known."""
+        """Yield the contact of each row. Raises TableError if no column is known."""
         if self._build is None:
             self._build = self._resolve(part)
         if not self._positions:
@@ -236,7 +229,7 @@ class SizedFrameContacts(FrameContacts):
 
 
 class LazyFrameContacts(FrameContacts):
-    """The contacts of a frame that is computed as it is read; in a thread, where they are awaited."""
+    """The contacts of a lazy frame, computed in a thread where they are awaited."""
 
     async def __aiter__(self) -> AsyncIterator[Contact]:
         reader, unread = FrameReader(self._spec), parts(self._frame)
@@ -262,7 +255,7 @@ def frame_contacts(frame: Any, spec: RowFormat) -> FrameContacts | None:
 
 @dataclass(frozen=True, slots=True)
 class NewColumn:
-    """A column of one kind of values, each of which may be None: one of *choices*, text, texts or numbers."""
+    """A column of one kind of values or None: one of *choices*, text, texts or numbers."""
 
     name: str
     kind: Literal["choice", "text", "texts", "number", "whole"]
@@ -271,7 +264,7 @@ class NewColumn:
 
 
 def with_columns(frame: Any, columns: Sequence[NewColumn]) -> Any:
-    """Return a frame in memory with columns after its own, which are not copied; rows and index are kept."""
+    """Return a frame with columns after its own, which are not copied; rows and index are kept."""
     if is_pandas(frame):
         grown = frame.copy(deep=False)
         levels = frame.columns.nlevels  # pandas warns of names that have fewer
@@ -289,7 +282,7 @@ def with_columns(frame: Any, columns: Sequence[NewColumn]) -> Any:
 
 
 def rows_where(frame: Any, are_kept: list[bool]) -> Any:
-    """Return some rows of a frame in memory, with their index."""
+    """Return some rows of a frame, with their index."""
     if is_pandas(frame):
         return frame.loc[are_kept]
     if is_arrow(frame):
@@ -298,7 +291,7 @@ def rows_where(frame: Any, are_kept: list[bool]) -> Any:
 
 
 def new_frame(columns: Sequence[NewColumn], backend: Literal["polars", "pandas", "pyarrow"]) -> Any:
-    """Return a frame of these columns alone. Raises ModuleNotFoundError where the library is missing."""
+    """Return a frame of these columns. Raises ModuleNotFoundError where the library is missing."""
     narwhals()
     library = import_module(backend)
     rows = len(columns[0].values)

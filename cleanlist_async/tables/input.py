@@ -30,7 +30,7 @@ from cleanlist_async.tables.formats.location import (
     version_of,
 )
 from cleanlist_async.tables.formats.original import PACKED, Original
-from cleanlist_async.tables.snapshot import NoCopyError, Snapshot
+from cleanlist_async.tables.own_files import NoCopyError, Snapshot
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 << 20

@@ -24,7 +24,6 @@ from cleanlist_async.tables.formats import FORMATS, TEXT_OF, TableFormat, format
 from cleanlist_async.tables.guessing import Guess, Survey, survey
 from cleanlist_async.tables.headers import known_as
 from cleanlist_async.tables.input import InputFile, is_stream
-from cleanlist_async.tables.jsonl_source import JsonlSource
 from cleanlist_async.tables.mapping import (
     Mapper,
     contact_builder,
@@ -33,7 +32,7 @@ from cleanlist_async.tables.mapping import (
     no_columns_error,
 )
 from cleanlist_async.tables.odd_rows import CellNotes
-from cleanlist_async.tables.records import Cells, Record, Source
+from cleanlist_async.tables.records import Cells, JsonlSource, Record, Source
 
 _SAMPLE_ROWS: Final = 100
 _SHOWN_SPLITS: Final = 2

@@ -12,8 +12,7 @@ from typing import Final, Protocol
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import AS_THE_INPUT, UTF_8, Dialect, Encoding, OutputLayout
 from cleanlist_async.tables.headers import free_name
-from cleanlist_async.tables.jsonl_source import JsonlSource, all_headers, json_text
-from cleanlist_async.tables.records import Record, Source
+from cleanlist_async.tables.records import JsonlSource, Record, Source, all_headers, json_text
 from cleanlist_async.types import JSON
 
 PHONES_COLUMN: Final = "cleanlist_phones"

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from cleanlist_async.results import COLUMN_PREFIX
-from cleanlist_async.tables.chosen_columns import as_written
 from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import Dialect, Preamble
 from cleanlist_async.tables.errors import TableError
@@ -20,11 +19,10 @@ from cleanlist_async.tables.formats import TEXT_OF, TableFormat, compression_of,
 from cleanlist_async.tables.formats.location import STDOUT, compressed, is_address
 from cleanlist_async.tables.formats.original import PACKED
 from cleanlist_async.tables.formats.packing import Packer
-from cleanlist_async.tables.jsonl_source import all_headers
-from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice
-from cleanlist_async.tables.part_file import DeliveryFolder, PartFile
+from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice, as_written
+from cleanlist_async.tables.own_files import DeliveryFolder, PartFile
 from cleanlist_async.tables.reading import ContactTable, known_format
-from cleanlist_async.tables.records import Record
+from cleanlist_async.tables.records import Record, all_headers
 from cleanlist_async.tables.rendering import (
     CsvRendering,
     EnrichmentRendering,

@@ -19,7 +19,7 @@ from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.cleaning import cleaned
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables import ContactTable, Row, TableError
-from cleanlist_async.tables.jsonl_source import json_text
+from cleanlist_async.tables.records import json_text
 
 
 def choose(

@@ -16,7 +16,7 @@ from cleanlist_async.contacts.contact import CONTACT_FIELDS
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import ContactTable, EnrichedWriter, OutputChoice
 from cleanlist_async.tables.dialect import OutputLayout
-from cleanlist_async.tables.snapshot import NoCopyError
+from cleanlist_async.tables.own_files import NoCopyError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Formats of files of contacts: their names, and how those that are not text are read and written.
+"""Formats of files of contacts, and how those that are not text are read and written.
 
 Inside, every table is text: a workbook and a Parquet file are read as CSV, an array of JSON as lines. Their
 cells go from the original to the output with their own types.
@@ -32,7 +32,7 @@ SUFFIXES: Final[Mapping[str, TableFormat]] = {
     ".feather": "arrow",
 }
 READ_ONLY: Final = frozenset({".xlsm"})
-"""Of workbooks with macros, which nothing here can write: Excel refuses one without."""
+"""Of workbooks with macros: Excel refuses one without."""
 TEXT_OF: Final[Mapping[TableFormat, TextFormat]] = {
     "csv": "csv",
     "tsv": "tsv",
@@ -46,7 +46,7 @@ TEXT_OF: Final[Mapping[TableFormat, TextFormat]] = {
 
 
 def format_of(path: str | os.PathLike[str]) -> TableFormat | None:
-    """Return the format that a name says, compressed or not; None if it says none."""
+    """Return the format that a name says, compressed or not."""
     return SUFFIXES.get(_suffixes(path)[0])
 
 
@@ -61,7 +61,7 @@ def compression_of(path: str | os.PathLike[str]) -> Compression | None:
 
 
 def _suffixes(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """Return the suffix of the format and that of the compression, each maybe empty."""
+    """Return the suffixes of the format and of the compression, each maybe empty."""
     name = PurePath(os.fspath(path))
     last = name.suffix.lower()
     return (name.with_suffix("").suffix.lower(), last) if last in COMPRESSIONS else (last, "")

@@ -19,7 +19,7 @@ PHONES: Final = "cleanlist_phones"
 
 
 class ColumnFile:
-    """A file of typed columns, read from the beginning any number of times."""
+    """A file of typed columns."""
 
     def __init__(self, stream: BinaryIO, kind: ArrowKind, path: str) -> None:
         self._arrow = needed("pyarrow", "files")
@@ -69,7 +69,7 @@ class ColumnFile:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the table as CSV, the header first, one record for each row."""
+        """Yield the table as CSV, one record for each row."""
         arrow, write_csv = self._arrow, needed("pyarrow.csv", "files").write_csv
         names = [f"c{index}" for index in range(len(self.schema))]  # any names: the header is written below
         yield (",".join(_quoted(name) for name in self.schema.names) + "\n").encode()
@@ -119,7 +119,7 @@ class ColumnWriter:
 
 
 def enrichment_fields(names: Mapping[str, str]) -> list[Any]:
-    """Return the fields of the added columns, with types: column to the name that it gets."""
+    """Return the fields of the added columns: *names* goes from column to name."""
     arrow = needed("pyarrow", "files")
     types = {PHONES: arrow.list_(arrow.string()), "cleanlist_credits": arrow.float64()}
     return [arrow.field(name, types.get(column, arrow.string())) for column, name in names.items()]

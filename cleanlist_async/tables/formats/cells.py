@@ -1,4 +1,4 @@
-"""Cells with types: what a cell of a workbook or a data file is as text, and as JSON."""
+"""Cells of workbooks and data files, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from cleanlist_async.checks import is_any
 
 MOST_EXACT: Final = 10**15
-"""Whole numbers below it are exact as floats, and in a workbook."""
+"""Smaller whole numbers are exact as floats, and in a workbook."""
 
 
 def cell_text(value: object) -> str:
@@ -56,7 +56,7 @@ _TEXTS: Final[Mapping[type, Callable[[Any], str]]] = {
 
 
 def cell_json(value: Any) -> Any:
-    """Return a cell as a value of JSON: what JSON has no type for is text."""
+    """Return a cell as a value of JSON, by default as text."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float | Decimal):

@@ -1,4 +1,4 @@
-"""Workbooks: read by calamine, written by XlsxWriter. Both are in the extra ``files``."""
+"""Workbooks: read by calamine, written by XlsxWriter (extra ``files``); notes on cells that are odd."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_CELL: Final = 32_767
 """Rows of a sheet, and characters of a cell, that Excel can hold."""
 _BLANK: Final = ("", None)
 _FIRST_YEAR: Final = 1900
-"""Of the calendar of Excel: an earlier day would come back as another, or as a time."""
+"""An earlier day would come back as another, or as a time."""
 _ROWS_LOOKED_AT: Final = 100
 _CODES: Final = frozenset(
     words(
@@ -65,13 +65,13 @@ class Sheet:
         self.others = [name for name in names if name != self.name]
 
     def rows(self) -> Iterator[Sequence[object]]:
-        """Yield the rows from the first of the sheet, each as wide as the sheet. Blank cells are None."""
+        """Yield all rows, each as wide as the sheet. Blank cells are None."""
         sheet = self._workbook.get_sheet_by_name(self.name)
         for row in sheet.to_python(skip_empty_area=False):
             yield [None if cell in _BLANK else cell for cell in row]
 
     def lines(self, look_at: Callable[[Sequence[object]], None]) -> Iterator[bytes]:
-        """Yield the rows as CSV, one record for each row; show each to *look_at*."""
+        """Yield the rows as CSV, one record for each; show each to *look_at*."""
         out = io.StringIO()
         write = csv.writer(out, lineterminator="\n").writerow
         for row in self.rows():
@@ -98,7 +98,7 @@ def _chosen(names: Sequence[str], sheet: str | None, path: str) -> str:
 
 
 def write_workbook(stream: BinaryIO, rows: Iterable[Sequence[object]], name: str, path: str) -> None:
-    """Write *rows* as the only sheet of a workbook. Text stays text, also if it looks like a formula."""
+    """Write the only sheet of a workbook. Text stays text, also if it looks like a formula."""
     # XlsxWriter leaves its temporary files behind where a disk is full.
     with TemporaryDirectory(prefix="cleanlist-") as folder:
         _write_sheet(stream, rows, name, path, folder)
@@ -158,7 +158,7 @@ def padded(row: Sequence[object], width: int) -> list[object]:
 
 
 class NumberColumns:
-    """Finds columns with the header of a code that hold numbers, in the first rows of a sheet."""
+    """Columns whose numbers are codes: what Excel shows of them is more than the file's value."""
 
     def __init__(self) -> None:
         self._rows = 0
@@ -193,14 +193,14 @@ class NumberColumns:
 
 
 class FormulaCells:
-    """Finds the formulas of a sheet that have no value: they are read as blank."""
+    """Formulas without a value, as of programs that cannot calculate: they are read as blank."""
 
     def __init__(self) -> None:
         self._count = 0
         self._first: list[str] = []
 
     def look_at(self, stream: BinaryIO, sheet: str) -> None:
-        """Read the sheet of a workbook once more, as far as it is needed. A workbook that is odd has none."""
+        """Read a sheet once more. A workbook that is odd has none."""
         try:
             with ZipFile(stream) as archive:
                 name = _file_of(archive, sheet)
@@ -214,7 +214,7 @@ class FormulaCells:
 
     @property
     def notes(self) -> list[str]:
-        """A line that names the first of the cells, if there are any."""
+        """A line that names the first cells, if there are any."""
         if not self._count:
             return []
         more = ", ..." if self._count > len(self._first) else ""
@@ -224,7 +224,6 @@ class FormulaCells:
 
 
 def _file_of(archive: ZipFile, sheet: str) -> str | None:
-    """Return the name of a sheet's file within the workbook."""
     targets = {tag.get("Id"): tag.get("Target", "") for tag in _tags(archive.read(_RELATIONS))}
     for tag in _tags(archive.read(_WORKBOOK)):
         if tag.get("name") == sheet:

@@ -35,7 +35,7 @@ _LONGEST_MAGIC: Final = 4
 
 
 def is_address(path: str) -> bool:
-    """Whether *path* is an address such as ``s3://bucket/contacts.csv``, and no path of this machine."""
+    """Whether *path* is an address such as ``s3://bucket/contacts.csv``."""
     scheme, separator, _ = path.partition("://")
     return bool(separator) and scheme.isalnum()
 
@@ -56,7 +56,7 @@ def opened(address: str, mode: str) -> Generator[BinaryIO]:
 
 
 def version_of(address: str) -> str:
-    """Return what tells one state of an object from another: its ETag, else its version; empty for neither.
+    """Return an object's ETag, else its version; empty for neither.
 
     A weak ETag (``W/``) stands for several states.
     """
@@ -71,7 +71,7 @@ def version_of(address: str) -> str:
 
 
 def deliver(path: Path, address: str) -> None:
-    """Copy a file to an address, or to standard output. Raises OSError if that fails."""
+    """Copy a file to an address, or to standard output. Raises OSError."""
     with path.open("rb") as source:
         if address == STDOUT:
             for piece in iter(lambda: source.read(_PIECE), b""):
@@ -83,7 +83,7 @@ def deliver(path: Path, address: str) -> None:
 
 
 def _write_all(stream: BinaryIO, piece: bytes) -> None:
-    """Write all of a piece: with PYTHONUNBUFFERED a write to standard output may take a part of it."""
+    """Write all of a piece: with PYTHONUNBUFFERED standard output may take a part of it."""
     rest = memoryview(piece)
     while rest:
         rest = rest[stream.write(rest) :]
@@ -101,17 +101,9 @@ def needed(module: str, extra: str, instead: str = "") -> ModuleType:
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """How files of one suffix are compressed.
+    """How files of one suffix are compressed: their first bytes, at most four; a stream's reader and writer.
 
-    Attributes
-    ----------
-    magic
-        What each of them begins with, at most four bytes.
-    reader
-        Returns the content of a stream. Whatever its `read` raises for what it was given is damage.
-    writer
-        Returns a stream that compresses into another, which stays open when this one is closed.
-
+    Whatever the reader's `read` raises is damage. The writer leaves the stream open when it is closed.
     """
 
     magic: bytes
@@ -153,7 +145,7 @@ def is_compressed(start: bytes) -> bool:
 def decompressed(stream: BinaryIO) -> BinaryIO:
     """Return the content of a stream, which may be compressed; by its first bytes.
 
-    Reading it raises DamagedError where the data is damaged, and what reading *stream* raises.
+    Reading it raises DamagedError, and what reading *stream* raises.
     """
     # Streams of fsspec have no peek().
     buffered: Any = stream if hasattr(stream, "peek") else io.BufferedReader(cast("Any", stream))
@@ -179,7 +171,7 @@ def _compression_of(start: bytes) -> Compression | None:
 
 
 class _Source(io.RawIOBase):
-    """Reads a compressed stream, and remembers why it could not be read."""
+    """Remembers why a compressed stream could not be read."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -200,8 +192,6 @@ class _Source(io.RawIOBase):
 
 
 class _Content(io.RawIOBase):
-    """Reads what a compressed stream holds."""
-
     def __init__(self, reader: Any, source: _Source) -> None:
         self._reader = reader
         self._source = source

@@ -17,7 +17,7 @@ PACKED: Final[tuple[TableFormat, ...]] = ("xlsx", "parquet", "arrow", "json")
 _CHUNK: Final = 1 << 18
 _SPACE: Final = " \t\r\n"
 _LONGEST_OBJECT: Final = 16 << 20
-"""Characters of one object. A longer one is no contact, and would have to be held in memory."""
+"""Characters of one object: a longer one is no contact, and would be held in memory."""
 
 
 class Original:
@@ -57,7 +57,7 @@ class Original:
         return self._sheet(self._chosen).lines(self._number_columns.look_at)
 
     def rows(self) -> Iterator[Sequence[object]] | None:
-        """Yield all its rows with their types, from the first of the file; None for JSON, which is text."""
+        """Yield all rows of the file with their types; None for JSON, which is text."""
         if self.kind == "json":
             return None
         return self._sheet(self._chosen).rows() if self.kind == "xlsx" else self.columns().rows()
@@ -71,7 +71,7 @@ class Original:
 
 
 def lines_of(stream: BinaryIO, path: str) -> Iterator[bytes]:
-    """Yield the objects of an array, each on a line as it is written. Raises TableError by number."""
+    """Yield the objects of an array, each on a line as it is written. Raises TableError."""
     # Bytes that do not decode are passed on as they are: the reader of the lines names their place.
     text = TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape")
     decode = json.JSONDecoder().raw_decode

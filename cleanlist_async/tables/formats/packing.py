@@ -27,12 +27,11 @@ from cleanlist_async.tables.formats.excel import padded, write_workbook
 from cleanlist_async.tables.formats.location import needed
 from cleanlist_async.tables.formats.original import Original, write_array
 from cleanlist_async.tables.headers import addressable
-from cleanlist_async.tables.jsonl_source import JsonlSource, all_headers, json_text
-from cleanlist_async.tables.records import NumberText, Record, Source
+from cleanlist_async.tables.records import JsonlSource, NumberText, Record, Source, all_headers, json_text
 from cleanlist_async.types import JSON
 
 Scalar: TypeAlias = Literal["nothing", "flag", "short", "whole", "number", "text"]
-"""A short number is whole, and exact as a float too, so that it can stand among numbers with a point."""
+"""A short number is whole, and exact as a float too, so it can stand among numbers with a point."""
 _EXACT_AS_FLOAT: Final = 2**53
 _EXACT_AS_WHOLE: Final = 2**63
 _TOGETHER: Final[dict[frozenset[Scalar], Scalar]] = {
@@ -47,14 +46,17 @@ TEXT_OF_JSON: Final = ("json", "jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What all values of a column are, besides null."""
+    """What all values of a column of JSON are, besides null, for Parquet and Arrow.
+
+    What no type holds exactly (a long number, an object, values of several kinds) is text.
+    """
 
     of: Scalar = "nothing"
     is_list: bool = False
 
     @property
     def arrow_type(self) -> Any:
-        """The type of Arrow that holds them."""
+        """Its type of Arrow."""
         arrow = needed("pyarrow", "files")
         types = {"flag": arrow.bool_(), "number": arrow.float64()}
         types |= dict.fromkeys(("short", "whole"), arrow.int64())
@@ -80,12 +82,12 @@ _TEXT: Final = Kind("text")
 
 
 def as_utf_8(text: str) -> str:
-    """Return plain text that a data file can hold: JSON can have half a surrogate pair."""
+    """Return text that a data file can hold: JSON can have half a surrogate pair."""
     return text.encode("utf-8", "replace").decode()
 
 
 def kinds_of(records: Iterable[Record]) -> dict[str, Kind]:
-    """Return the kind of each column, in the order in which the columns appear. Reads all *records*."""
+    """Return the kind of each column, in the order in which they appear."""
     kinds: dict[str, Kind] = {}
     for record in records:
         if isinstance(record.cells, tuple):
@@ -96,7 +98,7 @@ def kinds_of(records: Iterable[Record]) -> dict[str, Kind]:
 
 
 def column_of(kind: Kind, rows: Sequence[Record], key: str) -> Any:
-    """Return some values of a column as an array of Arrow."""
+    """Return values of a column as an array of Arrow."""
     values = [None if isinstance(row.cells, tuple) else kind.value(row.cells.get(key)) for row in rows]
     return needed("pyarrow", "files").array(values, kind.arrow_type)
 
@@ -128,7 +130,6 @@ def _number(text: str) -> Scalar:
 
 
 def _together(one: Kind, other: Kind) -> Kind:
-    """Return what holds values of both kinds."""
     if other in {one, _NOTHING}:
         return one
     if one == _NOTHING:
@@ -140,9 +141,9 @@ def _together(one: Kind, other: Kind) -> Kind:
 
 
 class Packer:
-    """Writes the rows of *source* with their enrichment, of which a part holds a line for each contact.
+    """Writes *source* with its enrichment, of which a part holds a line for each contact.
 
-    A blank line stands for a contact whose row is left out, as are all rows of no contact unless *is_whole*.
+    A blank line stands for a contact that is left out, as are all rows of no contact unless *is_whole*.
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class Packer:
     # -- workbooks --------------------------------------------------------------------------------
 
     def _sheet_rows(self, lines: Iterator[str]) -> Iterator[Sequence[object]]:
-        """Yield the rows of a sheet: what stood above the header, the header, then all rows."""
+        """Yield what stood above the header, the header, then all rows."""
         headers, typed = self._headers(), self._typed_rows()
         width = len(headers)
         if typed is not None and isinstance(self._source, CsvSource):
@@ -235,7 +236,7 @@ class Packer:
         writer.close()
 
     def _write_rows(self, lines: Iterator[str], stream: BinaryIO) -> None:
-        """Write a table of text as columns of text, and objects as columns of the types that they hold."""
+        """Write text as columns of text, and objects as columns of their types."""
         arrow = needed("pyarrow", "files")
         fields = enrichment_fields(self._names)
         columns = kinds_of(self._source.records()) if isinstance(self._source, JsonlSource) else None
@@ -288,7 +289,7 @@ class Packer:
         return rows and map(self._kept, rows)
 
     def _kept(self, row: Iterable[Any]) -> list[Any]:
-        """Leave out the columns that are no part of the table: those of an earlier enrichment."""
+        """Leave out the columns of an earlier enrichment."""
         source = self._source
         return source.of_row([*row]) if isinstance(source, CsvSource) else [*row]
 

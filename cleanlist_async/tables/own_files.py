@@ -1,16 +1,19 @@
-"""The file that grows beside the target, or in a folder of its own, until it is complete."""
+"""Files that are ours: the copy of an input, the part beside an output, the folder of a delivery."""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+from threading import Lock
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, TypeAlias
 
 from cleanlist_async.storage.file_lock import IS_SUPPORTED, FileLock
 from cleanlist_async.storage.permissions import opener_for
@@ -21,6 +24,8 @@ from cleanlist_async.tables.formats.location import deliver
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from _typeshed import WriteableBuffer
+
 _BUFFER: Final = 1 << 18
 Pack: TypeAlias = Callable[[Path, BinaryIO], None]
 """Writes into a stream what a part holds, in the format of the target."""
@@ -29,6 +34,7 @@ _LOCKED: Final = "output"
 _LOCK: Final = f"{_LOCKED}.lock"
 _RENEWABLE: Final = (".tmp", ".packed")
 """Ends of the names of files that can be written again; any other may hold what was paid for."""
+_PIECE: Final = 1 << 18
 
 
 class PartFile:
@@ -210,3 +216,96 @@ def _remove_leftovers() -> None:
             is_ours = stat.S_ISDIR(folder.lstat().st_mode) and (folder / _LOCK).exists()
             if is_renewable and is_ours and not FileLock(folder / _LOCKED).is_taken:
                 shutil.rmtree(folder)
+
+
+class NoCopyError(OSError):
+    """A private copy cannot be written. Its *folder* is where temporary files are."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror or str(error))
+        try:
+            self.folder = tempfile.gettempdir()
+        except OSError:  # none of the usual folders takes a file
+            self.folder = "a temporary folder"
+
+    def refusal(self, path: str) -> TableError:
+        """Return the error for the table that was to be copied."""
+        return TableError(
+            path=path,
+            problem=f"cannot be copied to {self.folder} ({self.strerror})",
+            fix="free some space there, or name another folder in TMPDIR",
+        )
+
+
+class Snapshot:
+    """Some bytes as they were, to be read any number of times.
+
+    Raises NoCopyError where the disk does not take all of them.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self.lock = Lock()
+        with _writing():
+            # Without a buffer: each pass has one of its own.
+            self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # closed when nobody reads it any more
+            weakref.finalize(self, self.file.close)
+            # With a buffer, since without one a write may take a part of the bytes, and is no error. A
+            # duplicate, since closing the buffer closes its descriptor.
+            out = os.fdopen(os.dup(self.file.fileno()), "wb")
+        try:
+            for piece in pieces:
+                with _writing():
+                    out.write(piece)
+        finally:
+            with _writing():
+                out.close()
+
+    @classmethod
+    def of(cls, stream: BinaryIO) -> Self:
+        """Keep what is left of a stream."""
+        return cls(iter(lambda: stream.read(_PIECE), b""))
+
+    def open(self) -> BinaryIO:
+        """Open it for one pass."""
+        return io.BufferedReader(_Pass(self))
+
+
+@contextmanager
+def _writing() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NoCopyError(error) from error
+
+
+class _Pass(io.RawIOBase):
+    """Reads a snapshot that others read too, from a position of its own."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._snapshot.file.fileno()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            offset += os.fstat(self.fileno()).st_size
+        self._position = offset
+        return offset
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        # Locked: a source that is read in a thread, and its output, read one table at the same time.
+        with self._snapshot.lock:
+            self._snapshot.file.seek(self._position)
+            count = self._snapshot.file.readinto(buffer)
+        self._position += count
+        return count
