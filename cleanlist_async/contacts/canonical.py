@@ -19,11 +19,11 @@ _PROFILE: Final = re.compile(
     r"(?:^|/)(in|pub|sales/(?:lead|people)|(?:talent|recruiter)/profile)/+([^?#\s]+)", re.IGNORECASE
 )
 _MEMBER_ID: Final = re.compile(r"ac[a-z]aa[\w-]*", re.IGNORECASE)
-"""An id of a profile, in which letter case counts; chosen names of profiles have none."""
+"""An id of a profile, in which letter case counts; chosen names have none."""
 _FOREIGN: Final = re.compile(r"[\s\"'<>@;|]|^=")
 """Signs of something else than one address."""
 _HANDLE: Final = re.compile(r"(?!\d+$)[\w%-]+")
-"""The name of a profile without an address, as some exports have it: not only digits."""
+"""The name of a profile without an address: not only digits."""
 _NO_NAMES: Final = frozenset({"null", "undefined", "none", "nan", "n/a", "unavailable", "unknown"})
 """What programs put in place of the name of a profile."""
 _NO_HANDLES: Final = _NO_NAMES | {
@@ -31,10 +31,9 @@ _NO_HANDLES: Final = _NO_NAMES | {
 }
 """What only says that there is a profile, or none."""
 _AROUND: Final = "<>()\"',;. "
-"""Signs that are left around an address by the text that it was taken from."""
+"""Signs that are left around an address by its text."""
 _BEFORE_DOMAIN: Final = re.compile(r"^(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,2}(?:www\.)?")
 _HOST: Final = re.compile(r"(?:[a-z][a-z0-9+.-]{0,20}:)?/{0,9}([a-z0-9.-]+)", re.IGNORECASE)
-"""The host of an address, with or without a scheme."""
 
 
 def visible(text: str) -> str:
@@ -93,7 +92,7 @@ def is_profile(url: str) -> bool:
 
 
 def _found_in(address: str) -> tuple[str, str] | None:
-    """Return the kind of page in an address of LinkedIn, and what names the person there."""
+    """Return the kind of a LinkedIn page, and what names the person there."""
     found = _PROFILE.search(address.partition("?")[0].partition("#")[0])
     if found is None or not (found.start() == 0 or _is_linkedin(address)):
         return None

@@ -17,10 +17,16 @@ from cleanlist_async.contacts.canonical import visible
 _NA: Final = frozenset({"NAType", "NaTType"})
 """Missing values of pandas; one of them refuses to be compared with itself."""
 _TIMES: Final = frozenset({"datetime64", "timedelta64"})
-"""Types of numpy that have a missing value of their own."""
+"""Types of numpy that have a missing value."""
 _MOST_BITS: Final = 1_024
 """Of a number that can be an id. Python refuses to print much longer ones."""
-PLACEHOLDERS: Final = r"""
+
+
+def _listed(words: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in words.split(","))
+
+
+_PLACEHOLDERS: Final = _listed(r"""
     n/a, n / a, n/ a, n /a, n.a, n.a., n. a., n\a, na, nan, nat, nil, none, null, \n, undefined, unknown,
     false, object object, loading...,
     not available, not provided, not applicable, not specified, not set, not found, not known, no data,
@@ -36,20 +42,12 @@ PLACEHOLDERS: Final = r"""
     n.v.t, nvt, niet beschikbaar, onbekend, saknas, okänd, mangler, ukendt, brak danych, nie dotyczy,
     nieznany, neuvedeno, neznámé, н/д, нет данных, не указано, неизвестно, なし, 不明, 未設定, 該当なし,
     无, 無, 暂无, 未知, 不详, 未填写, 없음, 알 수 없음, غير متوفر, غير معروف, لا يوجد
-"""
+""")
 """As they are compared: in lower case, without the punctuation around them."""
-IN_BRACKETS: Final = """
+_IN_BRACKETS: Final = _listed("""
     blank, empty, leer, vide, vacío, vacías, vazio, vuoto, leeg, tom, puste, пусто, 空白
-"""
-"""Placeholders of pivot tables and pick lists, which without brackets are names or words."""
-
-
-def _listed(words: str) -> frozenset[str]:
-    return frozenset(word.strip() for word in words.split(","))
-
-
-_PLACEHOLDERS: Final = _listed(PLACEHOLDERS)
-_IN_BRACKETS: Final = _listed(IN_BRACKETS)
+""")
+"""Placeholders of pivot tables and pick lists, which without brackets are words."""
 _LONGEST: Final = 2 + max(map(len, _PLACEHOLDERS))
 _NAMES: Final = frozenset({"Na", "Nan", "Nat", "Nil", "Null", "Tba", "False"})
 """Placeholders that are names of people where they are written as such."""
@@ -62,7 +60,7 @@ _NAME_FIELDS: Final = frozenset({"first_name", "last_name"})
 
 
 def cleaned(text: str) -> str:
-    """Return *text* as it is sent: composed, without invisible characters and surrounding white space."""
+    """Return *text* as it is sent: composed, stripped, without invisible characters."""
     text = visible(text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
@@ -72,7 +70,7 @@ def cleaned(text: str) -> str:
 def is_placeholder(field: str, text: str) -> bool:
     """Whether the cleaned *text* of a field stands for no value, as ``N/A``, ``nan`` and ``#REF!`` do.
 
-    So does a text with a letter that was lost: whoever is looked for by it is not found.
+    So does a text with a lost letter: whoever is looked for by it is not found.
     """
     if _LOST in text:
         return True
@@ -92,7 +90,7 @@ def is_placeholder(field: str, text: str) -> bool:
 
 
 def has_lost_letter(text: str) -> bool:
-    """Whether an earlier program could not read a letter of *text*, and wrote U+FFFD in its place."""
+    """Whether an earlier program wrote U+FFFD in place of a letter."""
     return _LOST in text
 
 
@@ -117,7 +115,7 @@ def is_absent(value: object) -> bool:
 
 
 def as_text(value: object) -> str | None:
-    """Return the text of a value: text as it is, a whole number in digits, a UUID. None for anything else."""
+    """Return a text as it is, a whole number in digits, a UUID; None for anything else."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

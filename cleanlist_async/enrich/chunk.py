@@ -134,7 +134,7 @@ class Chunk:
 
     @classmethod
     def of(cls, contacts: Iterable[Prepared]) -> Chunk:
-        """Make a chunk of contacts for which nothing is reserved yet."""
+        """Make a chunk for which nothing is reserved yet."""
         return cls({contact.index: contact for contact in contacts})
 
     @property
@@ -194,7 +194,10 @@ class Chunk:
 
 
 class HeldChunks:
-    """They go one after the other, so that each submit takes all the credits that there are by then."""
+    """Chunks that wait for credits of a budget in the store, which what is under way may give back.
+
+    They go one after the other, so that each submit takes all the credits that there are by then.
+    """
 
     def __init__(self) -> None:
         self._chunks: list[Chunk] = []
@@ -216,7 +219,7 @@ class HeldChunks:
         return all(_first(chunk) <= _first(other) for other in self._chunks)
 
     def take_in(self, rest: Chunk) -> Chunk | None:
-        """Put contacts before those of all chunks, and return a chunk of the last ones, if that is needed.
+        """Put contacts before those of all chunks, and return a chunk of the last ones, if needed.
 
         The rest of a chunk that was split would else be a small submit of its own.
         """
@@ -246,13 +249,8 @@ def _fill(chunk: Chunk, contacts: list[Prepared]) -> None:
 class RunBudget:
     """A limit of credits that is never passed: reserve the worst case, then settle what it really cost.
 
-    Parameters
-    ----------
-    max_credits
-        The limit, in credits; None for none.
-    enrichment_type
-        Gives the worst case of one contact (docs.cleanlist.ai/api-reference/enrichment-types).
-
+    *max_credits* may be None. *enrichment_type* gives the worst case of one contact
+    (docs.cleanlist.ai/api-reference/enrichment-types).
     """
 
     __slots__ = ("max_credits", "per_contact", "reserved", "spent")
@@ -300,5 +298,5 @@ def contacts_within(error: BudgetExceededError, enrichment_type: EnrichmentType)
 
 
 def _covered(left: float, price: float) -> int:
-    """Return how many contacts of a price the credits that are left cover, whatever was lost to rounding."""
+    """Return how many contacts the credits cover, whatever was lost to rounding."""
     return max(0, int((left + facts.ROUNDING_CREDITS) // price))

@@ -109,7 +109,7 @@ class ChunkRunner:
         self._group = group
 
     async def run(self, chunk: Chunk) -> None:
-        """Submit a chunk, wait for its workflow, and hand out its results."""
+        """Bring a chunk to its end. Raises nothing of its own."""
         try:
             await self._submit(chunk)
             if chunk.workflow is not None:
@@ -196,7 +196,6 @@ class ChunkRunner:
             await self._record(chunk.record.accepted(workflow))
 
     async def _settle(self, chunk: Chunk, results: Sequence[EnrichmentResult]) -> None:
-        """Record the results of a chunk, then hand them out."""
         if chunk.record is not None:
             await self._record(chunk.record.settle(results))
         self._parts.sink.settle(chunk, results)

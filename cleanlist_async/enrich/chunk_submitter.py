@@ -78,7 +78,7 @@ class ChunkSubmitter:
 
     @property
     def troubles(self) -> int:
-        """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
+        """Unclear outcomes of submits so far; those of submits in flight together are one."""
         return self._pipeline.submit_troubles
 
     async def submit(self, chunk: Chunk, contacts: tuple[Prepared, ...]) -> AcceptedWorkflow | None:
@@ -148,9 +148,9 @@ class ChunkSubmitter:
 class UnsentContacts:
     """Contacts of a run that are in no submit yet.
 
-    `total` is None where the source does not say how many it has. `ahead` is how many may be read before
-    results are taken, None without a limit; `read` is how many came from it so far, and `gathered` how many
-    of those wait to be put into a submit. `is_over` once nothing more is read.
+    `total` may be unknown. `ahead` is how many may be read before results are taken; `read` is how many came
+    so far, and `gathered` how many of those wait to be put into a submit. `is_over` once nothing more is
+    read.
     """
 
     submitter: ChunkSubmitter

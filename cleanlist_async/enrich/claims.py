@@ -82,7 +82,7 @@ class Claims:
         return len(self._followed) >= _FOLLOWED_AT_ONCE
 
     def follow(self, contacts: list[Prepared], claims: dict[int, Claim] | None, group: TaskGroup) -> None:
-        """Start to follow contacts that are not ours; without *claims*, those that we lost."""
+        """Follow contacts that are not ours; without *claims*, those that we lost."""
         self._followed.update((contact.index, contact) for contact in contacts)
         group.start_soon(self._follow, contacts, claims)
 

@@ -81,7 +81,7 @@ class ClientSpendGuard:
 
 
 class CallRecord:
-    """One paid call in the store that buys no contacts by their identity."""
+    """A paid call in the store that buys no contacts by their identity."""
 
     def __init__(self, session: StoreSession, spend: Spend) -> None:
         self._session = session

@@ -24,15 +24,9 @@ _FIRST_SIZE: Final = 16
 class Duplicates:
     """Links each contact to the first one of the same identity.
 
-    Parameters
-    ----------
-    mode
-        ``"all"`` links across the whole input, ``"window"`` across its last 50,000 identities (whose
-        ``raw`` is not kept for later duplicates), ``"off"`` not.
-    repeated
-        The identities that occur more than once, where that is known beforehand: only their results
-        need to be remembered.
-
+    *mode* ``"all"`` links across the whole input, ``"window"`` across its last 50,000 identities (whose
+    ``raw`` is not kept for later duplicates), ``"off"`` not. *repeated* are the identities that occur more
+    than once, where that is known: only their results need to be remembered.
     """
 
     def __init__(self, mode: Dedupe, repeated: Collection[bytes] | None = None) -> None:
@@ -97,10 +91,7 @@ async def repeated_identities(contacts: Iterable[ContactLike], prepare: Prepare 
 
 
 class FirstSeen:
-    """The index at which each identity was first seen: 33 to 67 bytes an entry, for millions of them.
-
-    The same in a dict takes about 200 bytes an entry.
-    """
+    """The index at which each identity was first seen: 33 to 67 bytes an entry, of 200 in a dict."""
 
     __slots__ = ("_tables",)
 

@@ -45,7 +45,7 @@ def opened_frame(frame: object) -> Any:
 
 @dataclass(slots=True)
 class _Part:
-    """Some rows of the frame: the index of the first, and their results as far as they are there."""
+    """Some rows of the frame: the index of the first, and their results so far."""
 
     rows: Any
     start: int
@@ -150,7 +150,6 @@ class FrameStream:
         return enriched
 
     async def _rows(self) -> AsyncGenerator[Prepared | Invalid, None]:
-        """Read the frame, and yield the contact of each row, checked."""
         while (part := await self._next_part()) is not None:
             for contact in self._contacts(part):
                 yield contact

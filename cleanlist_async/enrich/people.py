@@ -59,7 +59,7 @@ class PlacedRow:
 
     @property
     def in_place(self) -> bool:
-        """Whether it belongs to the contact that its id belongs to if ids follow the order."""
+        """Whether it belongs to the contact of its id if ids follow the order."""
         return self.position in self.owners
 
 
@@ -67,7 +67,7 @@ class PlacedRow:
 class Person:
     """The contacts that are one person: of one profile, or the same word for word.
 
-    `rows` are certainly its own; `keys` are those of the names that it has, in a contact or in such a row.
+    `rows` are certainly its own; `keys` are those of its names, in a contact or in such a row.
     """
 
     positions: list[int] = field(default_factory=list[int])
@@ -161,7 +161,7 @@ class People:
         )
 
     def _is_made_for(self, position: int, row: PlacedRow) -> bool | None:
-        """Whether a row was made for a contact; None if it does not say, or writes it in another way."""
+        """Whether a row was made for a contact; None if it does not say, or in another way."""
         if not row.echo or row.echo == self._inputs[position]:
             return bool(row.echo) or None
         return None if folded(row.echo) == folded(self._inputs[position]) else False
@@ -194,7 +194,7 @@ class People:
         return self._by_key.get(key, ())
 
     def has_name_of_another(self, position: int, row: PlacedRow) -> bool:
-        """Whether a row has the name of others, lacking a row or not, and not one that a contact has."""
+        """Whether a row has the name of others, and not one that a contact has."""
         key = name_key(row.name)
         return key in self._keys and key not in self.at[position].keys
 
@@ -238,7 +238,7 @@ class People:
                     self._names[same] = name
 
     def _is_of_another_half(self, person: Person, key: Name) -> bool:
-        """Whether a name contradicts the first or last name that a person is given without the other."""
+        """Whether a name contradicts the one half of a name that a person is given."""
         halves = (half_name(self._contacts[position]) for position in person.positions)
         return any(names_differ(name_key(half), key) for half in halves if half)
 
@@ -248,8 +248,8 @@ class People:
     def namesakes(self, people: Sequence[Person], *, hidden: bool) -> Mapping[int, set[int]]:
         """Return the positions of the others of *people* whose row may be taken for that of a position.
 
-        *hidden*: the name of a person that is known by profile alone may be any name. Else only one that
-        its address spells counts.
+        *hidden*: the name of a person that is known by profile alone may be any name. Else only one that its
+        address spells counts.
         """
         named = [(person, form) for person in people for form in self._name_forms(person)]
         by_word: dict[str, list[tuple[Person, Name]]] = defaultdict(list)
@@ -319,7 +319,11 @@ def _positions_by(inputs: Iterable[Input]) -> dict[Input, list[int]]:
 
 
 class LookAlikes:
-    """The contacts of one request, by what a row may say of them."""
+    """The contacts of one request, by what a row may say of them.
+
+    Of one person with and without an e-mail address both would be paid for, and neither row would be certain
+    to be whose it is. In requests of their own, each has its own workflow.
+    """
 
     def __init__(self) -> None:
         self._slugs: set[str] = set()
@@ -353,7 +357,7 @@ class LookAlikes:
 
 
 def _key_of(contact: Contact) -> Name:
-    """Return the name of a contact, or the one that its profile spells: ``/in/ada-lovelace-7b1``."""
+    """Return the name of a contact, or the one that its profile spells."""
     if name := name_of(contact):
         return name_key(name)
     spelled = slug_words(linkedin_slug(contact.linkedin_url) or "")

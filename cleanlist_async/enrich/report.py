@@ -127,10 +127,9 @@ class Progress:
 class RunOutcome:
     """How a run ended: ``stopped_by`` what it met at the API, ``failure`` what the caller's own code raised.
 
-    ``fault`` is the first error that kept contacts from a result, of a submit or of the reading of a
-    workflow, also of one after which the run went on; ``accepted`` says whether the server accepted any of
-    it; ``has_refusals``, whether it refused contacts by name; ``is_remembered``, whether a store or a journal
-    keeps the same call from buying it again.
+    ``fault`` is the first error that kept contacts from a result, also of one after which the run went on;
+    ``accepted`` says whether the server accepted any of it; ``has_refusals``, whether it refused contacts by
+    name; ``is_remembered``, whether a store or a journal keeps the same call from buying it again.
     """
 
     stopped_by: CleanlistError | None = None

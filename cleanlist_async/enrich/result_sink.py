@@ -65,7 +65,7 @@ class ResultSink:
             self.put_to_all(contact, result)
 
     def withdraw(self, chunk: Chunk) -> list[Prepared]:
-        """Take the contacts of a chunk back that were not sent, with what is reserved for them."""
+        """Take the contacts of a chunk back that were not sent, with what is reserved."""
         self._release(chunk, chunk.reserved)
         contacts = list(chunk.open.values())
         chunk.open.clear()
@@ -88,10 +88,9 @@ class ResultSink:
 class ResultQueue:
     """A queue that results are put into at once, and that its writers ask for room beforehand.
 
-    `taken` counts the results that were taken.
-
-    A stream that hands items over to a waiting task can lose or double the one that is on its way when
-    that task is cancelled; here an item is taken in the very step that returns it.
+    `taken` counts the results that were taken. A stream that hands items over to a waiting task can lose or
+    double the one that is on its way when that task is cancelled; here an item is taken in the very step that
+    returns it.
     """
 
     __slots__ = ("_ahead", "_changed", "_closed", "_items", "taken")
@@ -101,7 +100,7 @@ class ResultQueue:
         self._items: deque[EnrichmentResult] = deque()
         self._closed = False
         self.taken = 0
-        self._changed = anyio.Event()
+        self._changed = _Change()
 
     @property
     def is_full(self) -> bool:
@@ -116,12 +115,12 @@ class ResultQueue:
     def put(self, result: EnrichmentResult) -> None:
         """Add a result, full or not."""
         self._items.append(result)
-        self._wake()
+        self._changed.set()
 
     def close(self) -> None:
         """Add nothing more; what is there can still be taken."""
         self._closed = True
-        self._wake()
+        self._changed.set()
 
     def drain(self) -> list[EnrichmentResult]:
         """Take all that is there."""
@@ -136,14 +135,14 @@ class ResultQueue:
                 return None
             await self.change()
         self.taken += 1
-        self._wake()
+        self._changed.set()
         return self._items.popleft()
 
     def take_ready(self, most: int) -> list[EnrichmentResult]:
         """Take up to so many that are there."""
         taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
         self.taken += len(taken)
-        self._wake()
+        self._changed.set()
         return taken
 
     async def room(self) -> None:
@@ -151,21 +150,15 @@ class ResultQueue:
         while self.is_full:
             await self.change()
 
-    def _wake(self) -> None:
-        self._changed.set()
-
     async def change(self) -> None:
         """Wait until a result is put or taken."""
-        if self._changed.is_set():
-            self._changed = anyio.Event()
         await self._changed.wait()
 
 
-class ChangeSignal:
+class _Change:
     """An event that each wait rearms, and that no wait misses."""
 
-    def __init__(self, limiter: RateLimiter) -> None:
-        self._limiter = limiter
+    def __init__(self) -> None:
         self._event = anyio.Event()
 
     def set(self) -> None:
@@ -173,8 +166,20 @@ class ChangeSignal:
         self._event.set()
 
     async def wait(self) -> None:
-        """Wait for the next change, for at most a thirtieth of the limits' window."""
+        """Wait for the next change."""
         if self._event.is_set():
             self._event = anyio.Event()
+        await self._event.wait()
+
+
+class ChangeSignal(_Change):
+    """A change that is looked for, too: each wait lasts at most a thirtieth of the limits' window."""
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        super().__init__()
+        self._limiter = limiter
+
+    async def wait(self) -> None:
+        """Wait for the next change, or the next look."""
         with anyio.move_on_after(self._limiter.limits.window_s / _LOOKS_PER_WINDOW):
-            await self._event.wait()
+            await super().wait()

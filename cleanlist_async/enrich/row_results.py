@@ -42,13 +42,13 @@ def found(
         error=row.error,
         enrichment_type=enrichment_type,
         credits_charged=row.credits_charged,
-        credits_estimated=_price(email, phones, enrichment_type),
+        credits_estimated=estimate(row, enrichment_type),
         raw=row.raw,
     )
 
 
 def without_row(
-    contact: Prepared,
+    contact: Prepared | Invalid,
     status: ResultStatus,
     error: str | None,
     *,
@@ -57,7 +57,7 @@ def without_row(
     row: EnrichmentRow | None = None,
     enrichment_type: EnrichmentType | None = None,
 ) -> EnrichmentResult:
-    """Make the result of a contact for which there is no row, or none that is certainly its own."""
+    """Make the result of a contact without a row that is certainly its own."""
     return EnrichmentResult(
         index=contact.index,
         contact=contact.contact,
@@ -73,13 +73,7 @@ def without_row(
 
 def skipped(contact: Invalid) -> EnrichmentResult:
     """Make the result of a contact that was never sent."""
-    return EnrichmentResult(
-        index=contact.index,
-        contact=contact.contact,
-        key=contact.contact.key,
-        status="invalid",
-        error=contact.reason,
-    )
+    return without_row(contact, "invalid", contact.reason)
 
 
 def never_read(
@@ -132,10 +126,7 @@ def estimate(row: EnrichmentRow, enrichment_type: EnrichmentType) -> float:
 
     A ``full`` enrichment that found only one half has no documented price; 11 credits are held for it.
     """
-    return _price(row.email, row.phones, enrichment_type)
-
-
-def _price(email: str | None, phones: tuple[str, ...], enrichment_type: EnrichmentType) -> float:
+    email, phones = row.email, row.phones
     match enrichment_type:
         case "partial":
             return facts.EMAIL_CREDITS if email else 0

@@ -46,7 +46,7 @@ RepeatedIn: TypeAlias = tuple[Iterable[ContactLike], Prepare]
 """Rows that can be read again, and what checks each."""
 NOTHING_REPEATED: Final[RepeatedIn] = ((), prepare)
 _DUPLICATES_AHEAD: Final = 50_000
-"""Duplicates of an endless source that wait for the result of their first before it is read on."""
+"""Duplicates of an endless source that wait for their first before it is read on."""
 _SILENCE_S: Final = 10.0
 """Seconds that claimed contacts wait for others to share their request, while none come."""
 
@@ -314,7 +314,6 @@ def _deadline_error(spec: RunSpec, latest: LatestFailure, summary: Summary) -> D
 
 
 def _a_window(pipeline: Pipeline) -> int:
-    """Return how many contacts can be submitted in a window."""
     limits, keys = pipeline.limiter.limits, len(pipeline.route.keys)
     return limits.per_window(keys) * facts.MAX_CONTACTS_PER_REQUEST
 

@@ -95,7 +95,7 @@ class BulkService:
         return EnrichmentReport(ordered, stream.summary, stopped_by, stream.fault)
 
     def keep_abandoned(self, results: list[EnrichmentResult], spec: RunSpec) -> None:
-        """Keep all results of the latest cancelled run, and of those before it as many as have room."""
+        """Keep all results of the latest cancelled run, and of those before as many as have room."""
         if self._purchases is not None and not spec.is_unclaimed:  # the same call finds them again
             self._remembered.update(one.workflow_id for one in results if one.workflow_id is not None)
         kept = max(facts.MAX_ABANDONED_RESULTS, len(results))
@@ -248,7 +248,7 @@ class _Wanted:
         self._wanted: dict[bytes, list[tuple[int, EnrichmentResult]]] = {}
 
     def add(self, position: int, result: EnrichmentResult) -> None:
-        """Take a pending result; one whose contact could never have been sent is left as it is."""
+        """Take a pending result; one whose contact could never have been sent stays."""
         contact = prepare(result.index, result.contact)
         if not isinstance(contact, Prepared):
             return
@@ -260,7 +260,6 @@ class _Wanted:
         self._wanted[contact.identity].append((position, result))
 
     def workflow(self, workflow_id: str, now: float) -> AcceptedWorkflow:
-        """Describe the workflow, as far as these results know it."""
         known = tuple(task_id for task_id in self._task_ids if task_id is not None)
         contacts = tuple(self._firsts.values())
         ids = tuple(self._task_ids)
@@ -268,7 +267,6 @@ class _Wanted:
         return AcceptedWorkflow(workflow_id, contacts, ids, known, None, now, is_new=False, whole=False)
 
     def fan_out(self, fetched: Sequence[EnrichmentResult]) -> Iterable[tuple[int, EnrichmentResult]]:
-        """Yield the position and the new result of each."""
         for first, result in zip(self._firsts.values(), fetched, strict=True):
             for position, old in self._wanted[first.identity]:
                 if old.index == first.index:

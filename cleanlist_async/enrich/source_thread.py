@@ -64,7 +64,7 @@ def _take(items: Iterator[T]) -> tuple[list[T], Exception | None]:
 
 
 class _OneThread(Executor):
-    """Runs all work in one thread, which neither keeps the process alive nor is waited for at its end.
+    """One thread, which neither keeps the process alive nor is waited for at its end.
 
     A source may block for ever, and may be bound to the thread that read it first.
     """

@@ -24,23 +24,17 @@ from cleanlist_async.storage.store.store import Store
 
 log: Final = logging.getLogger("cleanlist_async")
 _IDENTIFY_S: Final = 90.0
-"""Seconds that the question for the organization may take, with its wait for a token. Without an answer the
-key stands for the organization."""
+"""Seconds that the question for the organization may take, with its wait for a token. Without an answer
+the key stands for the organization.
+"""
 Write: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class StoreSession:
     """Opens the store when it is first needed, and keeps a lease in it until the client is closed.
 
-    Attributes
-    ----------
-    owed
-        Writes that are still to be made.
-    jobs
-        The ids of jobs that the client runs.
-    taking_job
-        Held from the look whether a job is free until it is among `jobs`.
-
+    `owed` are writes that are still to be made, `jobs` the ids of jobs that the client runs; `taking_job` is
+    held from the look whether a job is free until it is among them.
     """
 
     def __init__(self, store: Store, pipeline: Pipeline) -> None:
@@ -105,7 +99,7 @@ class StoreSession:
         return bool(dead)
 
     async def _organization(self) -> str:
-        """Return whose purchases these are: the organization's id; the key's digest while nobody tells it."""
+        """Return the organization's id; the key's digest while nobody tells it."""
         origin = self.pipeline.route.organization.rpartition("@")[2]
         name = self.store.digest(f"{self.pipeline.secret.reveal()}@{origin}".encode())
         if (known := await self.store.run(operations.find_organization(name))) is not None:
@@ -126,7 +120,7 @@ class StoreSession:
 
 
 class OwedWrites:
-    """Writes of one client, made in order, each of which may be repeated.
+    """Writes to the store that must not be lost, made in order: one that fails is repeated.
 
     What was sent, refused or settled is true whether the store takes it or not. Until it has, the store takes
     the contacts for under way, and whoever asks for them waits.

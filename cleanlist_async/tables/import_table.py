@@ -32,19 +32,11 @@ from cleanlist_async.tables.reading import (
 from cleanlist_async.tables.records import Source
 
 _ALIASES: Final = {
-    "phone": "phone",
-    "phonenumber": "phone",
-    "mobile": "mobile_phone",
-    "mobilephone": "mobile_phone",
-    "cellphone": "mobile_phone",
-    "workphone": "work_phone",
-    "directphone": "work_phone",
-    "title": "job_title",
-    "jobtitle": "job_title",
-    "position": "job_title",
-    "city": "city",
-    "state": "state",
-    "country": "country",
+    **dict.fromkeys(("phone", "phonenumber"), "phone"),
+    **dict.fromkeys(("mobile", "mobilephone", "cellphone"), "mobile_phone"),
+    **dict.fromkeys(("workphone", "directphone"), "work_phone"),
+    **dict.fromkeys(("title", "jobtitle", "position"), "job_title"),
+    **{field: field for field in ("city", "state", "country")},
 }
 _IDENTITIES: Final[Mapping[str, str]] = {
     "email": "duplicate_email",
@@ -119,7 +111,7 @@ class ImportTable:
         return cast("dict[CsvField, str]", headers)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Read the rows that are not blank: the number of each, and its value for each of `columns`.
+        """Read the number of each row that is not blank, and its value for each of `columns`.
 
         Values that belong to a contact are those that enriching the row would send.
         """
@@ -160,7 +152,7 @@ def _survey(source: Source) -> Survey:
 
 
 def _known(header: str) -> tuple[str, int] | None:
-    """Return the field beyond those of a contact that a header means, and how well it fits (0 is best)."""
+    """Return the field beyond those of a contact that a header means, and its rank (0 is best)."""
     if alias := _ALIASES.get("".join(words(header))):
         return alias, 0
     known = known_as(header)
@@ -169,7 +161,7 @@ def _known(header: str) -> tuple[str, int] | None:
 
 @dataclass(slots=True)
 class CsvPart:
-    """A CSV file in UTF-8; its headers are names of fields. ``rows`` are its rows' numbers in the table."""
+    """A CSV file in UTF-8, its headers names of fields. ``rows`` are its rows' numbers in the table."""
 
     content: bytes
     rows: Sequence[int]
@@ -218,33 +210,28 @@ def split_table(table: ImportTable) -> CsvParts:
 
 
 def _why_not(row: Sequence[str], known: Iterable[tuple[str, str]]) -> str | None:
-    """Return why a row is not sent, in the server's words; None if it is."""
+    """Return why a row is not sent, in the server's words, or None."""
     if not any(row):
         return "missing_required"
     return next((_IDENTITIES[name] for name, _ in sorted(known)), None)  # the e-mail address first
 
 
 class _OpenPart:
-    """A part that still grows."""
-
     def __init__(self, header: Sequence[str]) -> None:
         self._lines = [_line(header).encode()]
         self._bytes = len(self._lines[0])
         self.numbers: list[int] = []
 
     def fits(self, line: bytes) -> bool:
-        """Whether another row fits."""
         is_full = len(self.numbers) >= facts.MAX_IMPORT_ROWS
         return not is_full and self._bytes + len(line) <= facts.MAX_IMPORT_BYTES
 
     def add(self, line: bytes, number: int) -> None:
-        """Add a row."""
         self._lines.append(line)
         self._bytes += len(line)
         self.numbers.append(number)
 
     def closed(self) -> CsvPart:
-        """Return the part as it stands."""
         return CsvPart(b"".join(self._lines), tuple(self.numbers))
 
 
@@ -263,7 +250,7 @@ def _line(row: Sequence[str]) -> str:
 
 
 def _identities(row: Mapping[CsvField, str]) -> set[tuple[str, str]]:
-    """Return what makes a row the same as another: its addresses, else its name and company."""
+    """Return what makes rows the same: their addresses, else name and company."""
     addresses = {
         ("email", folded(row.get("email", ""))),
         ("linkedin_url", profile(row.get("linkedin_url", ""))),

@@ -28,7 +28,7 @@ def open_source(given: ContactSource, rows: RowFormat, name: str) -> tuple[Conta
         from cleanlist_async.tables.frames import frame_contacts  # noqa: PLC0415  # needs an extra
 
         if (contacts := frame_contacts(given, rows)) is not None:
-            return contacts, _as_it_is
+            return contacts, as_given
     check_contacts(given, Iterable, AsyncIterable, name=name)
     reader = MappingReader(rows, given[:SAMPLE] if isinstance(given, Sequence) else ())
     if isinstance(given, Sequence):
@@ -36,7 +36,8 @@ def open_source(given: ContactSource, rows: RowFormat, name: str) -> tuple[Conta
     return given, reader.read
 
 
-def _as_it_is(contact: ContactLike) -> ContactLike:
+def as_given(contact: ContactLike) -> ContactLike:
+    """Return a contact as it is."""
     return contact
 
 
@@ -61,11 +62,7 @@ class InputOptions:
 NOTHING_SAID: Final = InputOptions()
 
 
-def _as_given(contact: ContactLike) -> ContactLike:
-    return contact
-
-
-def preparation(suppression: Suppression | None, read: ReadContact = _as_given) -> Prepare:
+def preparation(suppression: Suppression | None, read: ReadContact = as_given) -> Prepare:
     """Return a function that reads a row, checks its contact, and keeps it back if it is suppressed."""
     if suppression is None:
         return lambda index, given: prepare(index, read(given))

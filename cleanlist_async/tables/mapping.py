@@ -35,7 +35,6 @@ class Refusing(Protocol):
 
 
 def _as_option(field: str, header: str) -> str:
-    """Return how the command line is told the column of a field."""
     return f"--map {_quoted(f'{field}={header}')}" if header else f"--map {field}=..."
 
 
@@ -60,7 +59,7 @@ def position_of(file: Refusing, headers: Sequence[str], header: str) -> int:
 class Mapper:
     """Resolves the caller's mapping and the guesses into the column of each of *fields*.
 
-    *choice* returns how the caller says that a field has a column.
+    *choice* says how the caller maps a field to a column.
     """
 
     file: Refusing
@@ -73,8 +72,8 @@ class Mapper:
         """Return the column of each field, in the order of `fields`.
 
         A field mapped to an empty string is left out. Raises :class:`TableError` on an unknown field or
-        header, on a column none of whose values can be that of its field, and on two columns that tie for a
-        field without which no contact can be sent.
+        header, on a column none of whose values can be that of its field, and on a tie for a field without
+        which no contact can be sent.
         """
         given = {field: self._given(field, header) for field, header in mapping.items()}
         guessed = self._guessed(given)
@@ -157,7 +156,7 @@ def is_split_name(columns: Mapping[str, Guess]) -> bool:
 
 
 def _needed(chosen: Mapping[str, Guess]) -> Sequence[str]:
-    """Return the fields still needed for a contact that the API accepts (docs.cleanlist.ai, 422)."""
+    """Return the fields that a contact still needs (docs.cleanlist.ai, 422)."""
     if "linkedin_url" in chosen:
         return ()
     names = ("linkedin_url", *_NAME_HALVES)

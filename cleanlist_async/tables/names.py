@@ -19,14 +19,14 @@ _SHORTEST_NAME: Final = 2
 _VOWEL: Final = re.compile(r"[aeiouy]|[^\x00-\x7f]", re.IGNORECASE)
 _INITIAL: Final = re.compile(r"[^\W\d_]\.")
 _LONGEST: Final = 200
-"""Characters of a name. What is longer is none, and would be slow to search."""
+"""Characters. What is longer is no name, and would be slow to search."""
 _PARTICLES: Final = """
     van vander vanden von vom zu zum zur und am auf der den dem ter ten te 't op het in
     de du des d' la le les l' del della delle dello dei degli di da dal dalla dalle das do dos los las lo li
     af av al el bin bint ibn ben abu bar mac mc o ó ní nic ua uí st st. saint san santa santo são
 """
 _FIRST_NAMES_TOO: Final = "al ben abu bar mac in am o della und zu do"
-"""Particles that with a capital letter are first names, or no particles."""
+"""Particles that with a capital letter are first names, or none."""
 _KNOWN: Final = frozenset(_PARTICLES.split())
 _DOUBTFUL: Final = frozenset(_FIRST_NAMES_TOO.split())
 _BETWEEN_SURNAMES: Final = frozenset({"y", "i"})
@@ -42,10 +42,9 @@ def is_full_name(value: str) -> bool:
 def split_name(name: str, *, last_name_first: bool = False) -> tuple[str | None, str | None]:
     """Split a full name into first and last: the first word, and all the others.
 
-    Of ``Mary Ann van der Berg``, all before the particle are first names.
-    ``Doe, Jane`` and ``van der Berg, Jane`` are turned round, as is a name of which *last_name_first* says
-    so, or that is written in Chinese, Japanese or Korean; titles (``Dr. Jane Doe, PhD``) and patronymics are
-    left out. A single word is a first name.
+    Of ``Mary Ann van der Berg``, all before the particle are first names. ``van der Berg, Jane`` is turned
+    round, as is a name of which *last_name_first* says so, or in Chinese, Japanese or Korean; titles
+    (``Dr. Jane Doe, PhD``) and patronymics are left out. A single word is a first name.
     """
     before, _, after = (without_titles(part).strip() for part in without_titles(name).partition(","))
     # "Doe, Jane", but not "Jane Doe, MA"
@@ -107,7 +106,7 @@ _BETWEEN: Final = " ,\t"
 
 
 def without_titles(name: str) -> str:
-    """Return a name less the titles before and the degrees after it; blank where there is nothing else."""
+    """Return a name less the titles before and the degrees after it, maybe blank."""
     if len(name) > _LONGEST:
         return name
     if found := _BEFORE.match(name):

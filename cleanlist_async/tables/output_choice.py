@@ -1,7 +1,6 @@
 """What is written: which columns of an enrichment and of its input, under which names, and which rows.
 
-The words are not ``columns=``, which says how an input is read: *keep* names columns that are added, *rename*
-gives them other names, *only* leaves rows out.
+The words are not ``columns=``, which says how an input is read.
 """
 
 from __future__ import annotations
@@ -38,10 +37,11 @@ _COLUMNS: Final[Mapping[str, tuple[_Kind, _Read]]] = {
 """What an enrichment adds to a row: the kind of each column, and how it is read from a result."""
 ADDED: Final = tuple(_COLUMNS)
 ENRICHMENT_COLUMNS: Final = tuple(COLUMN_PREFIX + name for name in ADDED)
-"""Columns that are appended. One that the table has already stays; ours is then called ``... (2)``."""
+"""Columns that are appended. One that the table has already stays; ours is then ``... (2)``."""
 _COLLECTED_BY: Final = frozenset({"status", "workflow_id"})
-"""What ``collect`` needs, which fetches what is pending by what the output says."""
+"""What ``collect`` needs to fetch what is pending."""
 _COLUMN: Final = "column of an enrichment"
+_STATUSES: Final[tuple[str, ...]] = get_args(ResultStatus)
 
 Keep: TypeAlias = str | Iterable[str]
 Only: TypeAlias = ResultStatus | Iterable[ResultStatus]
@@ -91,7 +91,7 @@ class OutputChoice:
         names = {_known("rename", old, prefix, ADDED, _COLUMN): new for old, new in (rename or {}).items()}
         for name in names.values():
             check_text("each new name in rename", name)
-        outcomes = [] if only is None else _each("only", only, "", get_args(ResultStatus), "outcome")
+        outcomes = [] if only is None else _each("only", only, "", _STATUSES, "outcome")
         own = None if input_columns is None else tuple(input_columns)
         if own is not None and not any(own):
             raise ConfigurationError("input_columns is empty, so nothing would say whose row it is.")
@@ -206,16 +206,16 @@ class _JsonlChosen(JsonlSource):
 
 
 def enrichment_columns(results: Sequence[EnrichmentResult], names: Mapping[str, str]) -> list[NewColumn]:
-    """Return columns that are added to the rows of *results*: *names* goes from column to its name there."""
-    columns: list[NewColumn] = []
-    for column, name in names.items():
-        kind, read = _COLUMNS[column]
-        columns.append(NewColumn(name, kind, [read(result) for result in results], _choices(kind)))
-    return columns
+    """Return columns for the rows of *results*: *names* goes from column to its name there."""
+    return [
+        NewColumn(name, kind, [read(result) for result in results], _STATUSES if kind == "choice" else ())
+        for column, name in names.items()
+        for kind, read in (_COLUMNS[column],)
+    ]
 
 
 def report_columns(results: Sequence[EnrichmentResult]) -> list[NewColumn]:
-    """Return the columns of results without rows of the caller's: place, key, contact and enrichment."""
+    """Return place, key, contact and enrichment of results as columns."""
     return [
         NewColumn("index", "whole", [result.index for result in results]),
         *(NewColumn(name, "text", [_given(result, field) for result in results]) for name, field in _GIVEN),
@@ -236,7 +236,3 @@ def _given(result: EnrichmentResult, field: str) -> str | None:
     text = as_text(getattr(result.contact, field))
     # A contact that was refused for lone surrogates still has them, and no frame or file can.
     return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _choices(kind: _Kind) -> tuple[str, ...]:
-    return get_args(ResultStatus) if kind == "choice" else ()

@@ -33,17 +33,17 @@ _PREFIX: Final = "cleanlist-output-"
 _LOCKED: Final = "output"
 _LOCK: Final = f"{_LOCKED}.lock"
 _RENEWABLE: Final = (".tmp", ".packed")
-"""Ends of the names of files that can be written again; any other may hold what was paid for."""
+"""Ends of names of files that can be written again; any other may hold what was paid for."""
 _PIECE: Final = 1 << 18
 
 
 class PartFile:
     """Text on its way to *target*: written to ``target.part`` and renamed at the end.
 
-    It grants no more permissions than *source*, the file that its contacts come from, if there is one. A
-    part left by an earlier run is never touched, because it may hold results that were paid for: the next
-    free name (``.part2``) is taken. One that *is_renewable* holds nothing that is not elsewhere: it is called
-    ``.tmp``, and replaces what a killed run left. Raises :class:`TableError` where the file system refuses.
+    It grants no more permissions than *source*, the file that its contacts come from. A part left by an
+    earlier run may hold results that were paid for, and is never touched: the next free name (``.part2``) is
+    taken. One that *is_renewable* holds nothing that is not elsewhere: it is called ``.tmp``, and replaces
+    what a killed run left. Raises :class:`TableError` where the file system refuses.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class DeliveryFolder:
     """A folder of one process, for its owner alone.
 
     It stays where the output cannot be delivered. What a killed run left is removed by the next one, unless
-    it may be the only copy of results. Raises OSError where there is no room for a folder.
+    it may be the only copy of results. Raises OSError where there is no room.
     """
 
     def __init__(self) -> None:
@@ -195,7 +195,7 @@ class DeliveryFolder:
         self._lock.take()
 
     def deliver(self, path: Path, address: str) -> None:
-        """Copy a file of the folder to its address, and remove the folder. Raises OSError if that fails."""
+        """Copy a file to its address, and remove the folder. Raises OSError."""
         deliver(path, address)
         self.remove()
 
@@ -219,7 +219,7 @@ def _remove_leftovers() -> None:
 
 
 class NoCopyError(OSError):
-    """A private copy cannot be written. Its *folder* is where temporary files are."""
+    """A private copy cannot be written to *folder*, where temporary files are."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(error.errno, error.strerror or str(error))
@@ -238,7 +238,7 @@ class NoCopyError(OSError):
 
 
 class Snapshot:
-    """Some bytes as they were, to be read any number of times.
+    """Some bytes without a name, to be read any number of times: they are gone with the process.
 
     Raises NoCopyError where the disk does not take all of them.
     """

@@ -25,8 +25,8 @@ class NumberText(str):
 class Record(NamedTuple):
     """One record: its number as a spreadsheet shows it, and its cells.
 
-    *raw* is the line itself where it is to be written back as it was (JSON lines). A blank record, or a line
-    below the table, is no contact.
+    *raw* is the line to be written back as it was (JSON lines). A blank record, or a line below the table, is
+    no contact.
     """
 
     number: int
@@ -54,7 +54,7 @@ class Source(Protocol):
         ...
 
     def records(self) -> Iterator[Record]:
-        """Read all records after the header, in one pass."""
+        """Read all records after the header."""
         ...
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
@@ -83,7 +83,7 @@ _decode: Final = json.JSONDecoder(
 
 
 class JsonlSource:
-    """A file of one JSON object per line. Its columns are the keys of its first objects."""
+    """One JSON object per line. Its columns are the keys of its first objects."""
 
     def __init__(self, file: InputFile) -> None:
         self.file = file
@@ -98,7 +98,7 @@ class JsonlSource:
         return []
 
     def records(self) -> Iterator[Record]:
-        """Read all lines, in one pass."""
+        """Read all lines."""
         with self.file.text(newline="\n") as lines:  # JSON may hold a bare \r between its values
             for number, line in enumerate(lines, 1):
                 raw = line.strip().rstrip("\x1a")  # Ctrl-Z, which ends a file of a program for DOS
@@ -106,7 +106,7 @@ class JsonlSource:
                 yield Record(number, cells, raw, is_contact=bool(raw))
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
-        """Return the text of some values of an object; a list or an object in one of them is an error."""
+        """Return the text of some values; a list or an object in one of them is an error."""
         cells = record.cells
         if not isinstance(cells, dict):
             return []
@@ -120,7 +120,7 @@ class JsonlSource:
         return texts
 
     def all_keys(self) -> tuple[str, ...]:
-        """Return every key of every object, in order of appearance. Reads the whole file."""
+        """Return every key, in order of appearance. Reads the whole file."""
         return self._keys(self.records())
 
     @staticmethod
@@ -150,12 +150,12 @@ class JsonlSource:
 
 
 def all_headers(source: Source) -> Sequence[str]:
-    """Return the names of all columns, of JSON lines also those that the first lines lack."""
+    """Return the names of all columns, of JSON lines also those that the first lack."""
     return source.all_keys() if isinstance(source, JsonlSource) else source.headers
 
 
 def json_text(value: JSON) -> str:
-    """Return a value as the text of a cell: text and numbers as they are, null as blank, the rest as JSON."""
+    """Return a value as a cell: text and numbers as they are, null as blank, the rest as JSON."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json_source(value)

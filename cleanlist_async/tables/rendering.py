@@ -23,11 +23,11 @@ _PHONES: Final = re.compile(rf"{_PHONE}(?:; ?{_PHONE})*")
 
 
 class Rendering(Protocol):
-    """A format of output. An enrichment is rendered when it arrives, to one compact string."""
+    """A format of output. An enrichment becomes one compact string when it arrives."""
 
     encoding: Encoding
     left_out: str
-    """What is written in place of a contact whose row is left out."""
+    """Stands in place of a contact that is left out."""
 
     def head(self) -> str:
         """Everything before the first record."""
@@ -72,7 +72,7 @@ class _RowText:
 
 
 class CsvRendering:
-    """CSV: the cells of the record, the enrichment, then the cells that a long row has beyond the header.
+    """CSV: the cells of the record, the enrichment, then what a long row has beyond the header.
 
     Text that was no formula in a file of another format does not become one.
     """
@@ -123,7 +123,7 @@ class CsvRendering:
         return self._row(list(map(_cell, guarded)))
 
     def line(self, record: Record, enrichment: str) -> str:
-        """Render a row; one that is no contact gets no enrichment, and a line of a footer stays as it is."""
+        """Render a row; one that is no contact gets no enrichment, and a footer stays as it is."""
         cells, width = self._cells(record), len(self._headers)
         if not record.is_contact:
             blank = [""] * len(self._columns) if len(cells) == width else []
@@ -204,7 +204,7 @@ class EnrichmentRendering:
         return ""
 
     def enrichment(self, values: Sequence[str]) -> str:
-        """Render the values as members of an object, by the names that the columns have here."""
+        """Render the values as members, by the names that the columns have here."""
         return _members(self._columns, values)
 
     def line(self, record: Record, enrichment: str) -> str:
@@ -218,7 +218,7 @@ def _members(names: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return the text of a cell without NUL, which JSON can hold, and our own reader refuses in CSV."""
+    """Replace NUL, which JSON can hold, and our own reader refuses in CSV."""
     return text.replace("\0", "\ufffd")
 
 
@@ -234,12 +234,12 @@ def without_formula(value: str) -> str:
 
 
 def phones_without_formula(value: str) -> str:
-    """Do the same for a cell of phone numbers: ``+1 555 0100`` stays as it is, since it is not a formula."""
+    """Do the same for phone numbers: ``+1 555 0100`` is no formula."""
     return value if _PHONES.fullmatch(value) else without_formula(value)
 
 
 def text_without_formula(value: str) -> str:
-    """Do the same for a cell of any kind: numbers, phone numbers and signs alone stay as they are."""
+    """Do the same for any cell: numbers, phone numbers and signs alone stay."""
     if value[:1] not in _LEADS or not any(map(str.isalnum, value)):  # nearly always the first
         return value
     return value if _NUMBER.fullmatch(value) or _PHONES.fullmatch(value) else without_formula(value)

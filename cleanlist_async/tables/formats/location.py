@@ -152,8 +152,28 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     compression = _compression_of(buffered.peek(_LONGEST_MAGIC)[:_LONGEST_MAGIC])
     if compression is None:
         return cast("BinaryIO", buffered)
-    source = _Source(buffered)
-    return io.BufferedReader(_Content(compression.reader(io.BufferedReader(source)), source))
+    failures: list[Exception] = []
+
+    def compressed_bytes(size: int) -> bytes:
+        try:
+            return cast("bytes", buffered.read(size))
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    reader = compression.reader(io.BufferedReader(_Raw(compressed_bytes)))
+
+    def content(size: int) -> bytes:
+        try:
+            return cast("bytes", reader.read(size))
+        except MemoryError:  # it says nothing of the data
+            raise
+        except Exception as error:  # each compression has errors of its own, plain OSErrors among them
+            if failures:
+                raise failures[-1] from error
+            raise DamagedError(str(error)) from error
+
+    return io.BufferedReader(_Raw(content))
 
 
 @contextmanager
@@ -170,44 +190,17 @@ def _compression_of(start: bytes) -> Compression | None:
     return next((one for one in COMPRESSIONS.values() if start.startswith(one.magic)), None)
 
 
-class _Source(io.RawIOBase):
-    """Remembers why a compressed stream could not be read."""
+class _Raw(io.RawIOBase):
+    """A stream of what a function reads."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.failure: Exception | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer)
-        try:
-            data = self._stream.read(len(view))
-        except Exception as error:
-            self.failure = error
-            raise
-        view[: len(data)] = data
-        return len(data)
-
-
-class _Content(io.RawIOBase):
-    def __init__(self, reader: Any, source: _Source) -> None:
-        self._reader = reader
-        self._source = source
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer)
-        try:
-            data = self._reader.read(len(view))
-        except MemoryError:  # it says nothing of the data
-            raise
-        except Exception as error:  # each compression has errors of its own, plain OSErrors among them
-            if self._source.failure is not None:
-                raise self._source.failure from error
-            raise DamagedError(str(error)) from error
+        data = self._read(len(view))
         view[: len(data)] = data
         return len(data)
