@@ -141,7 +141,7 @@ if TYPE_CHECKING:
     from cleanlist_async.contacts.contact import Contact
     from cleanlist_async.enrich.plan import Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress, Summary
-    from cleanlist_async.enrich.stream import ResultStream
+    from cleanlist_async.enrich.service import ResultStream
     from cleanlist_async.errors import (
         APIConnectionError,
         APIError,

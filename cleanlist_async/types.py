@@ -210,9 +210,8 @@ if TYPE_CHECKING:
     from cleanlist_async.contacts.contact import ContactDict
     from cleanlist_async.contacts.identity import ContactLike
     from cleanlist_async.enrich.client_spending import BudgetControl
-    from cleanlist_async.enrich.dedupe import Dedupe
     from cleanlist_async.enrich.frame_stream import FrameStream
-    from cleanlist_async.enrich.row_results import Rule
+    from cleanlist_async.enrich.row_results import Dedupe, Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.credentials import KeysGiven
     from cleanlist_async.http.raw_response import RawResponse
@@ -240,9 +239,8 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, EncodingUnknownError, Guess, Row, TableError, TableFormat
     from cleanlist_async.tables.contact_rows import Columns, Extra
-    from cleanlist_async.tables.input_options import ContactSource
+    from cleanlist_async.tables.input_options import ContactSource, Suppress, Suppression
     from cleanlist_async.tables.output_choice import Keep, Only
-    from cleanlist_async.tables.suppression import Suppress, Suppression
     from cleanlist_async.webhooks.receiver import Confirm
     from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics

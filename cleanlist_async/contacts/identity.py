@@ -11,9 +11,17 @@ from typing import Any, Final, TypeAlias, cast
 from pydantic_core import to_json
 
 from cleanlist_async.checks import a_type, is_encodable, shown
-from cleanlist_async.contacts.canonical import domain, folded, is_profile, profile
-from cleanlist_async.contacts.cleaning import as_text, cleaned, is_absent, is_placeholder
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact, ContactDict
+from cleanlist_async.contacts.texts import (
+    as_text,
+    cleaned,
+    domain,
+    folded,
+    is_absent,
+    is_placeholder,
+    is_profile,
+    profile,
+)
 
 ContactLike: TypeAlias = Contact | ContactDict | Mapping[str, object]
 

@@ -22,11 +22,10 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.report import Progress
-from cleanlist_async.enrich.row_results import without_row
+from cleanlist_async.enrich.row_results import Dedupe, without_row
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import (
     APIError,

@@ -11,8 +11,7 @@ from anyio.abc import TaskGroup
 
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import Chunk, HeldChunks, RunSpec, contacts_within
-from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
-from cleanlist_async.enrich.claims import Claims
+from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, Claims
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.report import RunOutcome

@@ -10,8 +10,8 @@ import anyio
 
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import Chunk, RunBudget, RunSpec
-from cleanlist_async.enrich.dedupe import Duplicates
 from cleanlist_async.enrich.report import Summary
+from cleanlist_async.enrich.row_results import Duplicates
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events import RunKind
 from cleanlist_async.events.results import report_settled

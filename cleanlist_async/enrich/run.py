@@ -18,16 +18,15 @@ from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_runner import ChunkRunner, RunParts
-from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, UnsentContacts
-from cleanlist_async.enrich.claims import Claims
-from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
+from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, Claims, UnsentContacts
 from cleanlist_async.enrich.fetch import Fetcher
 from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome, Summary
 from cleanlist_async.enrich.result_sink import ChangeSignal, ResultSink
-from cleanlist_async.enrich.row_results import skipped
+from cleanlist_async.enrich.row_results import Duplicates, skipped
+from cleanlist_async.enrich.source import repeated_identities
 from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,

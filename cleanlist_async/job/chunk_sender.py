@@ -42,7 +42,7 @@ from cleanlist_async.job.planning import PlannedChunk, fingerprint
 from cleanlist_async.job.run_context import RunContext
 from cleanlist_async.job.submits.bulk import Intent
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.suppression import SUPPRESSED, Suppression
+from cleanlist_async.tables.input_options import SUPPRESSED, Suppression
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 
 from cleanlist_async.checks import check_choice, check_instance, is_any, optional, wrong
-from cleanlist_async.contacts.cleaning import as_text, is_absent
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import ContactLike
+from cleanlist_async.contacts.texts import as_text, is_absent
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, survey
 from cleanlist_async.tables.headers import OWN_WORD, addressable

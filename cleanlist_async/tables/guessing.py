@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cleanlist_async.contacts.contact import CONTACT_FIELDS
-from cleanlist_async.tables import names, values
+from cleanlist_async.tables import values
 from cleanlist_async.tables.headers import OWN_WORD, is_half_of_a_name, known_as, words
 from cleanlist_async.tables.vocabulary import FULL_NAME
 
@@ -191,7 +191,7 @@ class _Search:
     def _is_whole(self, column: _Column, present: Guess | None) -> bool:
         """Whether a column holds whole names, also beside one that holds a half of them."""
         if present is None:
-            return not column.filled or column.share(names.is_full_name) >= _MOST
+            return not column.filled or column.share(values.is_full_name) >= _MOST
         halves = self._at(present.column).sample
         pairs = [(whole, half) for whole, half in zip(column.sample, halves, strict=False) if whole and half]
         # "Jane" beside "Jane Doe"; a first name beside a last name has no word of it.

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self, cast
 
 from cleanlist_async import facts
-from cleanlist_async.contacts.canonical import folded, profile
 from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.texts import folded, profile
 from cleanlist_async.facts import CsvField
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.guessing import Guess, Survey

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from cleanlist_async.checks import with_extras
-from cleanlist_async.contacts.cleaning import is_placeholder
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
+from cleanlist_async.contacts.texts import is_placeholder
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, last_name_comes_first, words
 from cleanlist_async.tables.input import InputFile
-from cleanlist_async.tables.names import split_name, without_titles
-from cleanlist_async.tables.values import company_domain, is_email, published_free_hosts
+from cleanlist_async.tables.values import (
+    company_domain,
+    is_email,
+    published_free_hosts,
+    split_name,
+    without_titles,
+)
 
 BY_CALLER: Final = "as you said"
 _NAME_HALVES: Final = ("first_name", "last_name")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 
 from cleanlist_async.checks import check_text, is_any, shown, wrong
-from cleanlist_async.contacts.cleaning import as_text
 from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.texts import as_text
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.results import COLUMN_PREFIX, EnrichmentResult, ResultStatus
 from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T

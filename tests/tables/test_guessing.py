@@ -3,8 +3,7 @@ import pytest
 
 from cleanlist_async.tables import ContactTable, TableError, guess_columns
 from cleanlist_async.tables.headers import addressable, known_as
-from cleanlist_async.tables.names import split_name
-from cleanlist_async.tables.values import company_domain
+from cleanlist_async.tables.values import company_domain, split_name
 from tests.support.cases import each_case
 
 URL = "https://www.linkedin.com/in/jane"

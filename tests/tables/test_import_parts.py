@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async import BudgetExceededError, ConfigurationError, facts
-from cleanlist_async.contacts.cleaning import is_placeholder
+from cleanlist_async.contacts.texts import is_placeholder
 from cleanlist_async.sandbox import Fault, Sandbox
 from cleanlist_async.tables import TableError
 from cleanlist_async.tables.import_table import ImportTable, split_table

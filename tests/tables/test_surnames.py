@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from cleanlist_async.tables import ContactTable
-from cleanlist_async.tables.names import split_name
+from cleanlist_async.tables.values import split_name
 from tests.support.cases import each_case
 
 SURNAMES = """

@@ -16,7 +16,7 @@ from cleanlist_async.cli.terminal.tally import Tally
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Invalid, prepare
-from cleanlist_async.enrich.dedupe import FirstSeen
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import COLUMN_PREFIX
 from cleanlist_async.tables import ContactTable, OutputChoice, Row, TableError
