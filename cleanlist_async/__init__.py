@@ -229,7 +229,7 @@ else:
             "enrich.plan": ("Plan",),
             "enrich.report": ("EnrichmentReport", "Progress", "Summary"),
             "results": ("EnrichmentResult",),
-            "enrich.stream": ("ResultStream",),
+            "enrich.service": ("ResultStream",),
             "errors": (name for name in __all__ if name.endswith("Error")),
             "events.statistics": ("Statistics",),
             "job.job": ("Job",),
