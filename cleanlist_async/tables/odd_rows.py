@@ -7,14 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from cleanlist_async.contacts.contact import API_FIELDS
-from cleanlist_async.contacts.texts import (
-    cleaned,
-    has_lost_letter,
-    has_question_mark,
-    is_placeholder,
-    is_profile,
-    unmangled,
-)
+from cleanlist_async.contacts.mangled import has_question_mark, unmangled
+from cleanlist_async.contacts.texts import cleaned, has_lost_letter, is_placeholder, is_profile
 from cleanlist_async.tables import values
 from cleanlist_async.tables.errors import Tally
 from cleanlist_async.tables.guessing import Guess

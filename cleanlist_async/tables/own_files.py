@@ -22,8 +22,6 @@ from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats.location import deliver
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from _typeshed import WriteableBuffer
 
 _BUFFER: Final = 1 << 18
@@ -34,7 +32,6 @@ _LOCKED: Final = "output"
 _LOCK: Final = f"{_LOCKED}.lock"
 _RENEWABLE: Final = (".tmp", ".packed")
 """Ends of names of files that can be written again; any other may hold what was paid for."""
-_PIECE: Final = 1 << 18
 
 
 class PartFile:
@@ -263,7 +260,7 @@ class Snapshot:
     @classmethod
     def of(cls, stream: BinaryIO) -> Self:
         """Keep what is left of a stream."""
-        return cls(iter(lambda: stream.read(_PIECE), b""))
+        return cls(iter(lambda: stream.read(_BUFFER), b""))
 
     def open(self) -> BinaryIO:
         """Open it for one pass."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from cleanlist_async.contacts.texts import has_question_mark, unmangled
+from cleanlist_async.contacts.mangled import has_question_mark, unmangled
 from tests.support.cases import each_case
 
 NAMES = [
