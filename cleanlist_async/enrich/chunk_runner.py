@@ -101,7 +101,7 @@ class RunParts:
 
 
 class ChunkRunner:
-    """Submits a chunk, waits for its workflow, and hands out its results."""
+    """Brings a chunk from its submit to its results."""
 
     def __init__(self, parts: RunParts, group: TaskGroup) -> None:
         self._parts = parts

@@ -1,4 +1,4 @@
-"""A frame on its way through a run: its parts are read, enriched, and returned in their order."""
+"""A frame on its way through a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reporting to the caller where a run stands."""
+"""Where a run stands, for the caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a source of contacts, in the event loop while it is quick, and tells where each was first seen."""
+"""Reads a source of contacts, and tells where each was first seen."""
 
 from __future__ import annotations
 
@@ -81,12 +81,9 @@ async def each(contacts: ContactSource) -> AsyncGenerator[ContactLike, None]:
 async def repeated_identities(contacts: Iterable[ContactLike], prepare: Prepare = prepare) -> set[bytes]:
     """Read *contacts* once and return the identities that occur more than once."""
     seen, repeated = FirstSeen(), set[bytes]()
-    index = 0
-    async for given in read(contacts):
-        contact = prepare(index, given)
-        if isinstance(contact, Prepared) and seen.setdefault(contact.identity, index) != index:
-            repeated.add(contact.identity)
-        index += 1
+    async for one in prepared(contacts, prepare):
+        if isinstance(one, Prepared) and seen.setdefault(one.identity, one.index) != one.index:
+            repeated.add(one.identity)
     return repeated
 
 

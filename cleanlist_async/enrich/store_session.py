@@ -1,4 +1,4 @@
-"""A client's session with its store: its lease there, and whose purchases it makes."""
+"""A client's session with its store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One submit in the store: what was about to be sent, and what became of it."""
+"""What a store has of one submit."""
 
 from __future__ import annotations
 

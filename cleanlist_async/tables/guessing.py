@@ -33,7 +33,7 @@ _NEARLY_ALL: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A column that holds a field: its header, its 0-based position, and the reason in a few words."""
+    """A column that holds a field."""
 
     header: str
     """The header of the column."""

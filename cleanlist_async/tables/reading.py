@@ -41,7 +41,7 @@ _SHOWN_SPLITS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contact of a table: its 0-based index, its row number in a spreadsheet, and what it holds."""
+    """One contact of a table."""
 
     index: int
     """Position among the contacts, from 0."""

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats.cells import cell_text
 from cleanlist_async.tables.formats.location import needed
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 ROWS_AT_ONCE: Final = 10_000
 ArrowKind = Literal["parquet", "arrow"]
@@ -97,25 +93,23 @@ def _quoted(name: str) -> str:
 
 
 class ColumnWriter:
-    """Writes record batches into a Parquet or Arrow file."""
+    """Writes record batches into a file."""
 
     def __init__(self, stream: BinaryIO, kind: ArrowKind, schema: Any) -> None:
-        self.arrow: ModuleType = needed("pyarrow", "files")
-        self.schema = schema
-        self._stack = ExitStack()
+        self._schema = schema
         if kind == "parquet":
-            writer = needed("pyarrow.parquet", "files").ParquetWriter(stream, schema)
+            self._writer: Any = needed("pyarrow.parquet", "files").ParquetWriter(stream, schema)
         else:
-            writer = needed("pyarrow.ipc", "files").new_file(stream, schema)
-        self._writer: Any = self._stack.enter_context(writer)
+            self._writer = needed("pyarrow.ipc", "files").new_file(stream, schema)
 
     def write(self, columns: Sequence[Any]) -> None:
         """Append a batch of rows."""
-        self._writer.write_batch(self.arrow.RecordBatch.from_arrays(columns, schema=self.schema))
+        batch = needed("pyarrow", "files").RecordBatch.from_arrays(columns, schema=self._schema)
+        self._writer.write_batch(batch)
 
     def close(self) -> None:
         """Write the end of the file."""
-        self._stack.close()
+        self._writer.close()
 
 
 def enrichment_fields(names: Mapping[str, str]) -> list[Any]:

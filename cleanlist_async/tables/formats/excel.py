@@ -106,8 +106,7 @@ def write_workbook(stream: BinaryIO, rows: Iterable[Sequence[object]], name: str
 def _write_sheet(
     stream: BinaryIO, rows: Iterable[Sequence[object]], name: str, path: str, folder: str
 ) -> None:
-    xlsxwriter = needed("xlsxwriter", "files")
-    workbook = xlsxwriter.Workbook(
+    workbook = needed("xlsxwriter", "files").Workbook(
         stream,
         {
             "constant_memory": True,  # rows are written in order, so none needs to stay
