@@ -19,6 +19,7 @@ _TIMES: Final = frozenset({"datetime64", "timedelta64"})
 """Types of numpy that have a missing value."""
 _MOST_BITS: Final = 1_024
 """Of a number that can be an id. Python refuses to print much longer ones."""
+
 _INVISIBLE: Final = re.compile(
     "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u180e\u200b"
     "\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
@@ -27,6 +28,7 @@ _INVISIBLE: Final = re.compile(
 """Control and format characters that no reader sees. Joiners (U+200C, U+200D) are not among them."""
 # Some scripts need joiners to be spelled right: they are sent, and ignored only in comparisons.
 _JOINERS: Final = re.compile("[\u200c\u200d]")
+
 _PROFILE: Final = re.compile(
     r"(?:^|/)(in|pub|sales/(?:lead|people)|(?:talent|recruiter)/profile)/+([^?#\s]+)", re.IGNORECASE
 )

@@ -13,9 +13,8 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import Chunk, HeldChunks, RunSpec, contacts_within
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, Claims
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
-from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.report import RunOutcome
-from cleanlist_async.enrich.result_sink import ChangeSignal, ResultSink
+from cleanlist_async.enrich.result_sink import ChangeSignal, ProgressReporter, ResultSink
 from cleanlist_async.enrich.submit_outcome import (
     ENDS_EVERY_SUBMIT,
     FAILURES_IN_A_ROW,

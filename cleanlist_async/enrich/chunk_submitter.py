@@ -32,6 +32,7 @@ from cleanlist_async.webhooks.submissions import Submissions
 _SUBMITS_IN_LINE: Final = 4
 """Chunks that wait for a token at once; more would only be read ahead, and age past interactive calls."""
 log: Final = logging.getLogger("cleanlist_async")
+
 _FOLLOWED_AT_ONCE: Final = 16_000
 """Contacts that others buy, and that are waited for before more are read."""
 

@@ -55,83 +55,82 @@ _ALIKE: Final = 0.75
 
 _DOUBLED: Final = re.compile(r"([a-z])\1")
 _DIGRAPH: Final = re.compile(r"([aou])e")
+_FORMS: Final = """
+    abigail abby
+    alexander alex alec sandy sasha xander alexandra alexandria lexi
+    andrew andy drew andreas andre
+    anthony tony antonio anton
+    barbara barb babs
+    benjamin ben benny benji
+    bernard bernie
+    catherine cathy cate katherine kathy kate katie kathryn katharine kit
+    charles charlie chuck chas
+    christopher chris christian kris christine christina tina chrissy
+    cynthia cindy
+    daniel dan danny danielle
+    david dave davy
+    deborah deb debbie debra
+    donald don donny
+    dorothy dot dottie
+    douglas doug
+    edward ed eddie ted teddy ned edwin edmund
+    elizabeth liz lizzie beth betty betsy eliza lisa elisabeth bess
+    eugene gene
+    francis frank fran frankie frances franklin
+    frederick fred freddie
+    geoffrey geoff jeffrey jeff jeffery
+    george georgie
+    gerald gerry jerry jerome
+    gregory greg gregg
+    harold harry hal henry hank
+    isabella bella izzy isabel
+    jacob jake
+    james jim jimmy jamie jem
+    jennifer jen jenny jenna
+    jessica jess jessie
+    john jack johnny jon jonathan johnathan johannes hans
+    joseph joe joey josef jose pepe
+    joshua josh
+    judith judy
+    kenneth ken kenny
+    laurence larry lawrence lorenzo
+    leonard leo len lenny leonardo
+    margaret maggie meg peggy marge margie greta rita
+    martin marty
+    matthew matt mathew matthias mathias
+    maximilian max maxwell maxim
+    melissa mel melanie
+    michael mike mick mickey mikey
+    nathaniel nate nathan nat
+    nicholas nick nicky nicolas nikolai klaus nico
+    olivia liv
+    pamela pam
+    patrick pat paddy patricia patty trish trisha
+    peter pete
+    philip phil phillip
+    raymond ray
+    rebecca becky becca
+    richard dick rick ricky rich richie
+    robert bob bobby rob robbie bert
+    ronald ron ronnie
+    samuel sam sammy samantha
+    sara sarah sally sadie
+    stephen steve steven stefan stephan
+    susan sue susie suzanne susanna
+    theodore theo
+    theresa terry teresa tess
+    thomas tom tommy
+    timothy tim timmy
+    valerie val
+    victoria vicky vicki tori
+    vincent vince vinny
+    walter walt wally
+    william will bill billy willy liam wilhelm
+    zachary zach zack
+"""
 _SHORT_FORMS: Final = {
-    short: forms.split()[0]
-    for forms in (
-        "abigail abby",
-        "alexander alex alec sandy sasha xander alexandra alexandria lexi",
-        "andrew andy drew andreas andre",
-        "anthony tony antonio anton",
-        "barbara barb babs",
-        "benjamin ben benny benji",
-        "bernard bernie",
-        "catherine cathy cate katherine kathy kate katie kathryn katharine kit",
-        "charles charlie chuck chas",
-        "christopher chris christian kris christine christina tina chrissy",
-        "cynthia cindy",
-        "daniel dan danny danielle",
-        "david dave davy",
-        "deborah deb debbie debra",
-        "donald don donny",
-        "dorothy dot dottie",
-        "douglas doug",
-        "edward ed eddie ted teddy ned edwin edmund",
-        "elizabeth liz lizzie beth betty betsy eliza lisa elisabeth bess",
-        "eugene gene",
-        "francis frank fran frankie frances franklin",
-        "frederick fred freddie",
-        "geoffrey geoff jeffrey jeff jeffery",
-        "george georgie",
-        "gerald gerry jerry jerome",
-        "gregory greg gregg",
-        "harold harry hal henry hank",
-        "isabella bella izzy isabel",
-        "jacob jake",
-        "james jim jimmy jamie jem",
-        "jennifer jen jenny jenna",
-        "jessica jess jessie",
-        "john jack johnny jon jonathan johnathan johannes hans",
-        "joseph joe joey josef jose pepe",
-        "joshua josh",
-        "judith judy",
-        "kenneth ken kenny",
-        "laurence larry lawrence lorenzo",
-        "leonard leo len lenny leonardo",
-        "margaret maggie meg peggy marge margie greta rita",
-        "martin marty",
-        "matthew matt mathew matthias mathias",
-        "maximilian max maxwell maxim",
-        "melissa mel melanie",
-        "michael mike mick mickey mikey",
-        "nathaniel nate nathan nat",
-        "nicholas nick nicky nicolas nikolai klaus nico",
-        "olivia liv",
-        "pamela pam",
-        "patrick pat paddy patricia patty trish trisha",
-        "peter pete",
-        "philip phil phillip",
-        "raymond ray",
-        "rebecca becky becca",
-        "richard dick rick ricky rich richie",
-        "robert bob bobby rob robbie bert",
-        "ronald ron ronnie",
-        "samuel sam sammy samantha",
-        "sara sarah sally sadie",
-        "stephen steve steven stefan stephan",
-        "susan sue susie suzanne susanna",
-        "theodore theo",
-        "theresa terry teresa tess",
-        "thomas tom tommy",
-        "timothy tim timmy",
-        "valerie val",
-        "victoria vicky vicki tori",
-        "vincent vince vinny",
-        "walter walt wally",
-        "william will bill billy willy liam wilhelm",
-        "zachary zach zack",
-    )
-    for short in forms.split()
-}  # fmt: skip
+    short: forms.split()[0] for forms in _FORMS.strip().splitlines() for short in forms.split()
+}
 """First names, each with the form that stands for all."""
 
 

@@ -18,7 +18,9 @@ from cleanlist_async.tables.input_options import Prepare
 Rule: TypeAlias = Literal["charged", "price list", "price of a half", "cache", "duplicate", "none"]
 """By which rule a contact was priced; see `Receipt`."""
 _HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
+
 Dedupe: TypeAlias = Literal["all", "window", "off"]
+
 WINDOW: Final = 50_000
 """Identities remembered of a source that cannot be read twice."""
 

@@ -21,10 +21,9 @@ from cleanlist_async.enrich.chunk_runner import ChunkRunner, RunParts
 from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, Claims, UnsentContacts
 from cleanlist_async.enrich.fetch import Fetcher
 from cleanlist_async.enrich.people import LookAlikes
-from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome, Summary
-from cleanlist_async.enrich.result_sink import ChangeSignal, ResultSink
+from cleanlist_async.enrich.result_sink import ChangeSignal, ProgressReporter, ResultSink
 from cleanlist_async.enrich.row_results import Duplicates, skipped
 from cleanlist_async.enrich.source import repeated_identities
 from cleanlist_async.errors import (

@@ -28,9 +28,9 @@ from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.plan import Look, Plan, make_plan
-from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import EnrichmentReport, RunOutcome, Summary
+from cleanlist_async.enrich.result_sink import ProgressReporter
 from cleanlist_async.enrich.row_results import copy_for, never_read
 from cleanlist_async.enrich.run import NOTHING_REPEATED, BulkRun, RepeatedIn
 from cleanlist_async.enrich.source import each, prepared

@@ -23,6 +23,7 @@ P = ParamSpec("P")
 _BLOCKS_AFTER_S: Final = 0.05
 """A step of a source that takes longer holds up everything else in the event loop."""
 _AT_ONCE: Final = 250
+
 _TABLES: Final = 256
 """One for each value of a byte. Each grows on its own, so that no event loop waits for the growth of all."""
 _FIRST_SIZE: Final = 16

@@ -23,10 +23,12 @@ from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.store import Store
 
 log: Final = logging.getLogger("cleanlist_async")
+
 _IDENTIFY_S: Final = 90.0
 """Seconds that the question for the organization may take, with its wait for a token. Without an answer
 the key stands for the organization.
 """
+
 Write: TypeAlias = Callable[[], Awaitable[None]]
 
 

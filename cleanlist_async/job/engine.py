@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid
-from cleanlist_async.enrich.progress import report_end
+from cleanlist_async.enrich.result_sink import report_end
 from cleanlist_async.enrich.submit_outcome import reason_of
 from cleanlist_async.errors import (
     APIConnectionError,

@@ -16,17 +16,21 @@ from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.headers import known_as
 
 LineEnd: TypeAlias = Literal["\r\n", "\n", "\r"]
+
 CSV_DELIMITERS: Final = (",", ";", "\t", "|")
 TSV_DELIMITERS: Final = ("\t",)
 LARGEST_CELL: Final = 1 << 20
 """Characters of one cell."""
+
 _SEPARATOR_HINT: Final = re.compile(r'"?sep=(.)"?[\r\n]+')
 _MOST_ROWS_ABOVE: Final = 20
 """Rows among which a header is looked for; a report may have titles, notes and dates above it."""
 _SAMPLE_ROWS: Final = 40
+
 _DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 # Little-endian, as `chosen_encoding` takes these names.
 _MARKS: Final = {"utf-16": codecs.BOM_UTF16_LE, "utf-32": codecs.BOM_UTF32_LE}
+
 _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),

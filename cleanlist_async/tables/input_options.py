@@ -33,13 +33,17 @@ ReadContact: TypeAlias = Callable[[ContactLike], ContactLike]
 """Returns the contact of a row whose columns have any names."""
 Prepare: TypeAlias = Callable[[int, ContactLike], Prepared | Invalid]
 """Checks the contact at an index, and reduces it to what is sent."""
+
 log: Final = logging.getLogger("cleanlist_async")
+
 SUPPRESSED: Final = "suppressed"
 """The reason of a contact that must not be enriched."""
 _NO_LISTS: Final = (bytes, bytearray, memoryview, Mapping)
 """What can be iterated over, and is no list of entries."""
+
 Entry: TypeAlias = tuple[str, str]
 """A kind, and a text in canonical form."""
+
 _DELIMITERS: Final = ",;\t"
 _BETWEEN_CELLS: Final = re.compile(f"[{_DELIMITERS}]")
 _EMPLOYERS: Final = ("company_name", "company_domain")

@@ -23,6 +23,7 @@ from cleanlist_async.tables.values import (
 )
 
 BY_CALLER: Final = "as you said"
+
 _NAME_HALVES: Final = ("first_name", "last_name")
 _SHARED: Final = ("key", "company_domain")
 """Fields whose column may be another's, too."""

@@ -29,6 +29,7 @@ _BETWEEN_FILES: Final = "\x1a\ufeff"
 """Ctrl-Z, which ends a file of a program for DOS, and the byte order mark, which begins one."""
 _RULER: Final = re.compile(r"[-=_+:*]{2,}")
 """A cell of the line that query tools and Markdown draw below a header."""
+
 _SHOWN: Final = 3
 _LONGEST: Final = 60
 """Characters of an example."""

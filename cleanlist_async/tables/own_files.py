@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _BUFFER: Final = 1 << 18
+
 Pack: TypeAlias = Callable[[Path, BinaryIO], None]
 """Writes into a stream what a part holds, in the format of the target."""
+
 _PREFIX: Final = "cleanlist-output-"
 _LOCKED: Final = "output"
 _LOCK: Final = f"{_LOCKED}.lock"

@@ -12,6 +12,7 @@ from cleanlist_async.types import JSON
 
 Cells: TypeAlias = tuple[str, ...] | Mapping[str, JSON]
 """Texts, or the values of a JSON line, whose numbers are :class:`NumberText`."""
+
 _SAMPLE: Final = 100
 _FIX: Final = 'each line must be one object, such as {"linkedin_url": "..."}'
 

@@ -20,6 +20,7 @@ _PERSON_PAGE: Final = re.compile(r"linkedin\.com/(?:mwlite/)?(?:in|pub)/[^/\s]",
 _COMPANY_PAGE: Final = re.compile(r"linkedin\.com/(?:company|school|showcase|sales/company)/", re.IGNORECASE)
 # At most 253 characters, and 63 in each label (RFC 1035).
 _DOMAIN: Final = re.compile(r"(?=.{4,253}$)(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]*[^\W_]")
+
 _SHARED: Final = """
     linkedin.com facebook.com instagram.com twitter.com x.com youtube.com xing.com tiktok.com
     crunchbase.com github.com medium.com linktr.ee sites.google.com goo.gl
@@ -33,6 +34,7 @@ _MORE_FREE: Final = """
 """
 _MORE_FREE_HOSTS: Final = frozenset(_MORE_FREE.split())
 """Hosts that the published list lacks."""
+
 _EAST_ASIAN: Final = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _PATRONYMIC: Final = re.compile(r"(?<=\w) +\w+(?:вич|ьич|мич|вна|чна|шна)$", re.IGNORECASE)
 _SHORTEST_NAME: Final = 2
@@ -41,6 +43,7 @@ _VOWEL: Final = re.compile(r"[aeiouy]|[^\x00-\x7f]", re.IGNORECASE)
 _INITIAL: Final = re.compile(r"[^\W\d_]\.")
 _LONGEST: Final = 200
 """Characters. What is longer is no name, and would be slow to search."""
+
 _PARTICLES: Final = """
     van vander vanden von vom zu zum zur und am auf der den dem ter ten te 't op het in
     de du des d' la le les l' del della delle dello dei degli di da dal dalla dalle das do dos los las lo li

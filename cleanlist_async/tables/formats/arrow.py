@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final, Literal
 
 from cleanlist_async.tables.errors import TableError
-from cleanlist_async.tables.formats.cells import cell_text
+from cleanlist_async.tables.formats import cell_text
 from cleanlist_async.tables.formats.location import needed
 
 ROWS_AT_ONCE: Final = 10_000

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 from zipfile import BadZipFile, ZipFile
 
 from cleanlist_async.tables.errors import TableError, Tally
-from cleanlist_async.tables.formats.cells import MOST_EXACT, cell_text
+from cleanlist_async.tables.formats import MOST_EXACT, cell_text
 from cleanlist_async.tables.formats.location import needed
 from cleanlist_async.tables.headers import words
 
@@ -25,6 +25,7 @@ _LONGEST_CELL: Final = 32_767
 _BLANK: Final = ("", None)
 _FIRST_YEAR: Final = 1900
 """An earlier day would come back as another, or as a time."""
+
 _ROWS_LOOKED_AT: Final = 100
 _CODES: Final = frozenset(
     words(
@@ -34,6 +35,7 @@ _CODES: Final = frozenset(
     )
 )
 """Words of headers below which leading zeros count."""
+
 _CHUNK: Final = 1 << 20
 _WORKBOOK: Final = "xl/workbook.xml"
 _RELATIONS: Final = "xl/_rels/workbook.xml.rels"

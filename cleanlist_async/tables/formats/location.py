@@ -31,6 +31,7 @@ _KINDS: Final = {
     "narwhals": "Frames",
     "fsspec": "Addresses such as s3://...",
 }
+
 _LONGEST_MAGIC: Final = 4
 
 

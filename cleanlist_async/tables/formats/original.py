@@ -14,6 +14,7 @@ from cleanlist_async.tables.formats.excel import FormulaCells, NumberColumns, Sh
 
 PACKED: Final[tuple[TableFormat, ...]] = ("xlsx", "parquet", "arrow", "json")
 """Formats that are no text with a row on each line."""
+
 _CHUNK: Final = 1 << 18
 _SPACE: Final = " \t\r\n"
 _LONGEST_OBJECT: Final = 16 << 20

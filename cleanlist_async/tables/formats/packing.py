@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.formats import TableFormat
+from cleanlist_async.tables.formats import TableFormat, cell_json
 from cleanlist_async.tables.formats.arrow import (
     PHONES,
     ROWS_AT_ONCE,
@@ -22,7 +22,6 @@ from cleanlist_async.tables.formats.arrow import (
     enrichment_fields,
     enrichment_value,
 )
-from cleanlist_async.tables.formats.cells import cell_json
 from cleanlist_async.tables.formats.excel import padded, write_workbook
 from cleanlist_async.tables.formats.location import needed
 from cleanlist_async.tables.formats.original import Original, write_array
@@ -32,12 +31,14 @@ from cleanlist_async.types import JSON
 
 Scalar: TypeAlias = Literal["nothing", "flag", "short", "whole", "number", "text"]
 """A short number is whole, and exact as a float too, so it can stand among numbers with a point."""
+
 _EXACT_AS_FLOAT: Final = 2**53
 _EXACT_AS_WHOLE: Final = 2**63
 _TOGETHER: Final[dict[frozenset[Scalar], Scalar]] = {
     frozenset[Scalar](("short", "whole")): "whole",
     frozenset[Scalar](("short", "number")): "number",
 }
+
 Enrichment = Mapping[str, str]
 """The added column to its text."""
 _SAME: Final = ("parquet", "arrow")
