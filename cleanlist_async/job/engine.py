@@ -14,8 +14,8 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.progress import report_end
 from cleanlist_async.enrich.report import Summary
+from cleanlist_async.enrich.result_sink import report_end
 from cleanlist_async.enrich.row_results import priced_by_halves
 from cleanlist_async.enrich.submit_outcome import reason_of
 from cleanlist_async.errors import (

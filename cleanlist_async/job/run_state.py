@@ -11,11 +11,9 @@ import anyio.lowlevel
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.change_signal import ChangeSignal
-from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.report import RunOutcome
-from cleanlist_async.enrich.result_queue import ResultQueue
-from cleanlist_async.enrich.row_results import skipped
+from cleanlist_async.enrich.result_sink import ChangeSignal, ResultQueue
+from cleanlist_async.enrich.row_results import copy_for, skipped
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.cache import ResultCache
@@ -28,7 +26,7 @@ from cleanlist_async.job.status import WITHOUT_RESULT, WaitsFor, left_without
 from cleanlist_async.job.submits import Submitter
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression
 
 
 class RunState:

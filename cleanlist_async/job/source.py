@@ -27,8 +27,8 @@ from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.job_records import contact_text
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.contact_rows import GUESSED, Columns, RowFormat
-from cleanlist_async.tables.contact_source import ReadContact, open_source
 from cleanlist_async.tables.input import is_stream
+from cleanlist_async.tables.input_options import ReadContact, open_source
 
 JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike]
 STEPS_AT_ONCE: Final = 250

@@ -12,10 +12,9 @@ from typing import Final
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
-from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.report import Progress
-from cleanlist_async.enrich.service import BulkService
-from cleanlist_async.enrich.stream import ResultStream
+from cleanlist_async.enrich.row_results import copy_for
+from cleanlist_async.enrich.service import BulkService, ResultStream
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.job.journal.records import ChunkState
 from cleanlist_async.job.status import JobStatus, pause_note
@@ -24,7 +23,7 @@ from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.storage.store import jobs
 from cleanlist_async.storage.store.job_records import JobLease, JobRow
 from cleanlist_async.storage.store.jobs import Values
-from cleanlist_async.tables.suppression import SUPPRESSED
+from cleanlist_async.tables.input_options import SUPPRESSED
 
 
 class LiveStatus:

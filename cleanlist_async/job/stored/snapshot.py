@@ -9,8 +9,8 @@ from typing import Final
 
 import anyio.lowlevel
 
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.cache import ResultCache
