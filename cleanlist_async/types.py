@@ -243,8 +243,8 @@ if TYPE_CHECKING:
     from cleanlist_async.tables.contact_source import ContactSource
     from cleanlist_async.tables.output_choice import Keep, Only
     from cleanlist_async.tables.suppression import Suppress, Suppression
+    from cleanlist_async.webhooks.event import EventStore
     from cleanlist_async.webhooks.receiver import Confirm
-    from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -349,7 +349,7 @@ else:
             "tables.suppression": ("Suppress", "Suppression"),
             "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
-            "webhooks.store": ("EventStore",),
+            "webhooks.event": ("EventStore",),
             "webhooks.submission": ("WebhookStatistics",),
             "http.credentials": ("KeysGiven",),
             "contacts.contact": ("ContactDict",),

@@ -12,7 +12,7 @@ from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.result_queue import ResultQueue
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events import RunKind
-from cleanlist_async.events.results import report_settled
+from cleanlist_async.events.delivery import report_settled
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.results import EnrichmentResult

@@ -15,7 +15,7 @@ from cleanlist_async.enrich.report import Summary
 from cleanlist_async.enrich.row_results import priced_by_halves
 from cleanlist_async.enrich.submit_outcome import reason_of
 from cleanlist_async.errors import CleanlistError, JournalError, NotFoundError, StoreError
-from cleanlist_async.events.results import report_settled
+from cleanlist_async.events.delivery import report_settled
 from cleanlist_async.job.journal.records import ChunkRow
 from cleanlist_async.job.planning import PlannedChunk
 from cleanlist_async.job.run_context import RunContext

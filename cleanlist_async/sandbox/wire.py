@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-    from .faults import Fault
+    from .options import Fault
 
 PIECE: Final = b" " * 65_536
 LINGER_0: Final = struct.pack("ii", 1, 0)

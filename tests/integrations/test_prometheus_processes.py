@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from cleanlist_async.integrations.metrics import STATE_METRICS
-from cleanlist_async.integrations.prometheus.families import name_of
+from cleanlist_async.integrations.prometheus import name_of
 from cleanlist_async.sandbox import ThreadedSandbox
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]

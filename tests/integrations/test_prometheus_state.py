@@ -7,7 +7,7 @@ import threading
 from prometheus_client import CollectorRegistry
 
 from cleanlist_async.integrations.metrics import WEBHOOKS_EXPECTED, Measurement
-from cleanlist_async.integrations.prometheus.processes import ProcessState
+from cleanlist_async.integrations.prometheus import ProcessState
 
 
 class Receivers:

@@ -11,8 +11,8 @@ import anyio
 
 from cleanlist_async.events import report_failure
 from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.webhooks.event import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 from cleanlist_async.webhooks.receiver import WebhookReceiver
-from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 
 _LONGEST_LOOK_S: Final = 10.0
 """Seconds that closing a job waits for a look into the store, which is not cancelled before."""
