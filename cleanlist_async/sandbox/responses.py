@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from http import HTTPStatus
 from http.client import responses as phrases
 from itertools import count
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
     """Return a document, or JSON that is already encoded (bytes), as an answer."""
     body = document if isinstance(document, bytes) else encode(document)
     return Response(body, status, headers, media_type="application/json")
+
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Standard(NamedTuple):
@@ -86,6 +90,31 @@ class RefusedError(Exception):
         self.extra = dict(extra or {})
         self.wait_s = wait_s
         self.headers = dict(headers or {})
+
+
+def field_error(kind: str, loc: Sequence[str | int], msg: str, **given: object) -> dict[str, object]:
+    """Return one entry of FastAPI's 422 list; ``input`` may be given."""
+    return {"type": kind, "loc": list(loc), "msg": msg, **given}
+
+
+def decode(body: bytes, *, echo: bool = False) -> object:
+    """Return a JSON body. Raises RefusedError 422; with *echo*, it has an ``input``."""
+    try:
+        return json.loads(body)
+    except ValueError as problem:
+        given = {"input": dict[str, object]()} if echo else {}
+        # Bytes that are not UTF-8 are a ValueError too, but have no position.
+        loc = ["body", getattr(problem, "pos", 0)]
+        raise RefusedError(422, [field_error("json_invalid", loc, "JSON decode error", **given)]) from None
+
+
+def validated(document: object, model: type[M], where: str, *, echo: bool = False) -> M:
+    """Return a document as a model. Raises RefusedError 422 with every field error there is."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as problem:
+        errors = problem.errors(include_url=False, include_context=False, include_input=echo)
+        raise RefusedError(422, [{**error, "loc": [where, *error["loc"]]} for error in errors]) from None
 
 
 class Envelopes:

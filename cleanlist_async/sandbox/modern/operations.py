@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from cleanlist_async.sandbox.responses import RefusedError, json_response, refused
+from cleanlist_async.sandbox.responses import (
+    RefusedError,
+    decode,
+    field_error,
+    json_response,
+    refused,
+    validated,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -138,14 +144,8 @@ async def read_body(request: Request, model: type[M]) -> M:
     """Return the JSON body. Raises RefusedError 422 with every field error there is."""
     body = await request.body()
     if not body:
-        raise _invalid("missing", ["body"], "Field required")
-    try:
-        document: object = json.loads(body)
-    except ValueError as problem:
-        # Bytes that are not UTF-8 are a ValueError too, but have no position.
-        at = getattr(problem, "pos", 0)
-        raise _invalid("json_invalid", ["body", at], "JSON decode error") from None
-    return _validated(document, model, "body")
+        raise RefusedError(422, [field_error("missing", ["body"], "Field required")])
+    return validated(decode(body), model, "body")
 
 
 def read_query(request: Request, model: type[M]) -> M:
@@ -160,7 +160,7 @@ def read_query(request: Request, model: type[M]) -> M:
         for name, field in model.model_fields.items()
         if name in given
     }
-    return _validated(document, model, "query")
+    return validated(document, model, "query")
 
 
 def page(items: Sequence[T], cursor: str | None, limit: int) -> tuple[Sequence[T], str | None]:
@@ -173,24 +173,6 @@ def page(items: Sequence[T], cursor: str | None, limit: int) -> tuple[Sequence[T
     start = int(cursor or 0)
     end = start + limit
     return items[start:end], str(end) if end < len(items) else None
-
-
-def _validated(document: object, model: type[M], where: str) -> M:
-    try:
-        return model.model_validate(document)
-    except ValidationError as problem:
-        errors = problem.errors(include_url=False, include_context=False, include_input=False)
-        raise RefusedError(
-            422, [_item(error["type"], [where, *error["loc"]], error["msg"]) for error in errors]
-        ) from None
-
-
-def _invalid(kind: str, loc: Iterable[str | int], msg: str) -> RefusedError:
-    return RefusedError(422, [_item(kind, loc, msg)])
-
-
-def _item(kind: str, loc: Iterable[str | int], msg: str) -> dict[str, object]:
-    return {"type": kind, "loc": list(loc), "msg": msg}
 
 
 def _is_list(annotation: object) -> bool:
