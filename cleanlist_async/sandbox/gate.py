@@ -80,6 +80,41 @@ class Keyring:
         return self._callers[credential]
 
 
+class FaultPlan:
+    """The faults that are armed, and how many requests each has seen."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._armed: list[_Armed] = []
+        for fault in faults:
+            self.add(fault)
+
+    def add(self, fault: Fault) -> None:
+        """Arm a fault; it counts requests from now on."""
+        self._armed.append(_Armed(fault))
+
+    def clear(self) -> None:
+        """Disarm every fault."""
+        self._armed.clear()
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Count a request, and return the first fault that strikes it."""
+        # Every fault counts the request, even if an earlier one strikes it.
+        struck = [armed.fault for armed in self._armed if armed.strikes(method, path)]
+        return struck[0] if struck else None
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    seen: int = 0
+
+    def strikes(self, method: str, path: str) -> bool:
+        if not self.fault.matches(method, path):
+            return False
+        self.seen += 1
+        return self.fault.nth <= self.seen < self.fault.nth + self.fault.times
+
+
 class Gate:
     """Lets requests through to operations, or refuses them."""
 
@@ -145,38 +180,3 @@ async def _perform(operation: Operation, request: Request, envelopes: Envelopes)
         return await operation(request)
     except RefusedError as refusal:
         return envelopes.render(refusal)
-
-
-class FaultPlan:
-    """The faults that are armed, and how many requests each has seen."""
-
-    def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        self._armed: list[_Armed] = []
-        for fault in faults:
-            self.add(fault)
-
-    def add(self, fault: Fault) -> None:
-        """Arm a fault; it counts requests from now on."""
-        self._armed.append(_Armed(fault))
-
-    def clear(self) -> None:
-        """Disarm every fault."""
-        self._armed.clear()
-
-    def take(self, method: str, path: str) -> Fault | None:
-        """Count a request, and return the first fault that strikes it."""
-        # Every fault counts the request, even if an earlier one strikes it.
-        struck = [armed.fault for armed in self._armed if armed.strikes(method, path)]
-        return struck[0] if struck else None
-
-
-@dataclass(slots=True)
-class _Armed:
-    fault: Fault
-    seen: int = 0
-
-    def strikes(self, method: str, path: str) -> bool:
-        if not self.fault.matches(method, path):
-            return False
-        self.seen += 1
-        return self.fault.nth <= self.seen < self.fault.nth + self.fault.times

@@ -45,6 +45,7 @@ _CODES: Final[Mapping[type[CleanlistError], str]] = {
 """The codes of the API for errors whose class has another name. `invalid_token` is not among them: a caller
 would take it for its own token, and renew that."""
 _REF: Final = "#/components/schemas/{model}"
+_CONTENT: Final = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
 _REQUEST_ID: Final = {"description": "Cleanlist's id of the request", "schema": {"type": "string"}}
 _WAIT: Final = {"description": "Seconds to wait; only where a retry is safe", "schema": {"type": "integer"}}
 
@@ -287,21 +288,22 @@ def _field_problems(error: CleanlistError) -> list[FieldProblem]:
 
 def _of_pydantic(found: Mapping[str, Any]) -> FieldProblem:
     """Keep pydantic's message, unless the application's own code wrote it: that may quote a value."""
-    loc = [part if isinstance(part, int) else _plain_id(str(part)) or "?" for part in found["loc"]]
     is_own = found["type"] in {"value_error", "assertion_error"}
-    return FieldProblem(loc=loc, msg=_INVALID_FIELD if is_own else found["msg"], type=found["type"])
+    msg = _INVALID_FIELD if is_own else found["msg"]
+    return FieldProblem(loc=_plain_loc(found["loc"]), msg=msg, type=found["type"])
 
 
 def _in_our_words(found: FieldError) -> FieldProblem:
     """Replace the server's message, which may quote a value, perhaps from another caller's contact."""
     return FieldProblem(
-        loc=[part if isinstance(part, int) else _plain_id(part) or "?" for part in found.loc],
+        loc=_plain_loc(found.loc),
         msg=_FIELD_MESSAGES.get(found.type, _INVALID_FIELD),
         type=_plain_id(found.type) or "invalid",
     )
 
 
-_CONTENT: Final = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model=Problem.__name__)}}}
+def _plain_loc(loc: Iterable[object]) -> list[str | int]:
+    return [part if isinstance(part, int) else _plain_id(str(part)) or "?" for part in loc]
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
