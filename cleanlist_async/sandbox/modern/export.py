@@ -8,7 +8,7 @@ import io
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
 from starlette.responses import PlainTextResponse, Response
@@ -45,14 +45,6 @@ DEFAULT_COLUMNS: Final = (
 OTHER_COLUMNS: Final = ("full_name", "provider")
 
 
-class SignedFile(NamedTuple):
-    """A file that can be fetched for 24 hours."""
-
-    url: str
-    expires_at: str
-    """UTC, ISO 8601."""
-
-
 class SignedFiles:
     """Every file there is. Downloads are not part of the API: without prefix, credential and limit."""
 
@@ -62,15 +54,15 @@ class SignedFiles:
         self._secret = secrets.token_bytes(32)
         self._files: dict[str, bytes] = {}
 
-    def keep(self, content: bytes) -> SignedFile:
-        """Keep a CSV file and return where it can be fetched."""
+    def keep(self, content: bytes) -> dict[str, object]:
+        """Keep a CSV file and return where, and until when, it can be fetched."""
         name = f"{secrets.token_hex(16)}.csv"
         self._files[name] = content
         expires_at = int(self._moments.epoch_s() + FILE_TTL_S)
         address = f"{self._base_url()}{FILE_PATH.format(name=name)}"
         signature = self._signature(name, str(expires_at))
         until = self._moments.iso(self._moments.now() + FILE_TTL_S)
-        return SignedFile(f"{address}?se={expires_at}&sig={signature}", until)
+        return {"download_url": f"{address}?se={expires_at}&sig={signature}", "expires_at": until}
 
     def holds(self, path: str) -> bool:
         """Whether a path is that of one of these files."""
@@ -128,12 +120,10 @@ class ExportOperations(Group):
         # A caller may name the columns of agents too, which are added anyway.
         columns = list(dict.fromkeys([*(body.columns or DEFAULT_COLUMNS), *agents]))
         content = csv_of(leads, columns)
-        file = self.files.keep(content)
         return json_response(
             {
                 "list_id": list_id,
-                "download_url": file.url,
-                "expires_at": file.expires_at,
+                **self.files.keep(content),
                 "row_count": len(leads),
                 "file_size_bytes": len(content),
             }
