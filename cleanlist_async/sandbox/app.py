@@ -11,20 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from cleanlist_async.errors import ConfigurationError
 
 from .gate import SCHEME
 from .ledger import Ledger, RequestRecord
-from .responses import RefusedError
+from .options import Clock
+from .responses import Envelopes, RefusedError
+from .wire import Connection
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope, Send
-
-    from .options import Clock
-    from .responses import Envelopes
     from .server import Sandbox
-    from .wire import Connection
 
 
 class App:

@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .options import Clock
+from .options import Clock
 
 
 class Agenda:

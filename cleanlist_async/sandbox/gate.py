@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .ledger import key_id_of
-from .options import Options, drawn, seeded
-from .responses import RefusedError, json_response
+from .ledger import RequestRecord, key_id_of
+from .limits import Limits
+from .options import Fault, Options, drawn, seeded
+from .responses import Envelopes, RefusedError, json_response
 from .wire import answer_of
-
-if TYPE_CHECKING:
-    from .ledger import RequestRecord
-    from .limits import Limits
-    from .options import Fault
-    from .responses import Envelopes
 
 Operation: TypeAlias = Callable[[Request], Awaitable[Response]]
 

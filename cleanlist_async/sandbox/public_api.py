@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self, cast
+from typing import Annotated, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
+from starlette.requests import Request
 from starlette.responses import Response
 
 from . import answers
-from .ledger import PUBLIC_PREFIX
+from .clock import Agenda
+from .gate import Caller, Operation
+from .ledger import PUBLIC_PREFIX, Account, Ledger
+from .options import Options
 from .responses import RefusedError, decode, field_error, json_response, validated
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from .clock import Agenda
-    from .gate import Caller, Operation
-    from .ledger import Account, Ledger
-    from .options import Options
-    from .webhooks import WebhookSender
-    from .workflows import Workflows
+from .webhooks import WebhookSender
+from .workflows import Submission, Workflows
 
 MAX_CONTACTS: Final = 250
 EMPTY: Final = "At least one contact is required."
@@ -90,14 +86,6 @@ class Submit(_Body):
     # The newest page makes the type optional; older ones required it.
     enrichment_type: Literal["none", "partial", "phone_only", "full", "prospecting_only"] = "partial"
     webhook_url: Annotated[str | None, BeforeValidator(_checked_url)] = None
-
-
-class Submission(NamedTuple):
-    """An acceptable batch: 1..250 contacts, as they were sent."""
-
-    contacts: list[Mapping[str, object]]
-    enrichment_type: str
-    webhook_url: str | None
 
 
 def parse_submission(body: bytes) -> Submission:

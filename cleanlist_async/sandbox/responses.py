@@ -13,13 +13,12 @@ from hashlib import blake2b
 from http import HTTPStatus
 from http.client import responses as phrases
 from itertools import count
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
-if TYPE_CHECKING:
-    from .options import Envelope
+from .options import Envelope
 
 DOCS_URL: Final = "https://docs.cleanlist.ai/errors/"
 

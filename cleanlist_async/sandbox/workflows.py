@@ -7,19 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from .ledger import AcceptedContact, Account, Ledger, identity_of
+from .clock import Agenda
+from .ledger import AcceptedContact, Account, Ledger, SentContact, identity_of
 from .options import Options, drawn, seeded, seeded_uuid
 from .people import WORST_CASE, Expected, expected_by, throw
 from .responses import RefusedError
 
-if TYPE_CHECKING:
-    from .clock import Agenda
-    from .ledger import SentContact
-    from .public_api import Submission
-
 State: TypeAlias = Literal["processing", "completed", "failed"]
+
+
+class Submission(NamedTuple):
+    """An acceptable batch: 1..250 contacts, as they were sent."""
+
+    contacts: list[SentContact]
+    enrichment_type: str
+    webhook_url: str | None
 
 
 @dataclass(slots=True)

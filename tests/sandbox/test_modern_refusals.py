@@ -4,7 +4,7 @@ import pytest
 
 from cleanlist_async.sandbox import Fault, Sandbox
 from cleanlist_async.sandbox.modern import ROUTES
-from cleanlist_async.sandbox.modern.workspace import ALL_SCOPES
+from cleanlist_async.sandbox.modern.operations import ALL_SCOPES
 from tests.support.cases import each_case
 from tests.support.modern_caller import ModernCaller, code, locations
 

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
-from cleanlist_async.sandbox.clock import Moments
-from cleanlist_async.sandbox.ledger import MODERN_PREFIX, PUBLIC_PREFIX
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cleanlist_async.sandbox.clock import Agenda, Moments
+from cleanlist_async.sandbox.gate import Operation
+from cleanlist_async.sandbox.ledger import MODERN_PREFIX, PUBLIC_PREFIX, AcceptedContact, Account, Ledger
+from cleanlist_async.sandbox.options import Options
 from cleanlist_async.sandbox.responses import Envelopes, refused
 
 from .csv_import import CsvImportOperations
 from .enrichment import EnrichmentOperations
 from .export import ExportOperations
 from .lead_lists import LeadListOperations
-from .operations import ROUTES, Services
+from .operations import ROUTES, Scopes, Services
 from .purchases import Funds
 from .runs import Runs, find
 from .search import SearchOperations
 from .smart_agents import SmartAgentOperations
 from .store import Cohorts, Lead, LeadLists
-from .workspace import EstimateOperation, Scopes, WorkspaceOperations
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.clock import Agenda
-    from cleanlist_async.sandbox.gate import Operation
-    from cleanlist_async.sandbox.ledger import AcceptedContact, Account, Ledger
-    from cleanlist_async.sandbox.options import Options
+from .workspace import EstimateOperation, WorkspaceOperations
 
 __all__ = ["ROUTES", "Modern"]
 

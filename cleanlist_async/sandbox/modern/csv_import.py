@@ -11,23 +11,18 @@ import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
 
+from cleanlist_async.sandbox.gate import Caller
 from cleanlist_async.sandbox.responses import json_response, refused
 
 from . import purchases
-from .operations import Group, Replays, RequestModel, operation, read_body
+from .operations import Group, Replays, RequestModel, Services, operation, read_body
 from .store import Lead
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.gate import Caller
-
-    from .operations import Services
 
 ROW_CAP: Final = 600  # the documentation says about 600
 SAMPLE: Final = 10

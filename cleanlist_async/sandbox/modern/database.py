@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from cleanlist_async.sandbox.options import seeded, seeded_uuid
+from cleanlist_async.sandbox.options import Options, seeded, seeded_uuid
 from cleanlist_async.sandbox.people import FIRST_NAMES, LAST_NAMES
 
-from .store import Lead
-
-if TYPE_CHECKING:
-    from cleanlist_async.sandbox.options import Options
-
-    from .store import LeadLists
+from .store import Lead, LeadLists
 
 PLACES: Final = (
     ("Berlin", "Berlin", "Germany"),

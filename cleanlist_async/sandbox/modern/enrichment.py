@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
 
+from cleanlist_async.sandbox.gate import Caller
 from cleanlist_async.sandbox.ledger import PUBLIC_PREFIX
+from cleanlist_async.sandbox.options import Options
 from cleanlist_async.sandbox.responses import refused
 
 from . import purchases
 from .database import enrich_member, look_up, person_of
 from .operations import Group, RequestModel, operation, read_body
+from .purchases import Purchase
 from .runs import status_body
-from .store import Lead
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.gate import Caller
-    from cleanlist_async.sandbox.options import Options
-
-    from .purchases import Purchase
-    from .store import Cohorts, EntityKind
+from .store import Cohorts, EntityKind, Lead
 
 DEFAULT_LIST: Final = "MCP Results"
 """Where people go if no list is given."""

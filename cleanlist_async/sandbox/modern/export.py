@@ -8,22 +8,17 @@ import io
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pydantic import Field
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from cleanlist_async.sandbox.clock import Moments
 from cleanlist_async.sandbox.responses import json_response
 
-from .operations import Group, RequestModel, operation, page, read_body, read_query
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from cleanlist_async.sandbox.clock import Moments
-
-    from .operations import Services
-    from .store import Lead
+from .operations import Group, RequestModel, Services, operation, page, read_body, read_query
+from .store import Lead
 
 FILE_TTL_S: Final = 86_400.0
 FILE_PATH: Final = "/exports/{name}"

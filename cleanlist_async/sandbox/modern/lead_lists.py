@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
 
+from cleanlist_async.sandbox.gate import Caller
 from cleanlist_async.sandbox.responses import json_response, refused
 
 from .database import person_of
-from .operations import Group, Replays, RequestModel, operation, page, read_body, read_query
-from .store import check_folder
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.gate import Caller
-
-    from .operations import Services
-    from .store import Lead, LeadList
+from .operations import Group, Replays, RequestModel, Services, operation, page, read_body, read_query
+from .store import Lead, LeadList, check_folder
 
 ListName = Annotated[str, Field(min_length=1, max_length=200)]
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, get_args, get_origin
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
 
+from cleanlist_async.sandbox.clock import Agenda, Moments
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.ledger import Ledger, key_id_of
+from cleanlist_async.sandbox.options import Options
 from cleanlist_async.sandbox.responses import (
     RefusedError,
     decode,
@@ -18,20 +24,27 @@ from cleanlist_async.sandbox.responses import (
     validated,
 )
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.clock import Agenda, Moments
-    from cleanlist_async.sandbox.ledger import Ledger
-    from cleanlist_async.sandbox.options import Options
-
-    from .purchases import Funds
-    from .runs import Runs
-    from .store import Cohorts, LeadLists
-    from .workspace import Scopes
+from .purchases import Funds
+from .runs import Runs
+from .store import Cohorts, LeadLists
 
 Answer: TypeAlias = Mapping[str, object]
+
+# As the documentation names them; examples of the specification spell some differently.
+ALL_SCOPES: Final = (
+    "people:read",
+    "companies:read",
+    "lists:read",
+    "lists:write",
+    "enrich:read",
+    "enrich:write",
+    "credits:read",
+    "export:read",
+    "sync:write",
+    "smart_agents:read",
+    "smart_agents:write",
+    "admin:api_keys",
+)
 
 REPLAY_TTL_S: Final = 86_400.0  # 24 hours, as documented
 _OFFSET: Final = re.compile(r"[0-9]{1,9}")
@@ -74,6 +87,24 @@ def operation(method: str, path: str, scope: str | None) -> Callable[[H], H]:
         return handler
 
     return register
+
+
+class Scopes:
+    """The scopes of each credential; all of them where the options name none."""
+
+    def __init__(self, scopes: Mapping[str, Sequence[str]]) -> None:
+        self._granted = {key_id_of(credential): tuple(granted) for credential, granted in scopes.items()}
+
+    def granted(self, caller: Caller) -> tuple[str, ...]:
+        """Return what a caller may do."""
+        return self._granted.get(caller.key_id, ALL_SCOPES)
+
+    def require(self, caller: Caller, scope: str | None) -> None:
+        """Raise RefusedError 403 insufficient_scope, with required and granted scopes, if one is lacking."""
+        granted = self.granted(caller)
+        if scope is not None and scope not in granted:
+            details = {"required": [scope], "granted": list(granted)}
+            raise refused("insufficient_scope", f"The key lacks the scope {scope}.", details=details)
 
 
 @dataclass(frozen=True, slots=True)

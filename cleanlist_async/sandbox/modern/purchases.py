@@ -14,15 +14,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from cleanlist_async.sandbox.clock import Moments
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.ledger import Account
+from cleanlist_async.sandbox.options import Options
 from cleanlist_async.sandbox.responses import refused
-
-if TYPE_CHECKING:
-    from cleanlist_async.sandbox.clock import Moments
-    from cleanlist_async.sandbox.gate import Caller
-    from cleanlist_async.sandbox.ledger import Account
-    from cleanlist_async.sandbox.options import Options
 
 CREDITS_PER_LEAD: Final[dict[str, int]] = {"partial": 1, "phone_only": 10, "full": 11}
 CREDITS_PER_COMPANY: Final = 1

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
-from cleanlist_async.sandbox.ledger import AcceptedContact, identity_of
-from cleanlist_async.sandbox.options import drawn, seeded, seeded_uuid
-from cleanlist_async.sandbox.people import expected_by, throw
+from cleanlist_async.sandbox.clock import Agenda, Moments
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.ledger import AcceptedContact, Ledger, SentContact, identity_of
+from cleanlist_async.sandbox.options import Options, Shape, drawn, seeded, seeded_uuid
+from cleanlist_async.sandbox.people import Expected, expected_by, throw
 from cleanlist_async.sandbox.responses import refused
 
-if TYPE_CHECKING:
-    from cleanlist_async.sandbox.clock import Agenda, Moments
-    from cleanlist_async.sandbox.gate import Caller
-    from cleanlist_async.sandbox.ledger import Ledger, SentContact
-    from cleanlist_async.sandbox.options import Options, Shape
-    from cleanlist_async.sandbox.people import Expected
-
-    from .purchases import Funds, Purchase, Reservation
-    from .store import Lead, LeadLists
+from .purchases import Funds, Purchase, Reservation
+from .store import Lead, LeadLists
 
 PENDING_SHARE: Final = 0.1
 """Share of its duration during which a workflow is still "pending"."""

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
 
-from .database import search_database
+from .database import Company, Found, search_database
 from .operations import Group, RequestModel, operation, page, read_body
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from .database import Company, Found
-    from .store import EntityKind
+from .store import EntityKind
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
 
+from cleanlist_async.sandbox.gate import Caller
 from cleanlist_async.sandbox.options import drawn, seeded, seeded_uuid
 from cleanlist_async.sandbox.responses import refused
 
 from . import purchases
-from .operations import Group, RequestModel, operation, read_body, read_query
+from .operations import Group, RequestModel, Services, operation, read_body, read_query
+from .purchases import Reservation
 from .runs import Lasting
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.gate import Caller
-
-    from .operations import Services
-    from .purchases import Reservation
-    from .store import Lead
+from .store import Lead
 
 AgentType: TypeAlias = Literal[
     "custom_ai", "cold_intro_email", "title_normalizer", "company_intel", "pain_point_hypothesis"

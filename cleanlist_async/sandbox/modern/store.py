@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from cleanlist_async.sandbox.clock import Moments
+from cleanlist_async.sandbox.gate import Caller
 from cleanlist_async.sandbox.options import seeded_uuid
 from cleanlist_async.sandbox.responses import refused
-
-if TYPE_CHECKING:
-    from cleanlist_async.sandbox.clock import Moments
-    from cleanlist_async.sandbox.gate import Caller
 
 FOLDERS: Final = ("folder_inbound", "folder_outbound")
 """The folders there are; folders have no operations of their own here."""

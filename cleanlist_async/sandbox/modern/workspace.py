@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
+from collections.abc import Callable
+from typing import Annotated, Final, Literal, cast
 
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
 
-from cleanlist_async.sandbox.ledger import key_id_of
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.ledger import RequestRecord, key_id_of
 from cleanlist_async.sandbox.responses import json_response, refused
 
 from . import purchases
 from .enrichment import select
-from .operations import Group, RequestModel, operation, read_body, read_query
+from .operations import Group, RequestModel, Services, operation, read_body, read_query
 from .purchases import Purchase
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.gate import Caller
-    from cleanlist_async.sandbox.ledger import RequestRecord
-
-    from .operations import Services
-
-# As the documentation names them; examples of the specification spell some differently.
-ALL_SCOPES: Final = (
-    "people:read",
-    "companies:read",
-    "lists:read",
-    "lists:write",
-    "enrich:read",
-    "enrich:write",
-    "credits:read",
-    "export:read",
-    "sync:write",
-    "smart_agents:read",
-    "smart_agents:write",
-    "admin:api_keys",
-)
 
 FEATURES: Final = ("api_access", "csv_import", "smart_agents")
 DAY_S: Final = 86_400.0
@@ -49,24 +27,6 @@ EXTRAS: Final[dict[str, frozenset[str]]] = {
     "run_smart_agent": frozenset({"column_name"}),
 }
 """The keys of ``extra`` that a tool declares. ``column_name`` is said to be bound, but has no field."""
-
-
-class Scopes:
-    """The scopes of each credential; all of them where the options name none."""
-
-    def __init__(self, scopes: Mapping[str, Sequence[str]]) -> None:
-        self._granted = {key_id_of(credential): tuple(granted) for credential, granted in scopes.items()}
-
-    def granted(self, caller: Caller) -> tuple[str, ...]:
-        """Return what a caller may do."""
-        return self._granted.get(caller.key_id, ALL_SCOPES)
-
-    def require(self, caller: Caller, scope: str | None) -> None:
-        """Raise RefusedError 403 insufficient_scope, with required and granted scopes, if one is lacking."""
-        granted = self.granted(caller)
-        if scope is not None and scope not in granted:
-            details = {"required": [scope], "granted": list(granted)}
-            raise refused("insufficient_scope", f"The key lacks the scope {scope}.", details=details)
 
 
 class UsageQuery(RequestModel):
