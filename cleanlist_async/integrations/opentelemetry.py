@@ -77,7 +77,7 @@ _SUBMITS_KEPT: Final = 10_000
 """Submits that calls of `enrich_one` may still have to be linked to: of almost three hours at 60 a minute."""
 
 
-class Meters:
+class _Meters:
     """The instruments, and the `clients` whose state is read whenever metrics are collected."""
 
     def __init__(self, meter: Meter) -> None:
@@ -121,7 +121,7 @@ def _attributes(one: Measurement) -> dict[str, str]:
     return {f"cleanlist.{name}": value for name, value in zip(one.metric.labels, one.labels, strict=True)}
 
 
-class Spans:
+class _Spans:
     """The spans that are open, by the numbers of their calls: events of concurrent calls are interleaved."""
 
     def __init__(self, tracer: Tracer) -> None:
@@ -315,8 +315,8 @@ class OpenTelemetry:
     ) -> None:
         optional(check_methods, "tracer_provider", tracer_provider, "get_tracer")
         optional(check_methods, "meter_provider", meter_provider, "get_meter")
-        self._spans = Spans(get_tracer("cleanlist_async", tracer_provider=tracer_provider))
-        self._meters = Meters(get_meter("cleanlist_async", meter_provider=meter_provider))
+        self._spans = _Spans(get_tracer("cleanlist_async", tracer_provider=tracer_provider))
+        self._meters = _Meters(get_meter("cleanlist_async", meter_provider=meter_provider))
 
     def __call__(self, event: Event) -> None:
         """Record one event."""

@@ -6,8 +6,6 @@
     async with AsyncCleanlist(on_event=metrics) as client:
         metrics.watch(client)
 
-In prometheus_client's multiprocess mode a scrape is answered by one process, from the files of all. So the
-state of clients cannot be read at the scrape: each process writes its own every other second.
 """
 
 from __future__ import annotations
@@ -92,9 +90,9 @@ class PrometheusMetrics(Collector):
         check_instance("registry", registry, CollectorRegistry)
         self._metrics = {metric: _registered(metric, registry) for metric in EVENT_METRICS}
         self._clients: WeakSet[AsyncCleanlist] = WeakSet()
-        self._state: ProcessState | None = None
+        self._state: _ProcessState | None = None
         if values.ValueClass is not values.MutexValue:  # it writes files for several processes
-            self._state = ProcessState(registry, self._read_state)
+            self._state = _ProcessState(registry, self._read_state)
         else:
             registry.register(self)
 
@@ -126,8 +124,12 @@ class PrometheusMetrics(Collector):
         return state_of(self._clients)
 
 
-class ProcessState:
-    """Writes the state of this process, and removes what is left of processes that were killed."""
+class _ProcessState:
+    """Writes the state of this process every other second, and removes what killed processes have left.
+
+    In the multiprocess mode a scrape is answered by one process, from the files of all: at the scrape it
+    could not read the state of the others.
+    """
 
     def __init__(self, registry: CollectorRegistry, read: Callable[[], Iterable[Measurement]]) -> None:
         # Weak, so that the thread does not keep metrics alive that nobody uses any more.
@@ -191,13 +193,13 @@ def _forget_the_dead() -> None:
                 mark_process_dead(int(number), str(folder))  # type: ignore[no-untyped-call]
 
 
-def name_of(metric: Metric) -> str:
+def _name_of(metric: Metric) -> str:
     """Return the name of a metric with its unit."""
     return metric.name.replace(".", "_") + _UNITS.get(metric.unit, "")
 
 
 def _registered(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
-    name, text, labels = name_of(metric), metric.description, metric.labels
+    name, text, labels = _name_of(metric), metric.description, metric.labels
     match metric.kind:
         case "counter":
             return Counter(name, text, labels, registry=registry)
@@ -212,7 +214,7 @@ def _families(found: Iterable[Measurement]) -> Iterator[Family]:
     measured = list(found)
     for metric in STATE_METRICS:
         kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-        family = kind(name_of(metric), metric.description, labels=metric.labels)
+        family = kind(_name_of(metric), metric.description, labels=metric.labels)
         for one in measured:
             if one.metric is metric:
                 family.add_metric(one.labels, one.value)
