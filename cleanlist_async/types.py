@@ -239,8 +239,8 @@ if TYPE_CHECKING:
     from cleanlist_async.tables.contact_rows import Columns, Extra
     from cleanlist_async.tables.input_options import ContactSource, Suppress, Suppression
     from cleanlist_async.tables.output_choice import Keep, Only
+    from cleanlist_async.webhooks.event import EventStore
     from cleanlist_async.webhooks.receiver import Confirm
-    from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -341,7 +341,7 @@ else:
             "tables.output_choice": ("Keep", "Only"),
             "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
-            "webhooks.store": ("EventStore",),
+            "webhooks.event": ("EventStore",),
             "webhooks.submission": ("WebhookStatistics",),
             "http.credentials": ("KeysGiven",),
             "contacts.contact": ("ContactDict",),

@@ -30,7 +30,7 @@ from cleanlist_async.enrich.submit_outcome import (
 )
 from cleanlist_async.errors import BudgetExceededError, ClaimLostError, CleanlistError
 from cleanlist_async.events import report_failure
-from cleanlist_async.events.results import report_settled
+from cleanlist_async.events.delivery import report_settled
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler

@@ -27,7 +27,7 @@ from cleanlist_async.errors import (
     StoreError,
 )
 from cleanlist_async.events import RunStarted, report_failure
-from cleanlist_async.events.results import report_settled
+from cleanlist_async.events.delivery import report_settled
 from cleanlist_async.job.chunk_sender import ChunkSender
 from cleanlist_async.job.journal.records import SETTLED, Acceptance, ChunkRow, ChunkState
 from cleanlist_async.job.planning import PlannedChunk

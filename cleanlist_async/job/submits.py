@@ -33,9 +33,15 @@ from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
 from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.webhooks.event import Event, RefusedEventError
+from cleanlist_async.webhooks.event import (
+    LOOK_AGAIN_S,
+    LOOK_EVERY_S,
+    Event,
+    EventStore,
+    RefusedEventError,
+    look_into,
+)
 from cleanlist_async.webhooks.receiver import WebhookReceiver
-from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 from cleanlist_async.webhooks.submission import Submission
 
 

@@ -1,21 +1,24 @@
-"""Spans of a client's calls, attempts and contacts."""
+"""OpenTelemetry: spans of calls and attempts, and metrics. Needs the extra ``otel``.
+
+::
+
+    telemetry = OpenTelemetry()
+    async with AsyncCleanlist(on_event=telemetry) as client:
+        telemetry.watch(client)
+
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from functools import partial
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
-from opentelemetry.trace import (
-    Span,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    Tracer,
-    set_span_in_context,
-)
-
+from cleanlist_async.checks import check_instance, check_methods, optional
+from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.events import (
     AttemptFinished,
     AttemptStarted,
@@ -28,15 +31,97 @@ from cleanlist_async.events import (
     RetryScheduled,
     WorkflowAccepted,
 )
+from cleanlist_async.integrations import explain_missing
+from cleanlist_async.integrations.metrics import (
+    EVENT_METRICS,
+    STATE_METRICS,
+    Measurement,
+    Metric,
+    measurements,
+    state_of,
+)
+
+try:
+    from opentelemetry.metrics import (
+        CallbackOptions,
+        Counter,
+        Histogram,
+        Meter,
+        MeterProvider,
+        Observation,
+        UpDownCounter,
+        get_meter,
+    )
+    from opentelemetry.trace import (
+        Span,
+        SpanContext,
+        SpanKind,
+        Status,
+        StatusCode,
+        Tracer,
+        TracerProvider,
+        get_tracer,
+        set_span_in_context,
+    )
+except ModuleNotFoundError as missing:
+    explain_missing(missing, "OpenTelemetry needs", "otel", "opentelemetry")
+    raise
+
+__all__ = ["OpenTelemetry"]
+
+_Instrument: TypeAlias = Counter | Histogram | UpDownCounter
 
 _Attributes: TypeAlias = dict[str, str | int | float | bool]
-
 _HTTP_PORTS: Final = {"http": 80, "https": 443}
 _SUBMITS_KEPT: Final = 10_000
 """Submits that calls of `enrich_one` may still have to be linked to: of almost three hours at 60 a minute."""
 
 
-class Spans:
+class _Meters:
+    """The instruments, and the `clients` whose state is read whenever metrics are collected."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.clients: WeakSet[AsyncCleanlist] = WeakSet()
+        self._instruments = {metric: _made(metric, meter) for metric in EVENT_METRICS}
+        for metric in STATE_METRICS:
+            make = (
+                meter.create_observable_counter if metric.kind == "counter" else meter.create_observable_gauge
+            )
+            read = partial(self._observe, metric)
+            make(metric.name, [read], unit=metric.unit, description=metric.description)
+
+    def record(self, event: Event) -> None:
+        """Add what an event says to the instruments."""
+        for one in measurements(event):
+            instrument = self._instruments[one.metric]
+            if isinstance(instrument, Histogram):
+                instrument.record(one.value, _attributes(one))
+            else:
+                instrument.add(one.value, _attributes(one))
+
+    def _observe(self, metric: Metric, _options: CallbackOptions) -> Iterator[Observation]:
+        for one in state_of(self.clients):
+            if one.metric is metric:
+                yield Observation(one.value, _attributes(one))
+
+
+def _made(metric: Metric, meter: Meter) -> _Instrument:
+    if metric.kind == "histogram":
+        return meter.create_histogram(
+            metric.name,
+            metric.unit,
+            metric.description,
+            explicit_bucket_boundaries_advisory=metric.buckets,
+        )
+    make = meter.create_up_down_counter if metric.kind == "up_down" else meter.create_counter
+    return make(metric.name, metric.unit, metric.description)
+
+
+def _attributes(one: Measurement) -> dict[str, str]:
+    return {f"cleanlist.{name}": value for name, value in zip(one.metric.labels, one.labels, strict=True)}
+
+
+class _Spans:
     """The spans that are open, by the numbers of their calls: events of concurrent calls are interleaved."""
 
     def __init__(self, tracer: Tracer) -> None:
@@ -207,3 +292,38 @@ def _of_429(event: RateLimited) -> _Attributes:
 
 def _known(attributes: dict[str, str | int | float | bool | None]) -> _Attributes:
     return {name: value for name, value in attributes.items() if value is not None}
+
+
+class OpenTelemetry:
+    """An ``on_event`` that makes spans and metrics, which hold no contact and no key.
+
+    Each call is a span ``cleanlist.<operation>`` (INTERNAL) below the span that is current where the call is
+    made; it covers the waits for the rate limit and all attempts. Each attempt is a span below it (CLIENT),
+    by the semantic conventions for HTTP. A call of `enrich_one` is a span of its own, with a link to the
+    submit that bought its contact, which it may share with 249 others. One instance serves any number of
+    clients.
+
+    Parameters
+    ----------
+    tracer_provider, meter_provider
+        Where spans and metrics go; by default to the global providers.
+
+    """
+
+    def __init__(
+        self, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
+    ) -> None:
+        optional(check_methods, "tracer_provider", tracer_provider, "get_tracer")
+        optional(check_methods, "meter_provider", meter_provider, "get_meter")
+        self._spans = _Spans(get_tracer("cleanlist_async", tracer_provider=tracer_provider))
+        self._meters = _Meters(get_meter("cleanlist_async", meter_provider=meter_provider))
+
+    def __call__(self, event: Event) -> None:
+        """Record one event."""
+        self._spans.record(event)
+        self._meters.record(event)
+
+    def watch(self, client: AsyncCleanlist) -> None:
+        """Measure the tokens, waiting requests and webhooks of *client* too, until it is no longer used."""
+        check_instance("client", client, AsyncCleanlist)
+        self._meters.clients.add(client)
