@@ -22,8 +22,16 @@ class Database(Protocol):
         """What ``--store`` takes: the path of a file; ``URL`` for an address, which may hold a password."""
         ...
 
-    async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
+    async def run(
+        self,
+        operation: Operation[T],
+        *,
+        commit_unless: T | None = None,
+        answer_s: float | None = None,
+    ) -> T:
         """Run an operation, and return its value once that is durable.
+
+        A server has *answer_s* seconds for it, by default `facts.STORE_ANSWER_S`.
 
         A value equal to *commit_unless* is returned without a trace of the operation. Raises
         StoreUnavailableError for what may pass, StoreError for what will not. A caller that is cancelled

@@ -8,18 +8,21 @@ from cleanlist_async.storage.store.statements import Answer, Operation, Statemen
 
 
 def create(secret: bytes, *, is_outside: bool) -> Operation[Answer]:
-    """Make what is not there, and return the version, secret and origin of the store as it was."""
+    """Make what is not there, and return the version, secret and origin of the store."""
     # Not left to IF NOT EXISTS: PostgreSQL asks for the right to make tables also where they are there.
     if (yield Statement(sql.HAS_STORE)).one is None:
         yield from _make(TABLES)
     values = {"version": FIRST_VERSION, "secret": secret, "is_outside": int(is_outside)}
     yield Statement(sql.CREATE_STORE, values)
-    store = yield Statement(sql.READ_STORE)
+    return (yield Statement(sql.READ_STORE))
+
+
+def upgrade() -> Operation[None]:
+    """Bring a store to this version. Of a long one, all rows are read, which may take minutes."""
     # Nothing for a store of a newer version, which `Store.open` refuses.
-    for version in range(store.one + 1, VERSION + 1):
+    for version in range((yield Statement(sql.READ_STORE)).one + 1, VERSION + 1):
         yield from _make(MIGRATIONS[version])
         yield Statement(sql.SET_VERSION, {"version": version})
-    return store
 
 
 def _make(tables: str) -> Operation[None]:

@@ -79,26 +79,30 @@ class PostgresDatabase:
         """A word in place of the address, which may hold a password."""
         return "URL"
 
-    async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
+    async def run(
+        self, operation: Operation[T], *, commit_unless: T | None = None, answer_s: float | None = None
+    ) -> T:
         """Run an operation as one transaction: if it writes, after all of those that are under way."""
         if not is_reading(operation):
             self._writes += 1
             if self._writes % postgres_statistics.WRITES_BETWEEN == 0:
                 with suppress(StoreError):  # which the operation will meet itself, if it lasts
-                    await self._run(postgres_statistics.gather(), None)
-        return await self._run(operation, commit_unless)
+                    await self._run(postgres_statistics.gather(), None, facts.STORE_ANSWER_S)
+        return await self._run(operation, commit_unless, answer_s or facts.STORE_ANSWER_S)
 
-    async def _run(self, operation: Operation[T], commit_unless: T | None) -> T:
-        work = partial(_run, operation, commit_unless)
-        return await to_end(asyncio.create_task(self._postgres.run(work, facts.STORE_ANSWER_S)))
+    async def _run(self, operation: Operation[T], commit_unless: T | None, answer_s: float) -> T:
+        work = partial(_run, operation, commit_unless, answer_s)
+        return await to_end(asyncio.create_task(self._postgres.run(work, answer_s)))
 
     async def aclose(self) -> None:
         """Close the connections, those of other event loops too."""
         await to_end(asyncio.create_task(self._postgres.aclose()))
 
 
-async def _run(operation: Operation[T], commit_unless: T | None, ours: PostgresConnection, until: float) -> T:
-    transaction = Transaction(operation, commit_unless)
+async def _run(
+    operation: Operation[T], commit_unless: T | None, answer_s: float, ours: PostgresConnection, until: float
+) -> T:
+    transaction = Transaction(operation, commit_unless, answer_s)
     try:
         work = partial(_carry_out, transaction)
         return await ours.begin(work, until, is_begun=lambda: transaction.is_begun)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
-from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.storage.store.reading import is_reading
 from cleanlist_async.storage.store.statements import Answer, Operation, Statement
@@ -47,7 +46,7 @@ class Transaction(Generic[T]):
 
     """
 
-    def __init__(self, operation: Operation[T], commit_unless: T | None) -> None:
+    def __init__(self, operation: Operation[T], commit_unless: T | None, answer_s: float) -> None:
         self.is_begun = self.is_ending = False
         self._operation = operation
         self._commit_unless = commit_unless
@@ -60,9 +59,7 @@ class Transaction(Generic[T]):
         self.trip: RoundTrip = [
             (Statement(_READ if only_reads else "BEGIN"), Answer()),
             (
-                Statement(
-                    _LIMIT_TIMES, {"answer_ms": _ms(facts.STORE_ANSWER_S), "paused_ms": _ms(_PAUSED_S)}
-                ),
+                Statement(_LIMIT_TIMES, {"answer_ms": _ms(answer_s), "paused_ms": _ms(_PAUSED_S)}),
                 Answer(),
             ),
             (Statement(_SETTINGS if only_reads else _WAIT_FOR_OTHERS), self._settings),

@@ -71,8 +71,11 @@ class SQLiteDatabase:
         """The path of the file."""
         return str(self._path)
 
-    async def run(self, operation: Operation[T], *, commit_unless: T | None = None) -> T:
-        """Run an operation as one transaction, exclusive unless it only reads."""
+    async def run(
+        self, operation: Operation[T], *, commit_unless: T | None = None, answer_s: float | None = None
+    ) -> T:
+        """Run an operation as one transaction, exclusive unless it only reads. However long it takes."""
+        del answer_s
         worker = self._reader if is_reading(operation) else self._writer
         work = partial(worker.run, operation, commit_unless)
         loop = asyncio.get_running_loop()

@@ -49,6 +49,8 @@ T = TypeVar("T")
 SECRET_VARIABLE: Final = "CLEANLIST_STORE_SECRET"  # noqa: S105  # the name of a variable
 _SHORTEST_SECRET: Final = 16
 _PURGED_AT_ONCE: Final = 500
+_UPGRADE_S: Final = 900.0
+"""Seconds that the change to another version may take: new indexes of millions of rows. Others wait."""
 
 
 class Store:
@@ -130,6 +132,8 @@ class Store:
                 f"The store {self.name} was made with another secret.",
                 fix=f"Give the secret it was made with: secret=, or ${SECRET_VARIABLE}.",
             )
+        if version < VERSION:
+            await self._database.run(opening.upgrade(), answer_s=_UPGRADE_S)
         self._key = self._outside or kept
         if self._keep_s is not None:
             await self._purge(self._keep_s)

@@ -143,6 +143,7 @@ class Steps:
         yield "an event", lambda: mail.put("me", b"event")
         yield "all events", lambda: mail.take(["me"])
         yield "opening", lambda: opening.create(b"secret", is_outside=False)
+        yield "no other version", opening.upgrade
 
     def _of_jobs(self) -> Iterator[Step]:
         yield "all jobs", jobs.all_jobs

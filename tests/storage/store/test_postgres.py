@@ -15,7 +15,8 @@ from itertools import count
 import pytest
 
 from cleanlist_async import Budget, ConfigurationError, Store, StoreError, StoreUnavailableError, facts
-from cleanlist_async.storage.store import postgres_transaction, spending
+from cleanlist_async.storage.store import opening, postgres_transaction, schema, spending
+from cleanlist_async.storage.store.statements import Operation, Statement
 from tests.support.leaks import assert_hidden, deep_text, shown
 from tests.support.store_owners import Owner, found, people, workflow
 from tests.support.struck_store import COMMIT, StruckStore
@@ -324,3 +325,29 @@ async def test_a_table_that_lacks_a_column_is_a_store_error(postgres, database, 
         await ann.claim(EVE)
     assert not isinstance(caught.value, StoreUnavailableError)
     assert_secret(caught.value)
+
+
+async def test_the_change_to_another_version_may_take_longer_than_an_answer(store, store_url, briefly):
+    """New indexes of a long store take minutes: were it cut off, it could never be opened again."""
+    await store.run(one("UPDATE cleanlist_store SET version = 3"))
+    await store.run(one("DROP INDEX cleanlist_job_rows_open, cleanlist_purchases_by_earlier"))
+    await store.run(
+        one(
+            "CREATE FUNCTION slow(text) RETURNS text IMMUTABLE LANGUAGE plpgsql"
+            " AS 'BEGIN PERFORM pg_sleep(2); RETURN $1; END'"
+        )
+    )
+    await store.run(one("INSERT INTO cleanlist_owners (id, place, pid, lease_until) VALUES ('a', 'b', 1, 0)"))
+    with pytest.MonkeyPatch.context() as patch:
+        slow = f"CREATE INDEX slow_one ON cleanlist_owners (slow(id)); {schema.MIGRATIONS[4]}"
+        patch.setattr(opening, "MIGRATIONS", {**schema.MIGRATIONS, 4: slow})
+        async with Store(store_url) as other:
+            assert await other.run(version()) == 4
+
+
+def one(text: str) -> Operation[None]:
+    yield Statement(text)
+
+
+def version() -> Operation[int]:
+    return (yield Statement("SELECT version FROM cleanlist_store")).one
