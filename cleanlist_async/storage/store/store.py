@@ -270,7 +270,6 @@ class Store:
             digests |= {row.digest for _, row in found if row.digest}
             invalid |= {(job, row.place) for job, row in found if not row.digest}
             place = rows[-1][0], rows[-1][1].place
-        # Found before others have to wait.
         where = await self.run(forgetting.find(digests))
         return await self.run(forgetting.forget(digests, where, invalid, actor))
 
