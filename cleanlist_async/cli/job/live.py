@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
 from cleanlist_async.cli.terminal.render import is_live, plural, say
+from cleanlist_async.cli.terminal.signals import Terminal
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.journal.states import ChunkState
 from cleanlist_async.job.run_state import WaitsFor
