@@ -58,7 +58,6 @@ from cleanlist_async.tables import ContactTable, OutputChoice, TableError
 from cleanlist_async.tables.formats.location import STDOUT
 from cleanlist_async.tables.input import is_stream
 from cleanlist_async.tables.suppression import Suppression
-from cleanlist_async.types import JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,17 +253,18 @@ class Enrichment:
         is_cut_short = outcome.stopped_by or outcome.file_error or signals.received
         if code and (is_cut_short or outcome.tally.statuses["failed"]):
             self._report_how_to_go_on(console, outcome)
-        answer: dict[str, JSON] = {
-            **outcome.tally.as_json(),
-            "kept": job.contacts.settled,
-            "workflows": outcome.summary.workflows,
-            "requests": outcome.summary.requests,
-            "elapsed_s": round(outcome.summary.elapsed_s, 3),
-            "file": self.output,
-            "stopped_by": stop_as_json(outcome, signals),
-        }
         if self.as_json:
-            print_json(answer)
+            print_json(
+                {
+                    **outcome.tally.as_json(),
+                    "kept": job.contacts.settled,
+                    "workflows": outcome.summary.workflows,
+                    "requests": outcome.summary.requests,
+                    "elapsed_s": round(outcome.summary.elapsed_s, 3),
+                    "file": self.output,
+                    "stopped_by": stop_as_json(outcome, signals),
+                }
+            )
         return code
 
     def _how_to_collect(self, job: Job) -> tuple[str, str]:

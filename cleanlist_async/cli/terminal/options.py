@@ -37,38 +37,38 @@ Map = Annotated[
         help="Column of a field, such as key=id, if the guess is wrong. Repeatable.",
     ),
 ]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        # Spelled out: importing the formats would take longer than the help.
-        help="Format of the file, if its name does not say: csv, tsv, jsonl, json, xlsx, parquet or arrow.",
-    ),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option(help="Encoding of the file, if it is not UTF-8; of a CSV output, if the file is no text."),
-]
-Sheet = Annotated[str | None, typer.Option(help="Sheet of a workbook: its name or number.")]
-Delimiter = Annotated[
-    str | None,
-    typer.Option(help="Delimiter of the file: one character, or tab; of a CSV output, if the file has none."),
-]
-# Never guessed: data taken for a header would silently drop the first contact.
-NoHeader = Annotated[
-    bool, typer.Option("--no-header", help="The file has no header row; --map takes column numbers.")
-]
 
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
     """How to read a file of contacts, where that cannot be detected from the file itself."""
 
-    table_format: Format = None
-    encoding: Encoding = None
-    delimiter: Delimiter = None
-    no_header: NoHeader = False
-    sheet: Sheet = None
+    table_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            # Spelled out: importing the formats would take longer than the help.
+            help="Format of the file, if its name does not say: csv, tsv, jsonl, json, xlsx, parquet or"
+            " arrow.",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of the file, if it is not UTF-8; of a CSV output, if the file is no text."
+        ),
+    ] = None
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            help="Delimiter of the file: one character, or tab; of a CSV output, if the file has none."
+        ),
+    ] = None
+    # Never guessed: data taken for a header would silently drop the first contact.
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="The file has no header row; --map takes column numbers.")
+    ] = False
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook: its name or number.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,6 @@ class OutputOptions:
         list[str] | None,
         typer.Option("--only", metavar="STATUS", help="Write only rows with this outcome. Repeatable."),
     ] = None
-
     input_columns: Annotated[
         str | None,
         typer.Option(
@@ -134,11 +133,10 @@ class OutputOptions:
         """Return the options as they would be typed again, with a blank before each word."""
         return as_typed(
             {
-                "--columns": None if self.columns is None else [self.columns],
+                "--columns": self.columns,
                 "--rename": self.rename,
                 "--only": self.only,
-                # Empty is not the same as not given: it keeps none of them.
-                "--input-columns": None if self.input_columns is None else [self.input_columns],
+                "--input-columns": self.input_columns,
             }
         )
 

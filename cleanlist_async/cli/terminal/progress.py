@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json, signal_as_json
 from cleanlist_async.cli.terminal.render import is_live, plural, say
@@ -42,18 +42,6 @@ class LineTimer:
             return False
         self._next_at = self._clock() + _SECONDS_BETWEEN_LINES
         return True
-
-
-class Display(Protocol):
-    """Shows where a run stands."""
-
-    def update(self, progress: Progress, statistics: Statistics) -> None:
-        """Show this state."""
-        ...
-
-    def tick(self, statistics: Statistics) -> None:
-        """Show what is waited for, while nothing else happens. Called once a second."""
-        ...
 
 
 class Waits:
@@ -99,7 +87,7 @@ class Bar:
         self._waits = waits
 
     def tick(self, statistics: Statistics) -> None:
-        """Show what is waited for."""
+        """Show what is waited for, while nothing else happens. Called once a second."""
         self._waits.tick(statistics)
 
     def update(self, progress: Progress, statistics: Statistics) -> None:
@@ -149,6 +137,9 @@ class Lines:
         parts = [part for part in (*self._state, str(self._waits)) if part]
         if parts and self._timer.is_due():
             say(self._console, ", ".join(parts))
+
+
+Display: TypeAlias = Bar | Lines
 
 
 @contextmanager
