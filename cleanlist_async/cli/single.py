@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,26 +48,28 @@ COMPANY_CREDITS = 1
 """Flat, whatever is found (docs.cleanlist.ai/openapi-public-v2.json)."""
 
 
-class Person(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Person:
     """What is known of a person."""
 
-    email: str | None
-    linkedin_url: str | None
-    phone: str | None
-    first_name: str | None
-    last_name: str | None
-    company_name: str | None
-    domain: str | None
-    person_id: str | None
+    email: Annotated[str | None, typer.Option(help="Sufficient on its own.")] = None
+    linkedin_url: Annotated[str | None, typer.Option(help="Sufficient on its own, and matches best.")] = None
+    first_name: FirstName = None
+    last_name: LastName = None
+    company_name: CompanyName = None
+    domain: Domain = None
+    phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None
+    person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None
 
 
-class Company(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Company:
     """What is known of a company."""
 
-    domain: str | None
-    company_name: str | None
-    company_ticker: str | None
-    company_id: str | None
+    domain: Annotated[str | None, typer.Option(help="Matches best.")] = None
+    company_name: Annotated[str | None, typer.Option(help="If the domain is not known.")] = None
+    company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None
+    company_id: Annotated[str | None, typer.Option(help="Id of a company that a search found.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class PersonPurchase:
         if self.enrichment_type not in facts.PERSON_TYPES:
             raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
         # Too little about a person is reported here, before a yes is asked for and a list is created.
-        EnrichPerson.checked(lead_list_id="checked before anything is sent", **self.person)
+        EnrichPerson.checked(lead_list_id="checked before anything is sent", **asdict(self.person))
         return self.enrichment_type
 
     def carry_out(
@@ -108,7 +110,9 @@ class PersonPurchase:
         ) -> tuple[PersonEnrichment, Waited[WorkflowStatus]]:
             # Created only now, after the yes: a refusal leaves no empty list behind.
             list_id = self.list_id or (await client.lead_lists.create_list(self.create_list or "")).list_id
-            begun = await client.enrichment.enrich_person(list_id, **self.person, enrichment_type=kind)
+            begun = await client.enrichment.enrich_person(
+                list_id, **asdict(self.person), enrichment_type=kind
+            )
             # The answer does not always name the list, which the user needs to find the person again.
             begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or list_id})
             return begun, await wait_for(
@@ -150,14 +154,7 @@ def enrich_person(
         str | None,
         typer.Option("--create-list", metavar="NAME", help="Add the person to your list of this name."),
     ] = None,
-    email: Annotated[str | None, typer.Option(help="Sufficient on its own.")] = None,
-    linkedin_url: Annotated[str | None, typer.Option(help="Sufficient on its own, and matches best.")] = None,
-    first_name: FirstName = None,
-    last_name: LastName = None,
-    company_name: CompanyName = None,
-    domain: Domain = None,
-    phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None,
-    person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None,
+    person: Person,
     enrichment_type: PersonKind = "partial",
     consent: Consent,
     no_wait: NoWait = False,
@@ -170,16 +167,6 @@ def enrich_person(
 
     The type partial costs 1 credit, phone_only 10, full 11; a miss is free.
     """
-    person = Person(
-        email=email,
-        linkedin_url=linkedin_url,
-        phone=phone,
-        first_name=first_name,
-        last_name=last_name,
-        company_name=company_name,
-        domain=domain,
-        person_id=person_id,
-    )
     location = StoreLocation(store)
     wanted = PersonPurchase(person, list_id, create_list, enrichment_type, consent, location)
     wait_s = None if no_wait else timeout_s
@@ -189,10 +176,7 @@ def enrich_person(
 @with_groups
 def enrich_company(
     *,
-    domain: Annotated[str | None, typer.Option(help="Matches best.")] = None,
-    company_name: Annotated[str | None, typer.Option(help="If the domain is not known.")] = None,
-    company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None,
-    company_id: Annotated[str | None, typer.Option(help="Id of a company that a search found.")] = None,
+    company: Company,
     consent: Consent,
     store: StoreOption = None,
     as_json: AsJSON = False,
@@ -201,15 +185,12 @@ def enrich_company(
     """Look up one company by domain, name, ticker or id. Costs 1 credit."""
     from cleanlist_async.api.request_models import EnrichCompany
 
-    company = Company(
-        domain=domain, company_name=company_name, company_ticker=company_ticker, company_id=company_id
-    )
-    EnrichCompany.checked(**company)
+    EnrichCompany.checked(**asdict(company))
     connection.open()  # a missing key is reported before anybody is asked for a yes
     agree_to_spend("Looking up this company", COMPANY_CREDITS, consent)
     done = connection.ask(
         open_console(),
-        lambda client: client.enrichment.enrich_company(**company),
+        lambda client: client.enrichment.enrich_company(**asdict(company)),
         StoreLocation(store).open(),
     )
     if as_json:

@@ -149,7 +149,7 @@ def store() -> Finding:
     try:
         if not location.exists:
             return Finding("store", "ok", f"none yet; the first purchase makes {location.address}.")
-        name, results, is_on_server = location.ask(look, "it is gone.")
+        name, results, is_on_server = location.ask(look)
         if is_on_server and not are_on_a_server():
             return Finding("store", "unknown", *each_machine_has_its_own())
     except (CommandError, CleanlistError) as error:

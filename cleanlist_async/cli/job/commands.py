@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from cleanlist_async.cli.job.options import RunOptions
+from cleanlist_async.cli.job.options import Answers, RunOptions
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
@@ -177,30 +177,20 @@ def unknown(job: NameOrJournal, *, store: StoreOption = None, as_json: AsJSON = 
 
 
 @app.command()
+@with_groups
 def resolve(
     job: NameOrJournal,
     chunk: Annotated[
         int, typer.Argument(metavar="CHUNK", help="Number of a chunk, as shown by job unknown.")
     ],
     *,
-    accepted: Annotated[
-        str | None, typer.Option(metavar="WORKFLOW", help="The server has it, as this workflow.")
-    ] = None,
-    absent: Annotated[
-        bool, typer.Option("--absent", help="The server does not have it: send it again.")
-    ] = False,
-    i_checked: Annotated[bool, typer.Option("--i-checked", help="With --absent: you checked.")] = False,
-    resubmit: Annotated[
-        bool, typer.Option("--resubmit", help="Send it again and risk paying twice.")
-    ] = False,
-    abandon: Annotated[bool, typer.Option("--abandon", help="Give it up.")] = False,
+    answers: Answers,
     store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
     """Record a decision about an unknown chunk. Sends nothing itself."""
     from cleanlist_async.cli.job import deciding
 
-    answers = deciding.Answers(accepted, absent, i_checked, resubmit, abandon)
     end(deciding.resolve(open_console(), _memory(job, store), chunk, answers, as_json=as_json))
 
 

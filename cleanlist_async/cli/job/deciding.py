@@ -2,65 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 from cleanlist_async.cli.job.memory import JobMemory, JournalMemory
+from cleanlist_async.cli.job.options import Answers
 from cleanlist_async.cli.store.location import actor
 from cleanlist_async.cli.terminal.asking import confirm
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.exits import ExitCode
 from cleanlist_async.cli.terminal.render import plural, print_json, say, show_command
-from cleanlist_async.cli.terminal.wording import PLACEHOLDER
 from cleanlist_async.job.cache import forget_all
-from cleanlist_async.job.journal.records import Decision
 
-# No blanks or control characters: the id becomes part of an address.
-_WORKFLOW: Final = re.compile(r"[!-~]{1,200}")
 _EFFECTS: Final = {
     "accepted": "is recorded as accepted; its results are fetched on resume",
     "absent": "is recorded as not accepted, and sent again on resume",
     "resubmit": "is sent again on resume",
     "abandon": "is abandoned; its contacts stay unknown",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was typed about an unknown chunk."""
-
-    accepted: str | None
-    absent: bool
-    checked: bool
-    resubmit: bool
-    abandon: bool
-
-    def decision(self) -> Decision:
-        """Return the one decision. Raises CommandError for none, or several."""
-        given: dict[Decision, bool] = {
-            "accepted": self.accepted is not None,
-            "absent": self.absent,
-            "resubmit": self.resubmit,
-            "abandon": self.abandon,
-        }
-        chosen: list[Decision] = [decision for decision, is_given in given.items() if is_given]
-        if len(chosen) != 1:  # a mistake here is a second purchase, or a lost result
-            raise CommandError(
-                "pass exactly one of --accepted, --absent, --resubmit and --abandon.", ExitCode.USAGE
-            )
-        is_id = self.accepted != PLACEHOLDER and _WORKFLOW.fullmatch(self.accepted or "")
-        if self.accepted is not None and not is_id:
-            raise CommandError("--accepted takes a workflow id, such as public_bulk_1a2b.", ExitCode.USAGE)
-        if self.absent != self.checked:
-            raise CommandError(
-                "--absent needs --i-checked: if the server has the chunk after all, it is paid for twice.",
-                ExitCode.USAGE,
-            )
-        return chosen[0]
 
 
 def resolve(console: Console, memory: JobMemory, chunk: int, answers: Answers, *, as_json: bool) -> ExitCode:

@@ -106,11 +106,7 @@ class Look:
             rules: list[JSON] = [{"rule": r, "contacts": n, "credits": c} for r, n, c, _ in rows]
             print_json({**status_as_json(status, is_running=is_running), "rules": rules, "file": self.output})
             return ExitCode.DONE
-        print_table(
-            ("rule", "contacts", "credits", ""),
-            rows,
-            numbers=("contacts", "credits"),
-        )
+        print_table(("rule", "contacts", "credits", ""), rows, numbers=("contacts", "credits"))
         say(self.console, f"{plural(status.credits_spent, 'credit')} spent.")
         if status.credits_held:
             say(self.console, f"At most {number(status.credits_held)} more for results that are not final.")
@@ -208,7 +204,7 @@ def list_all(location: StoreLocation, *, unfinished: bool, names: bool, as_json:
         return [job for job in await store.jobs() if not unfinished or job.name in going_on]
 
     # Opening a store that does not exist would make an empty one.
-    jobs = location.ask(read, "it is gone.") if location.exists else []
+    jobs = location.ask(read) if location.exists else []
     if names:
         for job in jobs:
             print_line(job.name)

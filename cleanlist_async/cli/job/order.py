@@ -147,8 +147,8 @@ class JobOrder:
     def _ways_to_go_on(self) -> str:
         options = replace(self.options, output=None, written=OutputOptions())
         as_they_were = replace(self, source=None, table=TableOptions(), options=options)
-        kind = ["--type", self.enrichment_type] if self.enrichment_type not in {None, "partial"} else []
-        enrich = shlex.join(["cleanlist-async", "enrich", "OUT.csv", "-o", "ALL.csv", *map(str, kind)])
+        kind = as_typed({"--type": None if self.enrichment_type == "partial" else self.enrichment_type})
+        enrich = f"cleanlist-async enrich OUT.csv -o ALL.csv{kind}"
         return (
             f"Nothing was sent. Finish it with the contacts as they were: {as_they_were.resume_command()};"
             f" then write the results beside the rows that are still there: {self.export_command()};"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.audit import AuditLine
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts
     from cleanlist_async.storage.store.store import Store
-
-T = TypeVar("T")
 
 app = CommandGroup("Show, purge and settle what was bought.")
 
@@ -111,7 +108,7 @@ def show(*, store: StoreOption = None, as_json: AsJSON = False) -> None:
     async def look(opened: Store) -> tuple[str, StoreCounts, list[OrphanedSubmit]]:
         return location.shown(opened), await opened.counts(), await opened.orphans()
 
-    name, counts, submits = _with(store, look)
+    name, counts, submits = location.ask(look)
     if as_json:
         print_json({"store": name, **asdict(counts), "orphans": [asdict(one) for one in submits]})
         return
@@ -171,7 +168,7 @@ def purge(
         which = f"results older than {plural(older_than, 'day')}" if older_than else "all results"
         risk = f"this removes {which}, which are bought again when they are asked for"
         confirm(f"Remove {which}?", risk=risk, refusal="nothing was removed.")
-    removed = _with(store, lambda opened: opened.purge(older_than * DAY_S))
+    removed = StoreLocation(store).ask(lambda opened: opened.purge(older_than * DAY_S))
     if as_json:
         print_json({"removed": removed})
     else:
@@ -203,7 +200,7 @@ def forget(
     if not yes:
         risk = f"this deletes what the store has of {whom}, for good"
         confirm(f"Delete what the store has of {whom}?", risk=risk, refusal="nothing was deleted.")
-    gone = _with(store, lambda opened: opened.forget(*wanted, actor=actor()))
+    gone = StoreLocation(store).ask(lambda opened: opened.forget(*wanted, actor=actor()))
     if as_json:
         print_json({"results": gone.results, "rows": gone.rows})
         return
@@ -231,14 +228,16 @@ def resolve(
     if (workflow is None) == (not absent):
         raise CommandError("pass either --workflow ID or --absent.", ExitCode.USAGE)
 
+    location = StoreLocation(store)
+
     async def decide(opened: Store) -> None:
         try:
             await opened.resolve(submission, workflow_id=workflow, absent=absent, actor=actor())
         except ConfigurationError as error:
-            shown = f"cleanlist-async store show{StoreLocation(store).as_typed()}"
+            shown = f"cleanlist-async store show{location.as_typed()}"
             raise CommandError(f"{error.problem} See: {shown}", ExitCode.USAGE) from error
 
-    _with(store, decide)
+    location.ask(decide)
     if as_json:
         print_json({"submission": submission, "workflow_id": workflow})
     else:
@@ -274,7 +273,7 @@ def audit(
             else:
                 print_line(_line(line))
 
-    _with(store, read)
+    StoreLocation(store).ask(read)
     if as_json:
         shown: list[JSON] = [{**asdict(line), "at": line.at.isoformat()} for line in lines]
         print_json({"lines": shown, "sums": sums.as_json()})
@@ -290,13 +289,6 @@ def _moment(option: str, text: str | None) -> datetime | None:
             f'{option} takes a date, with a time or without, such as 2026-11-01T18:30, not "{text}".',
             ExitCode.USAGE,
         ) from None
-
-
-def _with(asked: str | None, do: Callable[[Store], Awaitable[T]]) -> T:
-    """Do one thing with the store. Raises CommandError where there is none."""
-    location = StoreLocation(asked)
-    missing = f"there is no store at {location.address}: what was bought may be in another one."
-    return location.ask(do, f"{missing} Pass --store with the one that was used.")
 
 
 def _line(line: AuditLine) -> str:

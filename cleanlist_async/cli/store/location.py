@@ -61,12 +61,17 @@ class StoreLocation:
             ) from error
         return Store(address, keep_s=KEEP_DAYS * DAY_S)
 
-    def ask(self, question: Callable[[Store], Awaitable[T]], missing: str) -> T:
-        """Open the store, ask, and close it. Raises CommandError, which says *missing*, if there is none."""
+    def ask(self, question: Callable[[Store], Awaitable[T]], missing: str | None = None) -> T:
+        """Open the store, ask, and close it. Raises CommandError, with *missing*, if there is none."""
         import anyio
 
         if not self.exists:  # opening it would make an empty one
-            raise CommandError(missing, ExitCode.REFUSED)
+            raise CommandError(
+                missing
+                or f"there is no store at {self.address}: what was bought may be in another one."
+                " Pass --store with the one that was used.",
+                ExitCode.REFUSED,
+            )
 
         async def run() -> T:
             async with self.open() as store:
