@@ -209,10 +209,9 @@ if TYPE_CHECKING:
     from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.contacts.contact import ContactDict
     from cleanlist_async.contacts.identity import ContactLike
-    from cleanlist_async.enrich.budget_control import BudgetControl
-    from cleanlist_async.enrich.dedupe import Dedupe
+    from cleanlist_async.enrich.client_spending import BudgetControl
     from cleanlist_async.enrich.frame_stream import FrameStream
-    from cleanlist_async.enrich.row_results import Rule
+    from cleanlist_async.enrich.row_results import Dedupe, Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.credentials import KeysGiven
     from cleanlist_async.http.raw_response import RawResponse
@@ -240,9 +239,8 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, EncodingUnknownError, Guess, Row, TableError, TableFormat
     from cleanlist_async.tables.contact_rows import Columns, Extra
-    from cleanlist_async.tables.contact_source import ContactSource
+    from cleanlist_async.tables.input_options import ContactSource, Suppress, Suppression
     from cleanlist_async.tables.output_choice import Keep, Only
-    from cleanlist_async.tables.suppression import Suppress, Suppression
     from cleanlist_async.webhooks.receiver import Confirm
     from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics
@@ -315,10 +313,9 @@ else:
             "api.smart_agents": ("SmartAgents",),
             "api.workspace": ("Workspace",),
             "contacts.identity": ("ContactLike",),
-            "enrich.budget_control": ("BudgetControl",),
-            "enrich.dedupe": ("Dedupe",),
+            "enrich.client_spending": ("BudgetControl",),
             "enrich.frame_stream": ("FrameStream",),
-            "enrich.row_results": ("Rule",),
+            "enrich.row_results": ("Dedupe", "Rule"),
             "results": ("ResultStatus",),
             "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
             "http.raw_response": ("RawResponse",),
@@ -344,9 +341,8 @@ else:
             "storage.store.job_records": ("JobRecord", "StoredState"),
             "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
             "tables.contact_rows": ("Columns", "Extra"),
-            "tables.contact_source": ("ContactSource",),
+            "tables.input_options": ("ContactSource", "Suppress", "Suppression"),
             "tables.output_choice": ("Keep", "Only"),
-            "tables.suppression": ("Suppress", "Suppression"),
             "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
             "webhooks.store": ("EventStore",),

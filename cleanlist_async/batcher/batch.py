@@ -13,7 +13,7 @@ from cleanlist_async.batcher.purchase import Caller, Purchase
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.errors import StoreError
 from cleanlist_async.facts import EnrichmentType

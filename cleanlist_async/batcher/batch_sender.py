@@ -16,7 +16,7 @@ from cleanlist_async.batcher.lanes import Lanes
 from cleanlist_async.batcher.purchase import Purchase
 from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.contacts.chunking import bulk_body
-from cleanlist_async.enrich.budget import contacts_within
+from cleanlist_async.enrich.chunk import contacts_within
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.submit_outcome import (

@@ -34,8 +34,7 @@ from cleanlist_async.http.root_task import client_is_closed
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import REMEMBERED, Freshness
-from cleanlist_async.tables.input_options import preparation
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression, preparation
 from cleanlist_async.webhooks.submissions import Submissions
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from cleanlist_async import facts
 from cleanlist_async.batcher.purchase import Name
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.row_results import copy_for
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import Freshness
 

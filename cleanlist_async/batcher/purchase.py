@@ -10,8 +10,7 @@ from typing import TypeAlias
 import anyio
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.row_results import without_row
+from cleanlist_async.enrich.row_results import copy_for, without_row
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType

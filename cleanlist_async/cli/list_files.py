@@ -31,8 +31,7 @@ from cleanlist_async.cli.terminal.render import (
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import PersonType
 from cleanlist_async.storage.permissions import opener_for
-from cleanlist_async.tables.import_parts import split_table
-from cleanlist_async.tables.import_table import ImportTable
+from cleanlist_async.tables.import_table import ImportTable, split_table
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.budget import RunBudget
+from cleanlist_async.enrich.chunk import RunBudget
 from cleanlist_async.enrich.row_results import skipped
 from cleanlist_async.enrich.submit_outcome import (
     FAILURES_IN_A_ROW,
@@ -42,7 +42,7 @@ from cleanlist_async.job.planning import PlannedChunk, fingerprint
 from cleanlist_async.job.run_context import RunContext
 from cleanlist_async.job.submits.bulk import Intent
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.suppression import SUPPRESSED, Suppression
+from cleanlist_async.tables.input_options import SUPPRESSED, Suppression
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid
-from cleanlist_async.enrich.progress import report_end
+from cleanlist_async.enrich.result_sink import report_end
 from cleanlist_async.enrich.submit_outcome import reason_of
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -39,7 +39,7 @@ from cleanlist_async.job.submits.bulk import Intent, Submitter
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
 from cleanlist_async.job.unknown import UnknownPolicy
 from cleanlist_async.polling.demand import Demand, Demands
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression
 
 
 class Engine:

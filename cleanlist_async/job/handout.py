@@ -8,9 +8,8 @@ import anyio.lowlevel
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.result_queue import ResultQueue
-from cleanlist_async.enrich.row_results import skipped, without_row
+from cleanlist_async.enrich.result_sink import ResultQueue
+from cleanlist_async.enrich.row_results import copy_for, skipped, without_row
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.planning import PlannedChunk, Walk

@@ -15,8 +15,8 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.errors import ConfigurationError, UnknownOutcomeError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Header

@@ -13,9 +13,9 @@ import anyio.lowlevel
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.people import LookAlikes
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import ChunkRow, Header

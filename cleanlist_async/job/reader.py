@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich import row_results
-from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.row_results import copy_for
 from cleanlist_async.errors import JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.changed_input import Comparison, mark

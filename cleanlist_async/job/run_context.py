@@ -13,7 +13,7 @@ from cleanlist_async.job.journal.records import Header
 from cleanlist_async.job.run_state import RunState
 from cleanlist_async.job.shared_purchases import SharedPurchases
 from cleanlist_async.job.submits.bulk import Submitter
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
-from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.report import RunOutcome
+from cleanlist_async.enrich.result_sink import ChangeSignal
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.ratelimit import RateLimiter
 

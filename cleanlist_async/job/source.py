@@ -13,8 +13,8 @@ from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, pr
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.contact_rows import GUESSED, Columns, RowFormat
-from cleanlist_async.tables.contact_source import ReadContact, open_source
 from cleanlist_async.tables.input import is_stream
+from cleanlist_async.tables.input_options import ReadContact, open_source
 
 JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike]
 

@@ -18,7 +18,7 @@ from cleanlist_async.checks import (
     check_whole,
 )
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.budget import RunBudget
+from cleanlist_async.enrich.chunk import RunBudget
 from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.http.options import CallOptions

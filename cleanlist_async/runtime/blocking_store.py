@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from cleanlist_async.enrich.budget_control import BudgetControl
+from cleanlist_async.enrich.client_spending import BudgetControl
 from cleanlist_async.runtime.loop_thread import Blocking, Front
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.store import Store

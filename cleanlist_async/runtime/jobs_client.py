@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.spec import ChosenMode
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.tables.contact_rows import Columns, Extra
-    from cleanlist_async.tables.suppression import Suppress
+    from cleanlist_async.tables.input_options import Suppress
 
 
 class JobsClient(BaseClient):

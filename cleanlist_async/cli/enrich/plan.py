@@ -47,8 +47,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable
-from cleanlist_async.tables.input_options import preparation
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression, preparation
 from cleanlist_async.types import JSON
 
 FEW: Final = 5

@@ -46,9 +46,9 @@ from cleanlist_async.storage.store.job_records import JobRecord
 from cleanlist_async.storage.store.records import OrphanedSubmit
 from cleanlist_async.storage.store.store import Store
 from cleanlist_async.tables import ContactTable, EnrichedWriter, OutputChoice
+from cleanlist_async.tables.dialect import OutputLayout
 from cleanlist_async.tables.output_choice import WHOLE
-from cleanlist_async.tables.output_layout import OutputLayout
-from cleanlist_async.tables.snapshot import NoCopyError
+from cleanlist_async.tables.own_files import NoCopyError
 from cleanlist_async.types import JSON
 
 _RECEIPT_COLUMNS: Final = (

@@ -12,8 +12,7 @@ from typing import Final, cast
 from cleanlist_async import facts
 from cleanlist_async.checks import check_instance, check_whole, is_encodable, shown
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.row_results import Rule, skipped, without_row
+from cleanlist_async.enrich.row_results import Rule, copy_for, skipped, without_row
 from cleanlist_async.errors import ConfigurationError, JobNotFoundError, JobPurgedError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.records import Decision

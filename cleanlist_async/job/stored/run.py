@@ -10,10 +10,9 @@ from typing import Final
 
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
-from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.report import Progress
-from cleanlist_async.enrich.service import BulkService
-from cleanlist_async.enrich.stream import ResultStream
+from cleanlist_async.enrich.row_results import copy_for
+from cleanlist_async.enrich.service import BulkService, ResultStream
 from cleanlist_async.enrich.submit_outcome import reason_of
 from cleanlist_async.errors import CleanlistError, InsufficientCreditsError, UnknownOutcomeError
 from cleanlist_async.job.stored.live_status import LiveStatus
@@ -22,7 +21,7 @@ from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import jobs
 from cleanlist_async.storage.store.job_records import JobLease, JobRow
 from cleanlist_async.storage.store.jobs import Values
-from cleanlist_async.tables.suppression import SUPPRESSED
+from cleanlist_async.tables.input_options import SUPPRESSED
 
 _FINAL: Final = frozenset({"found", "not_found", "invalid"})
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import anyio.lowlevel
 
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.job.changed_input import Comparison, mark, marks
 from cleanlist_async.job.source import Source
 from cleanlist_async.storage.store import jobs

@@ -47,7 +47,7 @@ from cleanlist_async.storage.store.job_records import JobLease, JobRecord
 from cleanlist_async.storage.store.jobs import NewJob
 from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.statements import Operation
-from cleanlist_async.tables.suppression import SUPPRESSED
+from cleanlist_async.tables.input_options import SUPPRESSED
 
 log: Final = logging.getLogger("cleanlist_async")
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError
-from cleanlist_async.enrich.source_thread import read
+from cleanlist_async.enrich.source import read
 from cleanlist_async.sandbox import Sandbox
 from tests.support.virtual_sandbox import check_one_result_each, people
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async.contacts.first_seen import FirstSeen
+from cleanlist_async.enrich.source import FirstSeen
 from tests.support.examples import examples
 
 few = st.integers(0, 40).map(lambda number: number.to_bytes(16, "big"))

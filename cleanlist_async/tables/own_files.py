@@ -1,33 +1,48 @@
-"""The file that grows beside the target and takes its name when it is complete."""
+"""Files that are ours: the copy of an input, the part beside an output, the folder of a delivery."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterable
+import shutil
+import stat
+import tempfile
+import weakref
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+from threading import Lock
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, TypeAlias
 
+from cleanlist_async.storage.file_lock import IS_SUPPORTED, FileLock
 from cleanlist_async.storage.permissions import opener_for
-from cleanlist_async.tables.encoding import UTF_8_MARKED, Encoding
+from cleanlist_async.tables.dialect import UTF_8_MARKED, Encoding
 from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.formats.location import deliver
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from _typeshed import WriteableBuffer
 
 _BUFFER: Final = 1 << 18
+
 Pack: TypeAlias = Callable[[Path, BinaryIO], None]
 """Writes into a stream what a part holds, in the format of the target."""
+
+_PREFIX: Final = "cleanlist-output-"
+_LOCKED: Final = "output"
+_LOCK: Final = f"{_LOCKED}.lock"
+_RENEWABLE: Final = (".tmp", ".packed")
+"""Ends of names of files that can be written again; any other may hold what was paid for."""
 
 
 class PartFile:
     """Text on its way to *target*: written to ``target.part`` and renamed at the end.
 
-    It grants no more permissions than *source*, the file that its contacts come from, if there is one. A
-    part left by an earlier run is never touched, because it may hold results that were paid for: the next
-    free name (``.part2``) is taken. One that *is_renewable* holds nothing that is not elsewhere: it is called
-    ``.tmp``, and replaces what a killed run left. Raises :class:`TableError` where the file system refuses.
+    It grants no more permissions than *source*, the file that its contacts come from. A part left by an
+    earlier run may hold results that were paid for, and is never touched: the next free name (``.part2``) is
+    taken. One that *is_renewable* holds nothing that is not elsewhere: it is called ``.tmp``, and replaces
+    what a killed run left. Raises :class:`TableError` where the file system refuses.
     """
 
     def __init__(
@@ -163,3 +178,133 @@ def _create_beside(target: Path, source: Path | int | None, suffix: str = ".part
         except FileExistsError:
             continue
     raise AssertionError
+
+
+class DeliveryFolder:
+    """A folder of one process, for its owner alone.
+
+    It stays where the output cannot be delivered. What a killed run left is removed by the next one, unless
+    it may be the only copy of results. Raises OSError where there is no room.
+    """
+
+    def __init__(self) -> None:
+        _remove_leftovers()
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._lock = FileLock(self.path / _LOCKED)
+        self._lock.take()
+
+    def deliver(self, path: Path, address: str) -> None:
+        """Copy a file to its address, and remove the folder. Raises OSError."""
+        deliver(path, address)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        self._lock.give_back()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove_leftovers() -> None:
+    if not IS_SUPPORTED:  # nothing tells whose process is gone
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # another process removed it, or it is another user's
+            names = {path.name for path in folder.iterdir()} - {_LOCK}
+            # An empty one may belong to a process that has yet to create its file.
+            is_renewable = bool(names) and all(name.endswith(_RENEWABLE) for name in names)
+            is_ours = stat.S_ISDIR(folder.lstat().st_mode) and (folder / _LOCK).exists()
+            if is_renewable and is_ours and not FileLock(folder / _LOCKED).is_taken:
+                shutil.rmtree(folder)
+
+
+class NoCopyError(OSError):
+    """A private copy cannot be written to *folder*, where temporary files are."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror or str(error))
+        try:
+            self.folder = tempfile.gettempdir()
+        except OSError:  # none of the usual folders takes a file
+            self.folder = "a temporary folder"
+
+    def refusal(self, path: str) -> TableError:
+        """Return the error for the table that was to be copied."""
+        return TableError(
+            path=path,
+            problem=f"cannot be copied to {self.folder} ({self.strerror})",
+            fix="free some space there, or name another folder in TMPDIR",
+        )
+
+
+class Snapshot:
+    """Some bytes without a name, to be read any number of times: they are gone with the process.
+
+    Raises NoCopyError where the disk does not take all of them.
+    """
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self.lock = Lock()
+        with _writing():
+            # Without a buffer: each pass has one of its own.
+            self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # closed when nobody reads it any more
+            weakref.finalize(self, self.file.close)
+            # With a buffer, since without one a write may take a part of the bytes, and is no error. A
+            # duplicate, since closing the buffer closes its descriptor.
+            out = os.fdopen(os.dup(self.file.fileno()), "wb")
+        try:
+            for piece in pieces:
+                with _writing():
+                    out.write(piece)
+        finally:
+            with _writing():
+                out.close()
+
+    @classmethod
+    def of(cls, stream: BinaryIO) -> Self:
+        """Keep what is left of a stream."""
+        return cls(iter(lambda: stream.read(_BUFFER), b""))
+
+    def open(self) -> BinaryIO:
+        """Open it for one pass."""
+        return io.BufferedReader(_Pass(self))
+
+
+@contextmanager
+def _writing() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NoCopyError(error) from error
+
+
+class _Pass(io.RawIOBase):
+    """Reads a snapshot that others read too, from a position of its own."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._snapshot.file.fileno()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset += self._position
+        elif whence == os.SEEK_END:
+            offset += os.fstat(self.fileno()).st_size
+        self._position = offset
+        return offset
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        # Locked: a source that is read in a thread, and its output, read one table at the same time.
+        with self._snapshot.lock:
+            self._snapshot.file.seek(self._position)
+            count = self._snapshot.file.readinto(buffer)
+        self._position += count
+        return count
