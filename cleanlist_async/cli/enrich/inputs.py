@@ -117,6 +117,7 @@ class TableContacts:
     """The contacts of a table as a source that can be read twice, and the row number of each."""
 
     table: ContactTable
+    # Of four bytes each, since a file may have millions of rows.
     numbers: array[int] = field(default_factory=lambda: array("I"))
     settled: int = 0
     """How many rows are not among the contacts because they keep a final result."""
