@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from cleanlist_async.errors import CleanlistError
     from cleanlist_async.http.credentials import KeysGiven
     from cleanlist_async.job.journal.records import SubmitMode
-    from cleanlist_async.job.run_state import WaitsFor
+    from cleanlist_async.job.status import WaitsFor
     from cleanlist_async.ratelimit import Pace
     from cleanlist_async.runtime.options import ClientOptions
 

@@ -218,13 +218,11 @@ if TYPE_CHECKING:
     from cleanlist_async.http.spending import BeforeSpend, Spend
     from cleanlist_async.http.transport.connection_options import Verify
     from cleanlist_async.http.transport.sender import HTTPClient
-    from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
-    from cleanlist_async.job.journal.states import ChunkState
+    from cleanlist_async.job.journal.records import ChunkState, HalfFullPrice, SubmitMode
     from cleanlist_async.job.pilot import Pilot
-    from cleanlist_async.job.run_state import WaitsFor
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
-    from cleanlist_async.job.status import JobState, Receipt
+    from cleanlist_async.job.status import JobState, Receipt, WaitsFor
     from cleanlist_async.job.stored.reader import StoredJobReader
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.ratelimit import Pace
@@ -241,8 +239,8 @@ if TYPE_CHECKING:
     from cleanlist_async.tables.contact_rows import Columns, Extra
     from cleanlist_async.tables.input_options import ContactSource, Suppress, Suppression
     from cleanlist_async.tables.output_choice import Keep, Only
+    from cleanlist_async.webhooks.event import EventStore
     from cleanlist_async.webhooks.receiver import Confirm
-    from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -322,13 +320,11 @@ else:
             "http.spending": ("BeforeSpend", "Spend"),
             "http.transport.connection_options": ("Verify",),
             "http.transport.sender": ("HTTPClient",),
-            "job.run_state": ("WaitsFor",),
-            "job.journal.records": ("HalfFullPrice", "SubmitMode"),
-            "job.journal.states": ("ChunkState",),
+            "job.journal.records": ("ChunkState", "HalfFullPrice", "SubmitMode"),
             "job.pilot": ("Pilot",),
             "job.source": ("JobSource",),
             "job.spec": ("ChosenMode",),
-            "job.status": ("JobState", "Receipt"),
+            "job.status": ("JobState", "Receipt", "WaitsFor"),
             "job.unknown": ("OnUnknown",),
             "ratelimit": ("Pace",),
             "ratelimit.limiter": ("WhenAway",),
@@ -345,7 +341,7 @@ else:
             "tables.output_choice": ("Keep", "Only"),
             "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
             "webhooks.receiver": ("Confirm",),
-            "webhooks.store": ("EventStore",),
+            "webhooks.event": ("EventStore",),
             "webhooks.submission": ("WebhookStatistics",),
             "http.credentials": ("KeysGiven",),
             "contacts.contact": ("ContactDict",),

@@ -22,7 +22,7 @@ from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import CleanlistError, NotFoundError, StoreError
-from cleanlist_async.events.results import report_settled
+from cleanlist_async.events.delivery import report_settled
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import operations, same_contact

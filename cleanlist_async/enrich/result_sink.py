@@ -19,7 +19,7 @@ from cleanlist_async.enrich.report import Progress, Summary
 from cleanlist_async.enrich.row_results import Duplicates
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events import Events, RunFinished, RunKind, report_failure
-from cleanlist_async.events.results import report_settled
+from cleanlist_async.events.delivery import report_settled
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler

@@ -294,7 +294,7 @@ def _order(
 def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
     """Return where a job is kept."""
     from cleanlist_async.cli.job.memory import StoreMemory
-    from cleanlist_async.job.stored.spec import is_journal, is_name
+    from cleanlist_async.job.job import is_journal, is_name
 
     if is_name(job) and not is_journal(Path(job)):
         return StoreMemory(job, StoreLocation(store))

@@ -10,11 +10,10 @@ from typing import ClassVar, TypeAlias, TypeVar
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.changed_input import Comparison
-from cleanlist_async.job.journal.known_journals import Fence
+from cleanlist_async.job.journal.lock import Fence
 from cleanlist_async.job.journal.records import Decision, HalfFullPrice, SubmitMode
 from cleanlist_async.job.reader import RuleTotal, deciding, discard_unsent, header_of, reading
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import Comparison, Source
 from cleanlist_async.job.status import JobStatus, Receipt, keeps_both
 from cleanlist_async.job.stored.reader import StoredJobReader
 from cleanlist_async.job.stored.snapshot import compare
