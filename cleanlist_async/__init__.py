@@ -10,7 +10,7 @@ Each public name is imported on first use. The names here and in ``.errors``, ``
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,13 @@ __version__ = "0.2.0"
 
 
 def lazy_exports(
-    module: str, homes: Mapping[str, Iterable[str]]
+    module: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a *module* that imports its names on first use.
 
-    *homes* maps modules, named relative to this package, to the names that each of them defines.
+    *homes* maps modules, named relative to this package, to the names that each defines, with spaces between.
     """
-    home_of = {name: home for home, names in homes.items() for name in names}
+    home_of = {name: home for home, names in homes.items() for name in names.split()}
 
     def load(name: str) -> object:
         if name not in home_of:
@@ -218,27 +218,27 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "api.csv_import": ("ImportReport",),
-            "api.ids": ("CohortId", "ContactTaskId", "SmartAgentTaskId", "WorkflowId"),
-            "api.lead_lists": ("UNSET",),
-            "api.models.enrichment": ("WorkflowStatus",),
-            "api.models.workspace": ("Quote",),
-            "api.pagination": ("Pages",),
-            "client": ("AsyncCleanlist",),
-            "contacts.contact": ("Contact",),
-            "enrich.plan": ("Plan",),
-            "enrich.report": ("EnrichmentReport", "Progress", "Summary"),
-            "results": ("EnrichmentResult",),
-            "enrich.stream": ("ResultStream",),
-            "errors": (name for name in __all__ if name.endswith("Error")),
-            "events.statistics": ("Statistics",),
-            "job.job": ("Job",),
-            "job.status": ("JobReport", "JobStatus"),
-            "job.unknown": ("UnknownChunk",),
-            "ratelimit": ("RateLimiter", "RateLimits"),
-            "storage.store.budget": ("Budget",),
-            "storage.store.store": ("Store",),
-            "webhooks.mailbox": ("FileMailbox", "RedisMailbox"),
-            "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),
+            "api.csv_import": "ImportReport",
+            "api.ids": "CohortId ContactTaskId SmartAgentTaskId WorkflowId",
+            "api.lead_lists": "UNSET",
+            "api.models.enrichment": "WorkflowStatus",
+            "api.models.workspace": "Quote",
+            "api.pagination": "Pages",
+            "client": "AsyncCleanlist",
+            "contacts.contact": "Contact",
+            "enrich.plan": "Plan",
+            "enrich.report": "EnrichmentReport Progress Summary",
+            "enrich.stream": "ResultStream",
+            "errors": " ".join(name for name in __all__ if name.endswith("Error")),
+            "events.statistics": "Statistics",
+            "job.job": "Job",
+            "job.status": "JobReport JobStatus",
+            "job.unknown": "UnknownChunk",
+            "ratelimit": "RateLimiter RateLimits",
+            "results": "EnrichmentResult",
+            "storage.store.budget": "Budget",
+            "storage.store.store": "Store",
+            "webhooks.mailbox": "FileMailbox RedisMailbox",
+            "webhooks.receiver": "WebhookAnswer WebhookReceiver",
         },
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import AsyncIterator, Callable, Iterable, Sized
+from os import PathLike
 from typing import TYPE_CHECKING
+from warnings import warn
 
 from cleanlist_async import facts
 from cleanlist_async.api.operations import Operations
 from cleanlist_async.batcher.operations import SingleOperations
+from cleanlist_async.checks import check_webhook_url, checked_path
 from cleanlist_async.enrich.frame_operations import FrameOperations
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.runtime.jobs_client import JobsClient
+from cleanlist_async.runtime.base_client import BaseClient
 
 if TYPE_CHECKING:
     from cleanlist_async.api.modern import Session
@@ -24,11 +27,136 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.service import BulkService
     from cleanlist_async.enrich.stream import ResultStream
     from cleanlist_async.http.options import CallOptions
+    from cleanlist_async.job.job import Job
+    from cleanlist_async.job.journal.records import HalfFullPrice
+    from cleanlist_async.job.source import JobSource
+    from cleanlist_async.job.spec import ChosenMode
+    from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.tables.contact_rows import Columns, Extra
     from cleanlist_async.tables.contact_source import ContactSource
     from cleanlist_async.tables.suppression import Suppress
+
+
+class JobsClient(BaseClient):
+    """Adds `job` and `unfinished` to a client."""
+
+    async def job(
+        self,
+        name: str | PathLike[str],
+        source: JobSource | None = None,
+        *,
+        enrichment_type: EnrichmentType | None = None,
+        max_credits: float | None = None,
+        webhook_url: str | None = None,
+        submit_mode: ChosenMode = "auto",
+        on_unknown: OnUnknown = "hold",
+        max_duplicate_credits: float | None = None,
+        cache: str | PathLike[str] | None = None,
+        cache_ttl_s: float = facts.CACHE_TTL_S,
+        half_full_price: HalfFullPrice = "full",
+        max_open_workflows: int = facts.MAX_OPEN_WORKFLOWS,
+        adopt: bool = False,
+        columns: Columns | None = None,
+        extra: Extra = "ignore",
+        suppress: Suppress | None = None,
+        webhook: str | None = None,
+    ) -> Job:
+        """Begin a durable bulk job, or go on with it: the same call does both. Sends nothing yet.
+
+        The job is written down before this returns, with a copy of its contacts. It is this client's alone
+        until it is closed (``async with``), and anybody's who shares the store after that. One that an error
+        has paused is among `unfinished`, and this call with its name alone goes on with it.
+
+        What every job takes:
+
+        - *name*: that of a job in the client's `store`. A path is a journal; see below.
+        - *source*: a CSV, TSV or JSON Lines file, or an iterable that can be read again. Without it the job
+          goes on with its copy.
+        - `enrichment_type`: ``"partial"`` by default, and that of the job once it is begun.
+        - `max_credits`: a budget in credits over all runs. It may change when the job is opened again;
+          without a *source* None leaves it.
+        - *columns*, `extra` and `suppress`: as in `enrich`; a job does not remember `suppress`.
+        - `max_open_workflows`: how many workflows may be open at once.
+        - `adopt`: whether to take over what may be another's. For a name that is the job of another
+          organization, which has bought nothing yet; for a journal see below. Where the API never accepted a
+          call with the key that a job was begun with, and the store serves no other organization, the job is
+          taken over without it.
+        - `cache` (deprecated): a file of results that were bought with the same API key (of several, the
+          first), and are reused for `cache_ttl_s` seconds. A job with a name takes them over into the store.
+
+        Raises JobNotFoundError without a *source* where there is no such job, or it is another
+        organization's; JobLockedError while another process runs it; InputChangedError where the *source* has
+        other contacts, which it names, or the options are not those that the job began with; JobPurgedError
+        once its contacts were removed; StoreError or JournalError when its memory cannot be used.
+
+        **A journal** is a job in a file of this machine. A path names one, and so does text that has a slash
+        in it or ends in ``.journal``. So check a name that comes from a URL: with a slash, it says where a
+        file is made. A journal shares its purchases through the store, if there is one, and takes these
+        options too:
+
+        - `webhook_url`: the public address of your receiver, for `Job.receive`; by default that of
+          `webhooks`, which needs no such call. `webhook` is its old name.
+        - `submit_mode`: how a submit whose answer was lost is found again; see `Job.promise`.
+        - `on_unknown`: holds such a submit, or sends it again at the cost of at most `max_duplicate_credits`,
+          or asks a function of yours.
+        - `half_full_price`: what ``full`` costs where only one half was found, which is not documented:
+          ``"full"`` 11 credits, ``"each"`` those of the half. A price that the server reports counts instead.
+        - `adopt`: a journal is refused that is older than the last run of its job (recorded in
+          ``~/.local/state/cleanlist-async``), is a copy, has a hard link, or is new where another had sent
+          contacts, for it would buy them again. This accepts it, and refuses the other copies: look at what
+          was bought first.
+        """
+        from cleanlist_async.job.open_job import open_job
+        from cleanlist_async.job.spec import JobSpec
+        from cleanlist_async.job.unknown import UnknownPolicy
+        from cleanlist_async.tables.input_options import InputOptions
+
+        try:
+            if webhook is not None:
+                webhook_url = _renamed(webhook, webhook_url)
+            spec = JobSpec(
+                enrichment_type="partial" if enrichment_type is None else enrichment_type,
+                max_credits=max_credits,
+                webhook_url=webhook_url,
+                submit_mode=submit_mode,
+                policy=UnknownPolicy(on_unknown, max_duplicate_credits),
+                options=self._options,
+                cache=None if cache is None else checked_path("cache", cache),
+                cache_ttl_s=cache_ttl_s,
+                half_full_price=half_full_price,
+                max_open_workflows=max_open_workflows,
+                adopt=adopt,
+                api_version=self._api_version,
+                receiver=self.webhooks,
+                input=InputOptions.of(columns, extra, suppress),
+            ).checked()
+        except ConfigurationError as refusal:
+            raise refusal.with_traceback(None) from None  # as in `enrich`
+        finally:
+            del webhook_url, webhook
+        bulk, session = self._runtime.bulk, self._runtime.spending.session
+        return await open_job(bulk, session, name, source, spec, asked_type=enrichment_type)
+
+    async def unfinished(self) -> AsyncIterator[str]:
+        """Yield the names of jobs in the `store` that have something left to do, and that no process runs.
+
+        Only those that this client can go on with, by ``client.job(name)``: `Store.unfinished` has those of
+        all organizations. The first call may ask the API, for free, for the organization of the key.
+        """
+        from cleanlist_async.job.open_job import unfinished_names
+
+        for name in await unfinished_names(self._runtime.spending.session):
+            yield name
+
+
+def _renamed(webhook: str, webhook_url: str | None) -> str:
+    check_webhook_url(webhook, "webhook")
+    if webhook_url is not None:
+        raise ConfigurationError("webhook is the old name of webhook_url: give one of them.")
+    warn("job(webhook=) is called webhook_url=, as in enrich()", DeprecationWarning, stacklevel=3)
+    return webhook
 
 
 class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):

@@ -24,17 +24,13 @@ from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.status import JobStatus, Receipt
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.runtime.blocking_groups import (
+from cleanlist_async.runtime.blocking import (
+    SyncBudget,
     SyncEnrichment,
     SyncExport,
     SyncLeadLists,
     SyncPages,
     SyncPublicAPI,
-    SyncSearchAPI,
-    SyncSmartAgents,
-    SyncWorkspace,
-)
-from cleanlist_async.runtime.blocking_raw import (
     SyncRawEnrichment,
     SyncRawExport,
     SyncRawLeadLists,
@@ -43,8 +39,11 @@ from cleanlist_async.runtime.blocking_raw import (
     SyncRawSearchAPI,
     SyncRawSmartAgents,
     SyncRawWorkspace,
+    SyncSearchAPI,
+    SyncSmartAgents,
+    SyncStore,
+    SyncWorkspace,
 )
-from cleanlist_async.runtime.blocking_store import SyncBudget, SyncStore
 from cleanlist_async.runtime.loop_thread import Blocking, Front, LoopThread, Making, Opening
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.journal.records import SubmitMode
     from cleanlist_async.job.run_state import WaitsFor
     from cleanlist_async.ratelimit import Pace
-    from cleanlist_async.runtime.options import ClientOptions
+    from cleanlist_async.runtime.base_client import ClientOptions
 
 __all__ = [
     "Cleanlist",

@@ -148,25 +148,34 @@ if TYPE_CHECKING:
     from cleanlist_async.api.ids import EnvelopeTaskId
     from cleanlist_async.api.lead_lists import LeadLists, Unset
     from cleanlist_async.api.models.enrichment import (
+        CompaniesPage,
         Company,
         CompanyEnrichment,
         EntityResult,
         ListEnrichment,
+        PeoplePage,
         PersonEnrichment,
+        PersonFound,
         PersonResult,
         TaskEnrichment,
     )
-    from cleanlist_async.api.models.export import CsvExport, JsonExportPage
     from cleanlist_async.api.models.lead_lists import (
         AddedLeads,
+        CsvExport,
         CsvImport,
         DeletedList,
+        JsonExportPage,
         Lead,
         LeadList,
         LeadListsPage,
         LeadListSummary,
         LeadsPage,
         RemovedLeads,
+        SmartAgentResult,
+        SmartAgentResults,
+        SmartAgentRun,
+        SmartAgentRuns,
+        StartedSmartAgent,
     )
     from cleanlist_async.api.models.public import (
         BulkStatus,
@@ -176,14 +185,6 @@ if TYPE_CHECKING:
         WebhookDelivery,
     )
     from cleanlist_async.api.models.rows import EnrichmentRow
-    from cleanlist_async.api.models.search import CompaniesPage, PeoplePage, PersonFound
-    from cleanlist_async.api.models.smart_agents import (
-        SmartAgentResult,
-        SmartAgentResults,
-        SmartAgentRun,
-        SmartAgentRuns,
-        StartedSmartAgent,
-    )
     from cleanlist_async.api.models.workspace import (
         ApiKey,
         ApiKeys,
@@ -214,8 +215,8 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.frame_stream import FrameStream
     from cleanlist_async.enrich.row_results import Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
+    from cleanlist_async.http.answers import RawResponse
     from cleanlist_async.http.credentials import KeysGiven
-    from cleanlist_async.http.raw_response import RawResponse
     from cleanlist_async.http.spending import BeforeSpend, Spend
     from cleanlist_async.http.transport.connection_options import Verify
     from cleanlist_async.http.transport.sender import HTTPClient
@@ -231,7 +232,7 @@ if TYPE_CHECKING:
     from cleanlist_async.ratelimit import Pace
     from cleanlist_async.ratelimit.limiter import WhenAway
     from cleanlist_async.results import ResultStatus
-    from cleanlist_async.runtime.options import ClientOptions
+    from cleanlist_async.runtime.base_client import ClientOptions
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
     from cleanlist_async.storage.store.audit import AuditLine
     from cleanlist_async.storage.store.budget import BudgetStatus, Period, PeriodName, SpendingPause
@@ -250,108 +251,69 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "api.enrichment": ("Enrichment",),
-            "api.export": ("Export",),
-            "api.ids": ("EnvelopeTaskId",),
-            "api.lead_lists": ("LeadLists", "Unset"),
+            "api.enrichment": "Enrichment",
+            "api.export": "Export",
+            "api.ids": "EnvelopeTaskId",
+            "api.lead_lists": "LeadLists Unset",
             "api.models.enrichment": (
-                "Company",
-                "CompanyEnrichment",
-                "EntityResult",
-                "ListEnrichment",
-                "PersonEnrichment",
-                "PersonResult",
-                "TaskEnrichment",
+                "CompaniesPage Company CompanyEnrichment EntityResult ListEnrichment PeoplePage"
+                " PersonEnrichment PersonFound PersonResult TaskEnrichment"
             ),
-            "api.models.export": ("CsvExport", "JsonExportPage"),
             "api.models.lead_lists": (
-                "AddedLeads",
-                "CsvImport",
-                "DeletedList",
-                "Lead",
-                "LeadList",
-                "LeadListSummary",
-                "LeadListsPage",
-                "LeadsPage",
-                "RemovedLeads",
+                "AddedLeads CsvExport CsvImport DeletedList JsonExportPage Lead LeadList LeadListSummary"
+                " LeadListsPage LeadsPage RemovedLeads SmartAgentResult SmartAgentResults SmartAgentRun"
+                " SmartAgentRuns StartedSmartAgent"
             ),
-            "api.models.public": (
-                "BulkStatus",
-                "BulkSubmission",
-                "KeyValidation",
-                "WebhookDeliveries",
-                "WebhookDelivery",
-            ),
-            "api.models.rows": ("EnrichmentRow",),
-            "api.models.search": ("CompaniesPage", "PeoplePage", "PersonFound"),
-            "api.models.smart_agents": (
-                "SmartAgentResult",
-                "SmartAgentResults",
-                "SmartAgentRun",
-                "SmartAgentRuns",
-                "StartedSmartAgent",
-            ),
-            "api.models.workspace": (
-                "ApiKey",
-                "ApiKeys",
-                "CreditsBalance",
-                "UsageGroup",
-                "UsageReport",
-                "Whoami",
-            ),
-            "api.public": ("PublicAPI",),
+            "api.models.public": "BulkStatus BulkSubmission KeyValidation WebhookDeliveries WebhookDelivery",
+            "api.models.rows": "EnrichmentRow",
+            "api.models.workspace": "ApiKey ApiKeys CreditsBalance UsageGroup UsageReport Whoami",
+            "api.public": "PublicAPI",
             "api.raw_responses": (
-                "RawEnrichment",
-                "RawExport",
-                "RawLeadLists",
-                "RawPublicAPI",
-                "RawResponses",
-                "RawSearchAPI",
-                "RawSmartAgents",
-                "RawWorkspace",
+                "RawEnrichment RawExport RawLeadLists RawPublicAPI RawResponses RawSearchAPI"
+                " RawSmartAgents RawWorkspace"
             ),
-            "api.request_models": ("AgentType", "DataPoint", "LeadScope", "ListScope", "UsageGrouping"),
-            "api.search": ("SearchAPI",),
-            "api.smart_agents": ("SmartAgents",),
-            "api.workspace": ("Workspace",),
-            "contacts.identity": ("ContactLike",),
-            "enrich.budget_control": ("BudgetControl",),
-            "enrich.dedupe": ("Dedupe",),
-            "enrich.frame_stream": ("FrameStream",),
-            "enrich.row_results": ("Rule",),
-            "results": ("ResultStatus",),
-            "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
-            "http.raw_response": ("RawResponse",),
-            "http.spending": ("BeforeSpend", "Spend"),
-            "http.transport.connection_options": ("Verify",),
-            "http.transport.sender": ("HTTPClient",),
-            "job.run_state": ("WaitsFor",),
-            "job.journal.records": ("HalfFullPrice", "SubmitMode"),
-            "job.journal.states": ("ChunkState",),
-            "job.pilot": ("Pilot",),
-            "job.source": ("JobSource",),
-            "job.spec": ("ChosenMode",),
-            "job.status": ("JobState", "Receipt"),
-            "job.unknown": ("OnUnknown",),
-            "ratelimit": ("Pace",),
-            "ratelimit.limiter": ("WhenAway",),
-            "runtime.options": ("ClientOptions",),
-            "storage.redis_connection": ("RedisUnavailableError",),
-            "storage.store.audit": ("AuditLine",),
-            "storage.store.budget": ("BudgetStatus", "Period", "PeriodName", "SpendingPause"),
-            "job.stored.reader": ("StoredJobReader",),
-            "storage.store.forgetting": ("Forgotten",),
-            "storage.store.job_records": ("JobRecord", "StoredState"),
-            "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
-            "tables.contact_rows": ("Columns", "Extra"),
-            "tables.contact_source": ("ContactSource",),
-            "tables.output_choice": ("Keep", "Only"),
-            "tables.suppression": ("Suppress", "Suppression"),
-            "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
-            "webhooks.receiver": ("Confirm",),
-            "webhooks.store": ("EventStore",),
-            "webhooks.submission": ("WebhookStatistics",),
-            "http.credentials": ("KeysGiven",),
-            "contacts.contact": ("ContactDict",),
+            "api.request_models": "AgentType DataPoint LeadScope ListScope UsageGrouping",
+            "api.search": "SearchAPI",
+            "api.smart_agents": "SmartAgents",
+            "api.workspace": "Workspace",
+            "contacts.contact": "ContactDict",
+            "contacts.identity": "ContactLike",
+            "enrich.budget_control": "BudgetControl",
+            "enrich.dedupe": "Dedupe",
+            "enrich.frame_stream": "FrameStream",
+            "enrich.row_results": "Rule",
+            "facts": "ApiVersion CsvField EnrichmentType PersonType",
+            "http.credentials": "KeysGiven",
+            "http.answers": "RawResponse",
+            "http.spending": "BeforeSpend Spend",
+            "http.transport.connection_options": "Verify",
+            "http.transport.sender": "HTTPClient",
+            "job.journal.records": "HalfFullPrice SubmitMode",
+            "job.journal.states": "ChunkState",
+            "job.pilot": "Pilot",
+            "job.run_state": "WaitsFor",
+            "job.source": "JobSource",
+            "job.spec": "ChosenMode",
+            "job.status": "JobState Receipt",
+            "job.stored.reader": "StoredJobReader",
+            "job.unknown": "OnUnknown",
+            "ratelimit": "Pace",
+            "ratelimit.limiter": "WhenAway",
+            "results": "ResultStatus",
+            "runtime.base_client": "ClientOptions",
+            "storage.redis_connection": "RedisUnavailableError",
+            "storage.store.audit": "AuditLine",
+            "storage.store.budget": "BudgetStatus Period PeriodName SpendingPause",
+            "storage.store.forgetting": "Forgotten",
+            "storage.store.job_records": "JobRecord StoredState",
+            "storage.store.records": "OrphanedSubmit StoreCounts SubmitState",
+            "tables": "ContactTable EncodingUnknownError Guess Row TableError TableFormat",
+            "tables.contact_rows": "Columns Extra",
+            "tables.contact_source": "ContactSource",
+            "tables.output_choice": "Keep Only",
+            "tables.suppression": "Suppress Suppression",
+            "webhooks.receiver": "Confirm",
+            "webhooks.store": "EventStore",
+            "webhooks.submission": "WebhookStatistics",
         },
     )

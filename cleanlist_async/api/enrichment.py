@@ -15,8 +15,15 @@ from cleanlist_async.api.models.enrichment import (
     WorkflowStatus,
 )
 from cleanlist_async.api.models.workspace import Quote
-from cleanlist_async.api.modern import ModernGroup, failed_workflow, modern, same_id
-from cleanlist_async.api.quotes import buy, check_price, check_price_is_known
+from cleanlist_async.api.modern import (
+    ModernGroup,
+    buy,
+    check_price,
+    check_price_is_known,
+    failed_workflow,
+    modern,
+    same_id,
+)
 from cleanlist_async.api.request_models import (
     PERSON_DATA_POINTS,
     DataPoint,

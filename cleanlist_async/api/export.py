@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.export import CsvExport, JsonExportPage
+from cleanlist_async.api.models.lead_lists import CsvExport, JsonExportPage
 from cleanlist_async.api.modern import ModernGroup, modern, same_id
 from cleanlist_async.api.pagination import Pages
 from cleanlist_async.api.request_models import ExportCsv, ExportJson

@@ -14,7 +14,7 @@ from cleanlist_async.api.public import PublicAPI
 from cleanlist_async.api.search import SearchAPI
 from cleanlist_async.api.smart_agents import SmartAgents
 from cleanlist_async.api.workspace import Workspace
-from cleanlist_async.http.raw_response import RawResponse, with_answer
+from cleanlist_async.http.answers import RawResponse, with_answer
 
 G = TypeVar("G")
 T = TypeVar("T")

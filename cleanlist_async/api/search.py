@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.enrichment import Company
-from cleanlist_async.api.models.search import CompaniesPage, PeoplePage, PersonFound
+from cleanlist_async.api.models.enrichment import CompaniesPage, Company, PeoplePage, PersonFound
 from cleanlist_async.api.modern import ModernGroup, modern
 from cleanlist_async.api.pagination import Pages
 from cleanlist_async.api.request_models import Search

@@ -7,10 +7,16 @@ from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.api.ids import SmartAgentTaskId
-from cleanlist_async.api.models.smart_agents import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
+from cleanlist_async.api.models.lead_lists import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
 from cleanlist_async.api.models.workspace import Quote
-from cleanlist_async.api.modern import ModernGroup, failed_workflow, modern, same_id
-from cleanlist_async.api.quotes import buy, check_price_is_known
+from cleanlist_async.api.modern import (
+    ModernGroup,
+    buy,
+    check_price_is_known,
+    failed_workflow,
+    modern,
+    same_id,
+)
 from cleanlist_async.api.request_models import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
 from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.http.calls import Call

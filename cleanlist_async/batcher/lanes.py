@@ -8,7 +8,7 @@ from typing import Any
 from cleanlist_async.batcher.batch import Batch, Lane
 from cleanlist_async.batcher.purchase import Purchase
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.latest_failure import LatestFailure
+from cleanlist_async.http.options import LatestFailure
 from cleanlist_async.http.root_task import RootTask
 
 

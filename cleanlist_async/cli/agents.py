@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cleanlist_async.api.ids import SmartAgentTaskId
-    from cleanlist_async.api.models.smart_agents import SmartAgentResults, StartedSmartAgent
+    from cleanlist_async.api.models.lead_lists import SmartAgentResults, StartedSmartAgent
     from cleanlist_async.api.request_models import AgentType
     from cleanlist_async.client import AsyncCleanlist
 

@@ -32,7 +32,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
-from cleanlist_async.api.quotes import STALE
+from cleanlist_async.api.modern import STALE
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.row_results import without_row

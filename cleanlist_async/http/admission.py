@@ -20,7 +20,7 @@ from cleanlist_async import facts
 from cleanlist_async.errors import APIError
 from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.calls import Call
-from cleanlist_async.http.credentials import JWT_NAME, Credentials
+from cleanlist_async.http.credentials import JWT_NAME, Credentials, Origin, WorkflowKeys
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import refusal
@@ -28,7 +28,6 @@ from cleanlist_async.http.retry import Proof, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.submit_gate import Check, SubmitGate
 from cleanlist_async.http.transport import Exchange, Request, Transport
-from cleanlist_async.http.workflow_keys import Origin, WorkflowKeys
 from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
 from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON

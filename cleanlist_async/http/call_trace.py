@@ -1,31 +1,71 @@
-"""Reports one call to the listeners, from its start to its end."""
+"""Reports each call to the listeners, from its start to its end, and what in answers is not documented."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from cleanlist_async import facts
 from cleanlist_async.errors import APIError, CleanlistError, UnknownOutcomeError
 from cleanlist_async.events import (
+    AnswerDrifted,
     AttemptFinished,
     AttemptStarted,
     CallDetached,
     CallFinished,
     CallStarted,
+    Event,
     Events,
     RateLimited,
     RetryScheduled,
+    UnknownPart,
     WorkflowAccepted,
     identifier,
 )
 from cleanlist_async.http.calls import Call, Reply
 from cleanlist_async.http.decode import request_id_of
+from cleanlist_async.http.error_codes import BY_CODE
 from cleanlist_async.http.transport import Exchange
 from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.types import Billed
+
+FindUnknown = Callable[[object], Iterable[tuple[Literal["field", "word"], str]]]
+
+_MOST_REPORTED: Final = 200
+
+
+class Drift:
+    """Finds parts of answers that this version does not know, and passes an event for each to *emit*."""
+
+    def __init__(self, emit: Callable[[Event], None], find_unknown: FindUnknown) -> None:
+        self._emit = emit
+        self._find_unknown = find_unknown
+        self._reported: set[str] = set()
+
+    def lost_rows(self, call: Call[Any], rows: int) -> None:
+        """Report an answer that was not quite JSON, and how many of its rows were lost by that."""
+        self._emit(AnswerDrifted(call.operation.name, rows))
+
+    def look_at(self, call: Call[Any], value: object) -> None:
+        """Report what is unknown in an answer."""
+        for kind, name in self._find_unknown(value):
+            if len(self._reported) >= _MOST_REPORTED:
+                return  # an answer may hold a hundred thousand new names
+            self._report(call, kind, name)
+
+    def look_at_error(self, call: Call[Any], error: APIError) -> None:
+        """Report a code of the modern envelope that is not documented."""
+        if error.envelope == "error" and error.code.casefold() not in BY_CODE:
+            self._report(call, "word", f"error.code={error.code}")
+
+    def _report(self, call: Call[Any], kind: Literal["field", "word"], name: str) -> None:
+        name = identifier(name)  # the server may have put a contact where a name belongs
+        if name not in self._reported and len(self._reported) < _MOST_REPORTED:
+            self._reported.add(name)
+            self._emit(UnknownPart(call.operation.name, kind, name))
+
 
 T = TypeVar("T")
 

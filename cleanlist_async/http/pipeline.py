@@ -22,37 +22,32 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.admission import Admission, Slot
-from cleanlist_async.http.answer_reader import AnswerReader
-from cleanlist_async.http.attempts import Attempts, is_429
+from cleanlist_async.http.answers import AnswerReader, OwnConnections, Reporter, record_answer
+from cleanlist_async.http.attempts import Attempts, Spending, is_429
 from cleanlist_async.http.calls import Call, Operation, Reply
-from cleanlist_async.http.credentials import JWT_NAME, Credentials
+from cleanlist_async.http.credentials import JWT_NAME, Credentials, Origin
 from cleanlist_async.http.decode import request_id_of
-from cleanlist_async.http.fetch_file import fetch_file
-from cleanlist_async.http.guarded_call import Spending
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import malformed, no_answer, unknown_outcome
-from cleanlist_async.http.own_connections import OwnConnections
-from cleanlist_async.http.raw_response import record_answer
-from cleanlist_async.http.reporter import Reporter
 from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.spending import SpendGuard
 from cleanlist_async.http.transport import (
     Download,
+    Exchange,
     Request,
     Transport,
+    failure_of,
     origin_of,
     same_origin,
 )
-from cleanlist_async.http.workflow_keys import Origin
-from cleanlist_async.ratelimit import RateLimiter, RequestClass, Route
+from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
 from cleanlist_async.ratelimit.registry import attach
 from cleanlist_async.redact import Secret
 
 if TYPE_CHECKING:
     from cleanlist_async.events import Events, Listener
-    from cleanlist_async.http.call_trace import CallTrace
-    from cleanlist_async.http.drift import FindUnknown
+    from cleanlist_async.http.call_trace import CallTrace, FindUnknown
 
 T = TypeVar("T")
 
@@ -339,3 +334,34 @@ def _deadline(deadline_s: float | None, so_far: Attempts) -> Generator[None]:
             f"The call took longer than deadline_s = {deadline_s:g} s.{so_far.latest.words()}",
             billed="unknown" if so_far.may_be_billed else "no",
         ) from so_far.latest.error
+
+
+async def fetch_file(
+    transport: Transport,
+    wanted: Download,
+    permit: Permit | None,
+    trace: CallTrace,
+    clock: Callable[[], float],
+) -> int:
+    """Fetch a file with *permit*, if it needs one; return its size in bytes. Raises as `download` does."""
+    # What is to be reported of one that is cancelled on its way.
+    exchange, size = Exchange(sent=True, failure="incomplete"), 0
+
+    def answered(status: int) -> None:  # at the head of the answer: the file itself may take much longer
+        exchange.status = status
+        if permit is not None:
+            permit.answered(clock())
+
+    trace.attempt_started(permit.waited_s if permit else 0.0)
+    try:
+        size = await transport.download(replace(wanted, answered=answered))
+        exchange.failure = None
+    except CleanlistError as error:
+        exchange.failure = failure_of(error)
+        exchange.sent = bool(exchange.status or exchange.failure)
+        raise
+    finally:
+        if permit is not None:
+            permit.lost()  # does nothing after `answered`
+        trace.attempt_finished(exchange, received_bytes=size)
+    return size

@@ -38,7 +38,7 @@ from cleanlist_async.job.source import Source
 from cleanlist_async.job.submits.bulk import Intent, Submitter
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
 from cleanlist_async.job.unknown import UnknownPolicy
-from cleanlist_async.polling.demand import Demand, Demands
+from cleanlist_async.polling.price import Demand, Demands
 from cleanlist_async.tables.suppression import Suppression
 
 

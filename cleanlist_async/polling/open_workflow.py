@@ -1,4 +1,4 @@
-"""One workflow that a task waits for."""
+"""One workflow that a task waits for, and what a webhook says about it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,52 @@ from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.polling.estimator import DurationEstimator
-from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 
 if TYPE_CHECKING:
     from cleanlist_async.events import WorkflowFinished
+
+T = TypeVar("T")
+
+
+def _wake_nobody() -> None:
+    pass
+
+
+class WebhookSignal(Generic[T]):
+    """News about a workflow that came by webhook, as far as it is trusted.
+
+    Attributes
+    ----------
+    is_expected
+        Whether to wait for a webhook before the workflow is asked about.
+    answer
+        The final answer, once it came: then no question is needed.
+    is_hint
+        Whether something came that a question has to confirm.
+    wake
+        Called when either changes.
+
+    """
+
+    __slots__ = ("answer", "is_expected", "is_hint", "wake")
+
+    def __init__(self, *, is_expected: bool = True) -> None:
+        self.is_expected = is_expected
+        self.answer: T | None = None
+        self.is_hint = False
+        self.wake: Callable[[], None] = _wake_nobody
+
+    def believe(self, answer: T) -> None:
+        """Accept *answer* as the end of the workflow."""
+        self.answer = answer
+        self.wake()
+
+    def hint(self) -> None:
+        """Have the workflow asked about now."""
+        self.is_hint = True
+        self.is_expected = False
+        self.wake()
 
 
 log: Final = logging.getLogger("cleanlist_async")

@@ -14,14 +14,10 @@ from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.agenda import Agenda, Workflow
-from cleanlist_async.polling.demand import Demands
-from cleanlist_async.polling.due_ages import DueAges
 from cleanlist_async.polling.estimator import DurationEstimator
-from cleanlist_async.polling.open_workflow import OpenWorkflow, S
-from cleanlist_async.polling.price import CERTAIN, TokenPrice
+from cleanlist_async.polling.open_workflow import OpenWorkflow, S, WebhookSignal
+from cleanlist_async.polling.price import CERTAIN, SURE, Demands, DueAges, TokenPrice
 from cleanlist_async.polling.rhythm import Rhythms
-from cleanlist_async.polling.webhook_signal import WebhookSignal
-from cleanlist_async.polling.worth import SURE
 from cleanlist_async.ratelimit import RequestClass
 
 # Status requests of one class in the limiter's queue at once. More would age past interactive calls.

@@ -14,10 +14,8 @@ from itertools import chain
 from random import Random
 from typing import Final, Literal, TypeAlias
 
-from cleanlist_async.ratelimit.bucket import Bucket
-from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.pause import pause_s
-from cleanlist_async.ratelimit.window import Outcome
+from cleanlist_async.ratelimit.limits import RateLimits, pause_s
+from cleanlist_async.ratelimit.window import Bucket, Outcome
 
 _FEW_ROUTES: Final = 64
 

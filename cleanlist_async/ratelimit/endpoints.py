@@ -16,7 +16,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.ratelimit.buckets import BucketState, Rejection, Route
-from cleanlist_async.ratelimit.pause import pause_s, paused_error
+from cleanlist_async.ratelimit.limits import pause_s, paused_error
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 from cleanlist_async.ratelimit.window import Outcome
 

@@ -24,11 +24,10 @@ from cleanlist_async.checks import (
     optional,
 )
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState
-from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store, running_loop
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, MemoryStore, Store, running_loop
 from cleanlist_async.ratelimit.endpoints import Endpoint, Endpoints, wait_for
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.memory import MemoryStore
-from cleanlist_async.ratelimit.shared.process import boot_clock
+from cleanlist_async.ratelimit.shared.backend import boot_clock
 from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
 from cleanlist_async.ratelimit.window import Outcome
 from cleanlist_async.redact import Secret
@@ -196,7 +195,7 @@ class RateLimiter:
         ``redis``. Raises ConfigurationError when that is missing or *url* is no address; if Redis refuses the
         user or a command, every call that waits raises it.
         """
-        from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
+        from cleanlist_async.ratelimit.redis import RedisLimits  # noqa: PLC0415  # of the extra
 
         try:
             _check(limits, clock, rng)
@@ -238,7 +237,7 @@ class RateLimiter:
 
     @classmethod
     def _remote(cls, backend: RemoteLimits, fail: WhenAway, rng: Random | None) -> Self:
-        from cleanlist_async.ratelimit.shared.fallback import LocalFallback  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.remote import LocalFallback  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
         check_choice("fail", fail, get_args(WhenAway))

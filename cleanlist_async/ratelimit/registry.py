@@ -11,7 +11,7 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.buckets import Route
 from cleanlist_async.ratelimit.limiter import RateLimiter
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.process import boot_clock
+from cleanlist_async.ratelimit.shared.backend import boot_clock
 
 _REAL_CLOCKS: Final = (time.monotonic, boot_clock)
 _lock: Final = threading.Lock()

@@ -25,12 +25,16 @@ from typing import Final, cast
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.backend import PoolState, SyncAnswer, SyncRequest
-from cleanlist_async.ratelimit.shared.lease import poll_s
-from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
-from cleanlist_async.ratelimit.shared.pool import Pool
-from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
-from cleanlist_async.ratelimit.shared.reachability import Reachability
+from cleanlist_async.ratelimit.shared.backend import (
+    PoolState,
+    Reachability,
+    SyncAnswer,
+    SyncRequest,
+    boot_clock,
+    has_ended,
+    poll_s,
+)
+from cleanlist_async.ratelimit.shared.pool import NamedPool, Pool, named_pools
 from cleanlist_async.storage.sqlite_file import SharedFile, may_pass
 
 log: Final = logging.getLogger("cleanlist_async")

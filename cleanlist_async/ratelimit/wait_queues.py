@@ -1,19 +1,114 @@
-"""The wait queues: one for each route, class and pace, each first come first served. Pure: no clock."""
+"""What requests wait in: a queue for each route, class and pace, turns at even spacing, a heap of times."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import anyio
 
 from cleanlist_async.ratelimit.buckets import Lease, Route
-from cleanlist_async.ratelimit.shaper import Shaper
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
+_SPARE: Final = 16
+"""Outdated entries that are not worth a rebuild."""
+
+
+class IndexedHeap:
+    """Numbers by name, which may change at any time; a name without a number counts as infinite.
+
+    Setting a number takes O(log n), and so does finding the least, on average.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        """Every number that was set; those that were replaced since are skipped when they come up."""
+
+    def __getitem__(self, name: str) -> float:
+        return self._numbers.get(name, math.inf)
+
+    def __setitem__(self, name: str, number: float) -> None:
+        if number == math.inf:
+            self._numbers.pop(name, None)
+        elif number != self._numbers.get(name):
+            self._numbers[name] = number
+            # The old entry stays, since removing it from the middle takes O(n).
+            heapq.heappush(self._heap, (number, name))
+            if len(self._heap) > 2 * len(self._numbers) + _SPARE:
+                self._rebuild()
+
+    def first(self) -> tuple[float, str | None]:
+        """Return the least number, and its name; infinity and None if there is none."""
+        while self._heap:
+            number, name = self._heap[0]
+            if self._numbers.get(name) == number:
+                return number, name
+            heapq.heappop(self._heap)
+        return math.inf, None
+
+    def take_until(self, limit: float) -> list[str]:
+        """Remove and return the names whose number is at most *limit*, the least first."""
+        taken: list[str] = []
+        while self._heap and self._heap[0][0] <= limit:
+            number, name = heapq.heappop(self._heap)
+            if self._numbers.get(name) == number:
+                del self._numbers[name]
+                taken.append(name)
+        return taken
+
+    def _rebuild(self) -> None:
+        self._heap = [(number, name) for name, number in self._numbers.items()]
+        heapq.heapify(self._heap)
+
+
+class Shaper:
+    """The turns of one bucket: each comes one interval after the last one was used.
+
+    `comes_at` is when the next one comes, by the clock of the event loop, and `is_awaited` says whether a
+    request waits for it. One at a time does, so that the others keep their ranks in the queues: aiolimiter
+    has no priorities.
+    """
+
+    __slots__ = ("_has_turn", "_limiter", "comes_at", "is_awaited")
+
+    def __init__(self) -> None:
+        self.comes_at = 0.0
+        self.is_awaited = False
+        self._has_turn = False
+        self._limiter: AsyncLimiter | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next turn has come."""
+        return self._has_turn or self._limiter is None or self._limiter.has_capacity()
+
+    async def wait(self) -> None:
+        """Wait for the next turn."""
+        if self._limiter is not None:
+            await self._limiter.acquire()
+        self._has_turn = True
+
+    def use(self, interval_s: float) -> None:
+        """Use the turn: the next one comes *interval_s* seconds from now."""
+        # Most clients never shape, and aiolimiter takes 20 ms to import: it reads its version from disk.
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415
+
+        # A new one, since a turn may be used long after it came, and at another rate than the last.
+        self._has_turn, self._limiter = False, AsyncLimiter(1, interval_s)
+        self.comes_at = asyncio.get_running_loop().time() + interval_s
+        with suppress(StopIteration):
+            self._limiter.acquire().send(None)  # a new one lets the first through at once
+
 
 Pace: TypeAlias = Literal["auto", "burst", "smooth"]
 

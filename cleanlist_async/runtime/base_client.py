@@ -1,4 +1,4 @@
-"""Base of `AsyncCleanlist`: its options, and clients of it with others."""
+"""Base of `AsyncCleanlist`: its options and life cycle, and clients of it with other options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Never, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Never, Self, TypedDict
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -33,19 +34,49 @@ from cleanlist_async.http.transport import (
 )
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
 from cleanlist_async.ratelimit.registry import shared_limiter
-from cleanlist_async.runtime.life_cycle import LifeCycle
 from cleanlist_async.runtime.runtime import Resources, Runtime
 from cleanlist_async.storage.store.chosen import chosen_store
 
 if TYPE_CHECKING:
-    from cleanlist_async.events import Listener
+    from cleanlist_async.events import Listener, Statistics
+    from cleanlist_async.facts import ApiVersion
+    from cleanlist_async.http.spending import BeforeSpend
+    from cleanlist_async.http.transport import HTTPClient, Verify
+    from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
+    from cleanlist_async.runtime.runtime import Runtime
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 
-class BaseClient(LifeCycle):
+class ClientOptions(TypedDict, total=False):
+    """What `AsyncCleanlist` takes besides the key, and documents."""
+
+    base_url: str | None
+    api_version: ApiVersion
+    organization: str | None
+    rate_limits: RateLimits | None
+    limiter: RateLimiter | None
+    pace: Pace
+    request_timeout_s: float
+    deadline_s: float | None
+    max_retries: int
+    give_up_after_s: float
+    max_queued: int
+    proxy: str | None
+    verify: Verify
+    trust_env: bool
+    default_headers: Mapping[str, str] | None
+    http_client: HTTPClient | None
+    webhooks: WebhookReceiver | None
+    on_event: Listener | None
+    store: Store | str | PathLike[str] | None
+    before_spend: BeforeSpend | None
+
+
+class BaseClient:
     """The options of a client; `AsyncCleanlist` adds the operations."""
 
+    _runtime: Runtime
     _base_url = ""  # shown by repr, which a traceback may ask for in the middle of __init__
 
     def __init__(
@@ -240,6 +271,44 @@ class BaseClient(LifeCycle):
         return self._runtime.shared.tenant(
             (secrets, reader), lambda: Credentials(secrets, None, self._base_url, reader)
         )
+
+    @property
+    def webhooks(self) -> WebhookReceiver | None:
+        """The receiver that was given."""
+        return self._runtime.shared.webhooks
+
+    def statistics(self) -> Statistics:
+        """Return what this client has done so far, and the state of its buckets."""
+        return self._runtime.statistics()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._runtime.shared.root.ensure()
+        except BaseException:  # cancelled before it was entered: __aexit__ will not be called
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def drain(self) -> None:
+        """Accept no more calls of `enrich_one`, and wait until those in progress have ended.
+
+        Takes no longer than their deadlines. Call it before `aclose` when a server shuts down.
+        """
+        await self._runtime.batcher.drain()
+
+    async def aclose(self) -> None:
+        """Close the client; may be called from any task, and repeatedly.
+
+        Waits for paid requests in flight, each within its timeout. Calls that wait for their turn or a result
+        end with ConfigurationError; calls of `enrich_one` are answered if `drain` is awaited first. Raises
+        WrongEventLoopError in another event loop or process.
+        """
+        await self._runtime.shared.aclose()
 
     def __repr__(self) -> str:
         return f"<AsyncCleanlist {self._base_url}>"

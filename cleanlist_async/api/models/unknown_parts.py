@@ -7,9 +7,9 @@ from typing import Final, Literal, TypeAlias, cast
 
 from pydantic import BaseModel
 
+from cleanlist_async.api.models.enrichment import PersonFound
 from cleanlist_async.api.models.public import BulkStatus, WebhookDelivery
 from cleanlist_async.api.models.rows import EnrichmentRow, Row, Text, is_final
-from cleanlist_async.api.models.search import PersonFound
 from cleanlist_async.types import JSON
 
 PartKind: TypeAlias = Literal["field", "word"]

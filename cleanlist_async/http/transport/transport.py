@@ -19,11 +19,16 @@ import httpx
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.transport.addresses import check_base_url
-from cleanlist_async.http.transport.body import drop_if_more_follows, read_body
 from cleanlist_async.http.transport.connection_options import ConnectionOptions, proxy_name
 from cleanlist_async.http.transport.download import Download, Vantage, download
-from cleanlist_async.http.transport.exchange import Exchange, Request
-from cleanlist_async.http.transport.failures import certificate_problem, describe
+from cleanlist_async.http.transport.exchange import (
+    Exchange,
+    Request,
+    certificate_problem,
+    describe,
+    drop_if_more_follows,
+    read_body,
+)
 from cleanlist_async.http.transport.sender import (
     GivenClient,
     HTTPClient,

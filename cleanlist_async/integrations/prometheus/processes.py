@@ -32,7 +32,7 @@ from cleanlist_async.integrations.metrics import (
     Metric,
 )
 from cleanlist_async.integrations.prometheus.families import name_of
-from cleanlist_async.ratelimit.shared.process import has_ended, this_process
+from cleanlist_async.ratelimit.shared.backend import has_ended, this_process
 
 _EVERY_S: Final = 2.0
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeAlias
 
-from cleanlist_async.ratelimit.shared.backend import Report, SyncAnswer, SyncRequest, TokenRequest
-from cleanlist_async.ratelimit.shared.lease import LoopQueue, SharedLease
+from cleanlist_async.ratelimit.shared.backend import (
+    LoopQueue,
+    Report,
+    SharedLease,
+    SyncAnswer,
+    SyncRequest,
+    TokenRequest,
+)
 from cleanlist_async.ratelimit.wait_queues import RequestClass
 
 QueueKey: TypeAlias = tuple[tuple[str, ...], RequestClass, bool]

@@ -19,25 +19,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import (
     Granted,
     PoolState,
+    Process,
     ProcessRecord,
     Report,
     SyncAnswer,
     SyncRequest,
     Ticket,
     TokenRequest,
+    lease_s,
+    poll_s,
     process_of,
 )
-from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
-from cleanlist_async.ratelimit.shared.pool_tokens import PoolTokens
-from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.ratelimit.shared.turns import Turns, is_bulk
+from cleanlist_async.ratelimit.shared.turns import PoolTokens, Turns, is_bulk
 
 _LIMITS_KEPT: Final = 2.0
 """Windows for which the limits of a process count after its last sync: then all that it sent is past."""
@@ -242,3 +243,31 @@ class Pool(PoolTokens):
         pool.held_leases = dict(state["holdings"])
         pool.records = dict(state["visitors"])
         return pool
+
+
+Number = TypeVar("Number", int, str)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPool:
+    """One pool of a store, and the names of the organizations that lead to it."""
+
+    organizations: tuple[str, ...]
+    state: PoolState
+
+    def pool(self, now: float) -> Pool:
+        """Return the pool as it is at *now*."""
+        pool = Pool.of(self.state)
+        pool.advance_to(now, clock_began_at=0.0)
+        return pool
+
+
+def named_pools(states: Mapping[Number, PoolState], names: Iterable[tuple[str, Number]]) -> list[NamedPool]:
+    """Return all pools, given by number, with the names that lead to each."""
+    of_pool: dict[Number, list[str]] = {}
+    for name, number in sorted(names):
+        of_pool.setdefault(number, []).append(name)
+    return [
+        NamedPool(tuple(name for name in of_pool.get(number, ()) if name not in state["keys"]), state)
+        for number, state in states.items()
+    ]

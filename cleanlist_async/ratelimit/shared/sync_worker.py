@@ -21,26 +21,24 @@ from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
-from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
 from cleanlist_async.ratelimit.shared.backend import (
     Backend,
     BackendUnavailableError,
     Granted,
+    LocalStore,
+    LoopQueue,
     Report,
+    SharedLease,
     SyncAnswer,
     SyncRequest,
     TokenRequest,
-)
-from cleanlist_async.ratelimit.shared.lease import (
-    LocalStore,
-    LoopQueue,
-    SharedLease,
     lease_s,
     poll_s,
+    this_process,
 )
 from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, PendingSyncs
-from cleanlist_async.ratelimit.shared.process import this_process
 from cleanlist_async.ratelimit.shared.worker_thread import WorkerThread
+from cleanlist_async.ratelimit.wait_queues import IndexedHeap
 
 _SYNCS_PER_LEASE: Final = 6
 """Syncs within the life of a lease, of a process that only holds some."""
