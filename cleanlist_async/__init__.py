@@ -132,7 +132,6 @@ __all__ = [
 
 if TYPE_CHECKING:
     from cleanlist_async.api.csv_import import ImportReport
-    from cleanlist_async.api.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
     from cleanlist_async.api.lead_lists import UNSET
     from cleanlist_async.api.models.enrichment import WorkflowStatus
     from cleanlist_async.api.models.workspace import Quote
@@ -212,6 +211,7 @@ if TYPE_CHECKING:
     from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.storage.store.budget import Budget
     from cleanlist_async.storage.store.store import Store
+    from cleanlist_async.types import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
     from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 else:
@@ -219,7 +219,6 @@ else:
         __name__,
         {
             "api.csv_import": "ImportReport",
-            "api.ids": "CohortId ContactTaskId SmartAgentTaskId WorkflowId",
             "api.lead_lists": "UNSET",
             "api.models.enrichment": "WorkflowStatus",
             "api.models.workspace": "Quote",
@@ -238,6 +237,7 @@ else:
             "results": "EnrichmentResult",
             "storage.store.budget": "Budget",
             "storage.store.store": "Store",
+            "types": "CohortId ContactTaskId SmartAgentTaskId WorkflowId",
             "webhooks.mailbox": "FileMailbox RedisMailbox",
             "webhooks.receiver": "WebhookAnswer WebhookReceiver",
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NewType, TypeAlias
 
 from cleanlist_async import lazy_exports
 
@@ -16,6 +16,19 @@ Failure: TypeAlias = Literal["timeout", "connection", "certificate", "too_large"
 """Why an attempt has no whole answer."""
 Billed: TypeAlias = Literal["no", "yes", "unknown"]
 """Whether credits were spent."""
+
+# Each id of the API has a type of its own: four of them are called ``task_id`` somewhere.
+WorkflowId = NewType("WorkflowId", str)
+"""One run of an enrichment (``public_bulk_...``, ``enrich-...``, ``bulk-enrich-...``)."""
+ContactTaskId = NewType("ContactTaskId", str)
+"""``task_id`` of the Public API: one contact of a bulk submit."""
+CohortId = NewType("CohortId", str)
+"""``task_id`` beside most modern answers (``cl-task_...``): a handle on the entities just listed, for
+`enrich_by_task` and `add_leads_to_list`. It expires; the same search or page gives a new one."""
+SmartAgentTaskId = NewType("SmartAgentTaskId", str)
+"""``smart_agent_task_id`` of a run, called ``task_id`` in the list of runs."""
+EnvelopeTaskId = NewType("EnvelopeTaskId", str)
+"""``task_id`` beside the answer of `run_smart_agent`: kept by the API for old callers; no call takes it."""
 
 __all__ = [
     "JSON",
@@ -145,7 +158,6 @@ __all__ = [
 if TYPE_CHECKING:
     from cleanlist_async.api.enrichment import Enrichment
     from cleanlist_async.api.export import Export
-    from cleanlist_async.api.ids import EnvelopeTaskId
     from cleanlist_async.api.lead_lists import LeadLists, Unset
     from cleanlist_async.api.models.enrichment import (
         CompaniesPage,
@@ -218,8 +230,7 @@ if TYPE_CHECKING:
     from cleanlist_async.http.answers import RawResponse
     from cleanlist_async.http.credentials import KeysGiven
     from cleanlist_async.http.spending import BeforeSpend, Spend
-    from cleanlist_async.http.transport.connection_options import Verify
-    from cleanlist_async.http.transport.sender import HTTPClient
+    from cleanlist_async.http.transport.connection_options import HTTPClient, Verify
     from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
     from cleanlist_async.job.journal.states import ChunkState
     from cleanlist_async.job.pilot import Pilot
@@ -253,7 +264,6 @@ else:
         {
             "api.enrichment": "Enrichment",
             "api.export": "Export",
-            "api.ids": "EnvelopeTaskId",
             "api.lead_lists": "LeadLists Unset",
             "api.models.enrichment": (
                 "CompaniesPage Company CompanyEnrichment EntityResult ListEnrichment PeoplePage"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import CohortId, WorkflowId
 from cleanlist_async.api.models.enrichment import (
     CompanyEnrichment,
     ListEnrichment,
@@ -17,7 +16,6 @@ from cleanlist_async.api.models.enrichment import (
 from cleanlist_async.api.models.workspace import Quote
 from cleanlist_async.api.modern import (
     ModernGroup,
-    buy,
     check_price,
     check_price_is_known,
     failed_workflow,
@@ -41,7 +39,7 @@ from cleanlist_async.facts import PersonType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.types import Billed
+from cleanlist_async.types import Billed, CohortId, WorkflowId
 
 ENRICH_PERSON: Final = modern(
     "enrich_person",
@@ -209,15 +207,10 @@ class Enrichment(ModernGroup):
         # The price depends on the tool, and the API has one for each kind of cohort.
         persons = set[str](points) <= PERSON_DATA_POINTS
         tool = "add_person_enrichments" if persons else "add_company_enrichments"
-        return await buy(
+        return await self._buy(
+            ENRICH_BY_TASK,
+            request,
             lambda: self._prices.credits_estimate(tool, task_id=task_id, data_points=points, entity_ids=ids),
-            # The server redeems a quote once, so the call may be repeated after a lost answer.
-            lambda quote_id, cost: self._ask(
-                ENRICH_BY_TASK,
-                request(quote_id),
-                idempotent=True,
-                spend=Spend("enrich_by_task", worst_case_credits=cost),
-            ),
             quote_id=quote_id,
             max_credits=max_credits,
         )
@@ -243,14 +236,10 @@ class Enrichment(ModernGroup):
 
         check_price_is_known(quote_id, max_credits)
         wanted = request("placeholder: the fields are checked before a price is requested").scope
-        return await buy(
+        return await self._buy(
+            ENRICH_LIST,
+            request,
             lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=wanted),
-            lambda quote_id, cost: self._ask(
-                ENRICH_LIST,
-                request(quote_id),
-                idempotent=True,
-                spend=Spend("enrich_list", worst_case_credits=cost),
-            ),
             quote_id=quote_id,
             max_credits=max_credits,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -13,6 +13,7 @@ import anyio
 from cleanlist_async import facts
 from cleanlist_async.api.models.base import ModernAnswer, Number
 from cleanlist_async.api.models.workspace import Quote
+from cleanlist_async.api.pagination import Page, Pages
 from cleanlist_async.api.request_models import Query, RequestModel
 from cleanlist_async.checks import check_credits, check_function, check_seconds, checked_id, covers, optional
 from cleanlist_async.errors import (
@@ -40,6 +41,8 @@ from cleanlist_async.redact import one_line
 from cleanlist_async.types import Billed
 
 T = TypeVar("T")
+R = TypeVar("R")
+Pg = TypeVar("Pg", bound=Page)
 
 STALE: Final = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchError, SpendCapExceededError)
 """Refusals that cost nothing: the price changed, or the list that it is for."""
@@ -149,25 +152,66 @@ class ModernGroup:
 
     async def _ask(
         self,
-        operation: Operation[A],
+        operation: Operation[R],
         request: RequestModel | None = None,
         *,
-        belongs: Callable[[A], bool] = lambda _answer: True,
-        already_done: Callable[[CleanlistError], A | None] = lambda _error: None,
+        belongs: Callable[[R], bool] | None = None,
+        already_done: Callable[[CleanlistError], R | None] = lambda _error: None,
         idempotent: bool = False,
         spend: Spend | None = None,
-        **ids: str,
-    ) -> A:
+        list_id: str | None = None,
+    ) -> R:
+        """Make a call. One about a list gets an answer about that, unless *belongs* says otherwise."""
         call = replace(
-            self._call(operation, request, **ids),
-            belongs=belongs,
+            self._call(operation, request, **({} if list_id is None else {"list_id": list_id})),
+            belongs=belongs
+            or (lambda answer: list_id is None or same_id(getattr(answer, "list_id", ""), list_id)),
             already_done=already_done,
             idempotent=idempotent,
             spend=None if spend is None else lambda: spend,
         )
         return (await self._session.pipeline.call(call, self._session.options)).value
 
-    def _call(self, operation: Operation[A], request: RequestModel | None = None, **ids: str) -> Call[A]:
+    def _pages(
+        self,
+        operation: Operation[Pg],
+        request: Callable[[str | None], RequestModel],
+        cursor: str | None,
+        *,
+        items: Callable[[Pg], Sequence[T]],
+        identity: Callable[[T], object],
+        belongs: Callable[[Pg], bool] | None = None,
+        list_id: str | None = None,
+    ) -> Pages[Pg, T]:
+        """Return the pages that *request* asks for, from *cursor* on."""
+        # Raises here, not in the loop over the pages.
+        request(cursor)
+        optional(checked_id, "list_id", list_id)
+
+        async def fetch(cursor: str | None) -> Pg:
+            return await self._ask(operation, request(cursor), belongs=belongs, list_id=list_id)
+
+        return Pages(fetch, items, identity, cursor)
+
+    async def _buy(
+        self,
+        operation: Operation[R],
+        request: Callable[[str], RequestModel],
+        estimate: Callable[[], Awaitable[Quote]],
+        *,
+        quote_id: str | Quote | None,
+        max_credits: float | None,
+    ) -> R:
+        """Make a call at a price that is known; see `buy`."""
+
+        def redeem(quote_id: str, cost: float | None) -> Awaitable[R]:
+            # The server redeems a quote once, so the call may be repeated after a lost answer.
+            spend = Spend(operation.name, worst_case_credits=cost)
+            return self._ask(operation, request(quote_id), idempotent=True, spend=spend)
+
+        return await buy(estimate, redeem, quote_id=quote_id, max_credits=max_credits)
+
+    def _call(self, operation: Operation[R], request: RequestModel | None = None, **ids: str) -> Call[R]:
         # Lists and runs belong to a user, so all calls use the same key.
         return Call(
             operation,
@@ -177,7 +221,7 @@ class ModernGroup:
             content=None if request is None or isinstance(request, Query) else request.body,
         )
 
-    def _path(self, operation: Operation[A], **ids: str) -> str:
+    def _path(self, operation: Operation[R], **ids: str) -> str:
         # safe="": a slash in an id must not lead to another operation.
         checked = {name: quote(checked_id(name, value), safe="") for name, value in ids.items()}
         return MODERN_PREFIXES[self._session.api_version] + operation.path.format(**checked)

@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import ContactTaskId, WorkflowId
 from cleanlist_async.api.models.public import BulkStatus, BulkSubmission, KeyValidation, WebhookDeliveries
 from cleanlist_async.api.models.workspace import CreditsBalance
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url, checked_id
@@ -25,7 +24,7 @@ from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, ContactTaskId, WorkflowId
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import SmartAgentTaskId
 from cleanlist_async.api.models.lead_lists import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
 from cleanlist_async.api.models.workspace import Quote
 from cleanlist_async.api.modern import (
     ModernGroup,
-    buy,
     check_price_is_known,
     failed_workflow,
     modern,
@@ -20,8 +18,9 @@ from cleanlist_async.api.modern import (
 from cleanlist_async.api.request_models import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
 from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.http.calls import Call
-from cleanlist_async.http.spending import Charge, Spend
+from cleanlist_async.http.spending import Charge
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.types import SmartAgentTaskId
 
 LIST_SMART_AGENTS: Final = modern(
     "list_smart_agents", "GET", "/smart-agents", SmartAgentRuns, max_answer_bytes=facts.MAX_ANSWER_BYTES
@@ -99,15 +98,11 @@ class SmartAgents(ModernGroup):
         request("placeholder: the fields are checked before a price is requested")
         rows = (facts.AGENT_ROWS if max_rows is None else max_rows) if lead_scope == "subset" else None
         prices = Workspace(self._session)
-        return await buy(
+        return await self._buy(
+            RUN_SMART_AGENT,
+            request,
             lambda: prices.credits_estimate(
                 "run_smart_agent", list_id=list_id, agent_type=agent_type, row_count=rows
-            ),
-            lambda quote_id, cost: self._ask(
-                RUN_SMART_AGENT,
-                request(quote_id),
-                idempotent=True,
-                spend=Spend("run_smart_agent", worst_case_credits=cost),
             ),
             quote_id=quote_id,
             max_credits=max_credits,

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import CohortId
 from cleanlist_async.api.models.workspace import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
 from cleanlist_async.api.modern import ModernGroup, modern
 from cleanlist_async.api.request_models import Estimate, UsageGrouping, UsageQuery
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, CohortId
 
 WHOAMI: Final = modern("whoami", "GET", "/whoami", Whoami)
 CREDITS_BALANCE: Final = modern("credits_balance", "GET", "/credits/balance", CreditsBalance)

@@ -1,7 +1,7 @@
 """What the end of a submit means. Pure: each engine applies the outcome, and keeps its own count of failures.
 
-It stands on `http.retry.proof_of`: a paid call ends with an error other than UnknownOutcomeError only if the
-server certainly did not accept it.
+It stands on `http.error_codes.proof_of`: a paid call ends with an error other than UnknownOutcomeError only
+if the server certainly did not accept it.
 
 ==============================================================  ==========
 how the submit ended                                            outcome

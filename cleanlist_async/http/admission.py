@@ -22,9 +22,9 @@ from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.credentials import JWT_NAME, Credentials, Origin, WorkflowKeys
 from cleanlist_async.http.decode import salvage_workflow_id
+from cleanlist_async.http.error_codes import Proof, proof_of
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import refusal
-from cleanlist_async.http.retry import Proof, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.submit_gate import Check, SubmitGate
 from cleanlist_async.http.transport import Exchange, Request, Transport

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.http.retry import RetrySafety
 from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.http.transport import Params
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
 
 T = TypeVar("T")
+
+RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
+"""``safe``: reads, and free changes that have the same effect when repeated. ``conditional``: may carry a
+quote or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
 from cleanlist_async import facts
@@ -106,3 +107,36 @@ def checked_deadline(deadline_s: float, client_deadline_s: float | None) -> floa
     """Return the shorter of a call's deadline and its client's. Raises ConfigurationError for no number."""
     check_seconds("deadline_s", deadline_s)
     return deadline_s if client_deadline_s is None else min(deadline_s, client_deadline_s)
+
+
+def backoff_s(attempt: int, rng: Random, asked_s: float | None = None) -> float:
+    """Return the seconds to wait before attempt number *attempt* + 1, counted from 0.
+
+    Exponential with jitter. Where the server asked for a wait, the jitter is added to it, so that
+    no client comes early, and not all come at once.
+    """
+    # The exponent is bounded, since 2.0 ** 1024 overflows; the longest step is reached long before.
+    step = min(facts.LONGEST_BACKOFF_S, facts.FIRST_BACKOFF_S * 2.0 ** min(attempt, 16))
+    if asked_s is None:
+        return rng.uniform(step / 4, step)
+    return asked_s + rng.uniform(0.0, min(step, 1.0))
+
+
+class RetryQuota:
+    """Stops a client from retrying its way through an outage: each retry costs, each success refunds."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = facts.RETRY_QUOTA
+
+    def spend(self) -> bool:
+        """Pay for one retry; False when there is nothing left to pay with."""
+        if self.left < facts.RETRY_COST:
+            return False
+        self.left -= facts.RETRY_COST
+        return True
+
+    def refund(self) -> None:
+        """Credit one successful call."""
+        self.left = min(facts.RETRY_QUOTA, self.left + 1)

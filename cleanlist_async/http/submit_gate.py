@@ -16,7 +16,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.errors import APIConnectionError, APIError, CleanlistError, RedirectedError
-from cleanlist_async.http.retry import backoff_s
+from cleanlist_async.http.options import backoff_s
 from cleanlist_async.ratelimit import RateLimiter, Route
 
 log: Final = logging.getLogger("cleanlist_async")

@@ -35,7 +35,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.events import identifier
-from cleanlist_async.http.retry import backoff_s
+from cleanlist_async.http.options import backoff_s
 from cleanlist_async.job.journal.records import Acceptance, AttemptOutcome
 from cleanlist_async.job.journal.states import SETTLED, ChunkState
 from cleanlist_async.job.planning import PlannedChunk, fingerprint

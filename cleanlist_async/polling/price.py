@@ -16,9 +16,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.polling.agenda import Agenda, Workflow
 from cleanlist_async.polling.estimator import DurationEstimator
-from cleanlist_async.polling.open_workflow import WebhookSignal
+from cleanlist_async.polling.open_workflow import Agenda, WebhookSignal, Workflow
 from cleanlist_async.ratelimit import RequestClass, Route
 
 HORIZONS: Final = (0.0, 1 / 60, 1 / 30, 1 / 15, 1 / 8, 1 / 4, 1 / 2, 0.98, 2.0, 4.0, 8.0, 16.0)

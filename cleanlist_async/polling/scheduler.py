@@ -13,9 +13,8 @@ from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.polling.agenda import Agenda, Workflow
 from cleanlist_async.polling.estimator import DurationEstimator
-from cleanlist_async.polling.open_workflow import OpenWorkflow, S, WebhookSignal
+from cleanlist_async.polling.open_workflow import Agenda, OpenWorkflow, S, WebhookSignal, Workflow
 from cleanlist_async.polling.price import CERTAIN, SURE, Demands, DueAges, TokenPrice
 from cleanlist_async.polling.rhythm import Rhythms
 from cleanlist_async.ratelimit import RequestClass

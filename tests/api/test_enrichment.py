@@ -12,7 +12,7 @@ from cleanlist_async import (
     RequestValidationError,
     TaskNotFoundError,
 )
-from cleanlist_async.api import ids
+from cleanlist_async import types as ids
 from cleanlist_async.api.models import enrichment, lead_lists
 from cleanlist_async.api.models.enrichment import TaskEnrichment
 from tests.support.cases import each_case

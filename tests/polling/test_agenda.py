@@ -7,9 +7,8 @@ import pytest
 
 from cleanlist_async.api.public import status_call
 from cleanlist_async.http.options import CallOptions
-from cleanlist_async.polling.agenda import Agenda
 from cleanlist_async.polling.estimator import DurationEstimator
-from cleanlist_async.polling.open_workflow import OpenWorkflow
+from cleanlist_async.polling.open_workflow import Agenda, OpenWorkflow
 from cleanlist_async.polling.scheduler import wait_for_good
 
 

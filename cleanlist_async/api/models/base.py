@@ -10,8 +10,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, ca
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import CohortId
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, CohortId
 
 Number: TypeAlias = int | float
 """Credits: whole on one surface, fractions on the other (docs.cleanlist.ai/api-reference/credits)."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from cleanlist_async.api.ids import WorkflowId
 from cleanlist_async.api.models.base import Envelope, ModernAnswer, Number
 from cleanlist_async.api.models.rows import is_failed, is_final
+from cleanlist_async.types import WorkflowId
 
 
 class Company(ModernAnswer):

@@ -6,10 +6,9 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field, model_validator
 
-from cleanlist_async.api.ids import EnvelopeTaskId, SmartAgentTaskId, WorkflowId
 from cleanlist_async.api.models.base import CommonFields, Envelope, ModernAnswer, Moment, Number
 from cleanlist_async.api.models.rows import AsBuilt, Row, Text, is_failed, is_final, text_of
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, EnvelopeTaskId, SmartAgentTaskId, WorkflowId
 
 
 class LeadListSummary(ModernAnswer):

@@ -8,10 +8,9 @@ from typing import Annotated, Any, ClassVar, Final, cast
 from pydantic import BeforeValidator, StringConstraints, model_validator
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import ContactTaskId
 from cleanlist_async.api.models.base import Answer
 from cleanlist_async.api.models.rows import AsBuilt, EnrichmentRow, is_failed, is_final
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, ContactTaskId
 
 # The last is how this package itself serializes an answer, which may be read again.
 _ROW_LISTS: Final = ("results", "tasks", "data", "result", "rows")

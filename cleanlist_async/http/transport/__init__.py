@@ -1,7 +1,14 @@
 """Sends requests and reads answers as bytes: the only folder that imports httpx."""
 
 from cleanlist_async.http.transport.addresses import check_base_url, is_loopback, origin_of, same_origin
-from cleanlist_async.http.transport.connection_options import ConnectionOptions, Headers, Verify, proxy_name
+from cleanlist_async.http.transport.connection_options import (
+    ConnectionOptions,
+    Headers,
+    HTTPClient,
+    HTTPConnections,
+    Verify,
+    proxy_name,
+)
 from cleanlist_async.http.transport.download import Download
 from cleanlist_async.http.transport.exchange import (
     Exchange,
@@ -11,7 +18,6 @@ from cleanlist_async.http.transport.exchange import (
     no_connection,
     not_trusted,
 )
-from cleanlist_async.http.transport.sender import HTTPClient, HTTPConnections
 from cleanlist_async.http.transport.transport import Transport
 
 __all__ = [

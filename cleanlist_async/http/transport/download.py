@@ -29,9 +29,8 @@ from cleanlist_async.http.transport.addresses import (
     safe_url,
     same_origin,
 )
-from cleanlist_async.http.transport.connection_options import ACCEPTED_ENCODING, USER_AGENT
+from cleanlist_async.http.transport.connection_options import ACCEPTED_ENCODING, USER_AGENT, HTTPConnections
 from cleanlist_async.http.transport.exchange import certificate_problem, not_trusted, wire_bytes
-from cleanlist_async.http.transport.sender import HTTPConnections
 from cleanlist_async.redact import one_line
 from cleanlist_async.storage.permissions import opener_for
 

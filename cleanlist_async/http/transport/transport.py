@@ -19,7 +19,15 @@ import httpx
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.transport.addresses import check_base_url
-from cleanlist_async.http.transport.connection_options import ConnectionOptions, proxy_name
+from cleanlist_async.http.transport.connection_options import (
+    ConnectionOptions,
+    GivenClient,
+    HTTPClient,
+    HTTPConnections,
+    Sender,
+    own_client,
+    proxy_name,
+)
 from cleanlist_async.http.transport.download import Download, Vantage, download
 from cleanlist_async.http.transport.exchange import (
     Exchange,
@@ -28,13 +36,6 @@ from cleanlist_async.http.transport.exchange import (
     describe,
     drop_if_more_follows,
     read_body,
-)
-from cleanlist_async.http.transport.sender import (
-    GivenClient,
-    HTTPClient,
-    HTTPConnections,
-    Sender,
-    own_client,
 )
 from cleanlist_async.redact import Secret
 
