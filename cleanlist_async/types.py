@@ -228,8 +228,8 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.row_results import Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.answers import RawResponse
+    from cleanlist_async.http.calls import BeforeSpend, Spend
     from cleanlist_async.http.credentials import KeysGiven
-    from cleanlist_async.http.spending import BeforeSpend, Spend
     from cleanlist_async.http.transport.connection_options import HTTPClient, Verify
     from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
     from cleanlist_async.job.journal.states import ChunkState
@@ -295,7 +295,7 @@ else:
             "facts": "ApiVersion CsvField EnrichmentType PersonType",
             "http.credentials": "KeysGiven",
             "http.answers": "RawResponse",
-            "http.spending": "BeforeSpend Spend",
+            "http.calls": "BeforeSpend Spend",
             "http.transport.connection_options": "Verify",
             "http.transport.sender": "HTTPClient",
             "job.journal.records": "HalfFullPrice SubmitMode",

@@ -36,8 +36,7 @@ from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.checks import check_flag
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import PersonType
-from cleanlist_async.http.calls import Call
-from cleanlist_async.http.spending import Charge, Spend
+from cleanlist_async.http.calls import Call, Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import Billed, CohortId, WorkflowId
 

@@ -52,7 +52,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import CleanlistError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
-from cleanlist_async.http.spending import Charge
+from cleanlist_async.http.calls import Charge
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.import_parts import CsvParts
 from cleanlist_async.tables.import_table import ImportTable

@@ -29,12 +29,11 @@ from cleanlist_async.errors import (
     WorkflowFailedError,
 )
 from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
-from cleanlist_async.http.calls import Call, Operation
+from cleanlist_async.http.calls import Call, Charge, Operation, Spend
 from cleanlist_async.http.credentials import Origin
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.polling.open_workflow import Status
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.redact import one_line

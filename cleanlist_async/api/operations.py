@@ -20,8 +20,7 @@ from cleanlist_async.checks import (
     shown,
 )
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.http.calls import Call, Operation
-from cleanlist_async.http.spending import Charge, Spend
+from cleanlist_async.http.calls import Call, Charge, Operation, Spend
 from cleanlist_async.http.transport import Params
 from cleanlist_async.redact import one_line
 from cleanlist_async.types import JSON

@@ -18,11 +18,10 @@ from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.errors import BadRequestError, ConfigurationError, FieldError, RequestValidationError
 from cleanlist_async.facts import PUBLIC_PREFIX, EnrichmentType
-from cleanlist_async.http.calls import Call, Operation, Reply
+from cleanlist_async.http.calls import Call, Charge, Operation, Reply, Spend
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON, ContactTaskId, WorkflowId
 

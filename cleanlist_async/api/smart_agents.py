@@ -17,8 +17,7 @@ from cleanlist_async.api.modern import (
 )
 from cleanlist_async.api.request_models import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
 from cleanlist_async.api.workspace import Workspace
-from cleanlist_async.http.calls import Call
-from cleanlist_async.http.spending import Charge
+from cleanlist_async.http.calls import Call, Charge
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import SmartAgentTaskId
 

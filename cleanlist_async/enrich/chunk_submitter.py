@@ -16,9 +16,9 @@ from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.submit_record import SubmitRecord
+from cleanlist_async.http.calls import Spend
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.webhooks.submissions import Submissions
 

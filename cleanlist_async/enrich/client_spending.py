@@ -6,8 +6,8 @@ from cleanlist_async.enrich.budget_control import BudgetControl
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.spend_guard import ClientSpendGuard
 from cleanlist_async.enrich.store_session import StoreSession
+from cleanlist_async.http.calls import BeforeSpend
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.storage.store.store import Store
 
 

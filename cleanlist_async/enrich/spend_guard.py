@@ -11,7 +11,7 @@ from uuid import uuid4
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import CleanlistError, SpendVetoedError, StoreError
 from cleanlist_async.events import report_failure
-from cleanlist_async.http.spending import BeforeSpend, Spend
+from cleanlist_async.http.calls import BeforeSpend, Spend
 from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.operations import Buyer, CallIntent
 from cleanlist_async.storage.store.records import SubmitState

@@ -22,10 +22,9 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.http.admission import Slot
-from cleanlist_async.http.calls import Call, Reply
+from cleanlist_async.http.calls import Call, Charge, Reply, Reservation, Spend, SpendGuard
 from cleanlist_async.http.error_codes import Proof, proof_of
 from cleanlist_async.http.options import CallOptions, LatestFailure, RetryQuota, backoff_s
-from cleanlist_async.http.spending import Charge, Reservation, Spend, SpendGuard
 from cleanlist_async.ratelimit import RateLimiter, RequestClass
 
 

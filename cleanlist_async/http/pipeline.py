@@ -24,14 +24,13 @@ from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.admission import Admission, Slot
 from cleanlist_async.http.answers import AnswerReader, OwnConnections, Reporter, record_answer
 from cleanlist_async.http.attempts import Attempts, Spending, is_429
-from cleanlist_async.http.calls import Call, Operation, Reply
+from cleanlist_async.http.calls import Call, Operation, Reply, SpendGuard
 from cleanlist_async.http.credentials import JWT_NAME, Credentials, Origin
 from cleanlist_async.http.decode import request_id_of
 from cleanlist_async.http.error_codes import Proof, proof_of
 from cleanlist_async.http.options import CallOptions, RetryQuota, backoff_s
 from cleanlist_async.http.outcome import malformed, no_answer, unknown_outcome
 from cleanlist_async.http.root_task import RootTask
-from cleanlist_async.http.spending import SpendGuard
 from cleanlist_async.http.transport import (
     Download,
     Exchange,

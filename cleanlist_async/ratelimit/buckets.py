@@ -1,7 +1,4 @@
-"""The buckets of a limiter: their names, which names share a bucket, and their tokens.
-
-Plain data under a lock, shared by every client and event loop of the process.
-"""
+"""The buckets of a limiter: their names, which names share one, and their tokens. Data under a lock."""
 
 from __future__ import annotations
 

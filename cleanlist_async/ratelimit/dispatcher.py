@@ -1,8 +1,8 @@
 """Decides which request goes next in one event loop: direct hand-off, one timer, pacing where it helps.
 
-Organizations do not compete, so a change to the tokens of one affects its queues only. The window guarantees
-the limit, `aiolimiter` shapes the traffic (see `Shaper`). A token is charged before its waiter wakes; a
-waiter that is cancelled after that returns it unsent, and the next one wakes.
+A change to the tokens of an organization affects its queues only. The window guarantees the limit,
+`aiolimiter` shapes the traffic (see `Shaper`). A token is charged before its waiter wakes; a waiter that is
+cancelled after that returns it unsent, and the next one wakes.
 """
 
 from __future__ import annotations

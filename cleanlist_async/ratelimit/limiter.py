@@ -25,10 +25,9 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, MemoryStore, Store, running_loop
-from cleanlist_async.ratelimit.endpoints import Endpoint, Endpoints, wait_for
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import boot_clock
-from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
+from cleanlist_async.ratelimit.wait_queues import Endpoint, Endpoints, Pace, RequestClass, wait_for
 from cleanlist_async.ratelimit.window import Outcome
 from cleanlist_async.redact import Secret
 
@@ -188,12 +187,12 @@ class RateLimiter:
         """Share the limits with all processes, on any machine, that use the Redis at *url*.
 
         While Redis cannot be reached, requests wait (*fail* is ``"closed"``), or each process goes on with
-        its own tokens up to its share of the limits (``"local"``). If Redis loses its data, requests
-        pause for a lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, not
-        the keys; every Redis key begins with *namespace* and expires. All that share it must give the same
-        *fail* and *namespace*; while they give other *limits*, all keep to the smaller. Needs the extra
-        ``redis``. Raises ConfigurationError when that is missing or *url* is no address; if Redis refuses the
-        user or a command, every call that waits raises it.
+        its own tokens up to its share of the limits (``"local"``). If Redis loses its data, requests pause
+        for a lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, no keys;
+        every Redis key begins with *namespace* and expires. All that share it must give the same *fail* and
+        *namespace*; while they give other *limits*, all keep to the smaller. Needs the extra ``redis``.
+        Raises ConfigurationError when that is missing or *url* is no address; so does every call that waits
+        if Redis refuses the user or a command.
         """
         from cleanlist_async.ratelimit.redis import RedisLimits  # noqa: PLC0415  # of the extra
 
@@ -219,10 +218,9 @@ class RateLimiter:
         """Share the limits with all processes, on any machine, that use the PostgreSQL database at *url*.
 
         As `redis`, but its two tables, whose names begin with ``cleanlist_``, lose nothing in a restart; when
-        a standby takes over, requests pause for a lease and a window, two minutes, and draw no 429. It may be
-        the database of a `Store`, and PgBouncer may lie between. Needs the extra ``postgres``. Raises
-        ConfigurationError when that is missing or *url* is no address; if the database refuses the user or a
-        statement, every call that waits raises it.
+        a standby takes over, requests pause for two minutes, and draw no 429. It may be the database of a
+        `Store`, and PgBouncer may lie between. Needs the extra ``postgres``. Raises ConfigurationError as
+        `redis` does.
         """
         from cleanlist_async.ratelimit.postgres import PostgresLimits  # noqa: PLC0415  # of the extra
 

@@ -112,7 +112,7 @@ def pause_s(rejections: int, rng: Random, asked_s: float | None) -> float:
 
 
 def paused_error(seconds: float) -> RateLimitError:
-    """Return the error for a request that does not wait for a pause of so many seconds."""
+    """Return the error for a request that does not wait for such a pause."""
     return RateLimitError(
         f"The server asked for a pause of {seconds:.0f} s.",
         code="rate_limited",

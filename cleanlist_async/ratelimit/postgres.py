@@ -1,9 +1,9 @@
 """The backend in PostgreSQL: a sync is one transaction, which locks the row of its pool. Needs ``postgres``.
 
 It takes two round trips: one begins the transaction, reads the pool and the time, the other writes and
-commits. Those of other organizations run beside it. Which names lead to which pool changes under a lock that
-every sync shares, so a row that was found stays the right one. All locks end with their transaction, so a
-PgBouncer in transaction mode may lie between. A process that stands still in its transaction loses it.
+commits. Which names lead to which pool changes under a lock that every sync shares, so a row that was found
+stays the right one. All locks end with their transaction, so a PgBouncer in transaction mode may lie between.
+A process that stands still in its transaction loses it.
 
 The clock is the database's, read once the row is locked. A commit is on the disk, so a restart loses nothing.
 A standby that takes over may lack the last commits, and begins a new timeline: see `data_loss`.

@@ -1,10 +1,9 @@
 """The backend in Redis: a LOOK, the arithmetic of `Pool` here, and a SAVE unless another process was faster.
 
-The rules are those of every shared store, in the same Python and not written again in Lua: a script compares
-the version of the pool and replaces all of it atomically, both buckets and every ticket. A sync takes two
-round trips, and starts again if another process saved in between; it then has the next turn, so no process
-loses twice. At 60 requests a minute that is rare. Where dozens of processes share one organization, Redis
-should be near: 20 ms at most.
+The rules are not written again in Lua: a script compares the version of the pool and replaces all of it
+atomically. A sync takes two round trips, and starts again if another process saved in between; it then has
+the next turn, so no process loses twice. Where dozens of processes share one organization, Redis should be
+near: 20 ms at most.
 
 A name leads to the number of a pool; a pool that was merged into another leads on to it. The clock is the
 server's (`TIME`), read before the save, so no token is taken at a time still to come. All keys expire after a

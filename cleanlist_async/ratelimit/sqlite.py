@@ -2,10 +2,8 @@
 
 Each sync is one transaction: the pool is read, `Pool.sync` is applied, the pool is written. The clock counts
 from the start of the machine, also while it sleeps, so it cannot be set back. If it reads less than the file
-has seen, the machine was restarted, and all tokens that are out were sent before that.
-
-A commit reaches the operating system but is not forced to the disk: a killed process loses nothing of it, and
-a machine that loses its power has sent nothing since it was restarted.
+has seen, the machine was restarted, and all tokens that are out were sent before that. So a commit need not
+be forced to the disk: after a loss of power, nothing was sent since.
 
 It assumes one machine: not a network file system, and no containers whose clocks are offset.
 

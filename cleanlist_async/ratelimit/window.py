@@ -1,14 +1,13 @@
 """The arithmetic of one rate-limit bucket. Pure: no clock, no I/O; every method takes `now` in seconds.
 
-**A token taken for a request comes back exactly one window after that request's answer arrived.** The
-server counted the request no later than it answered, so any two requests that used the same token
-reached the server at least one window apart: at most `limit` arrivals fall into any window, whether it
-slides, is aligned to the clock, or is a token bucket that starts full.
+**A token taken for a request comes back exactly one window after that request's answer arrived.** The server
+counted the request no later than it answered, so any two requests that used the same token reached the server
+at least one window apart: at most `limit` arrivals fall into any window, whether it slides, is aligned to the
+clock, or is a token bucket that starts full.
 
-A token whose request got no answer comes back a grace later still, for the request may yet arrive. The proof
-fails where the network holds back such a request for longer than the grace, and where a transport sends a
-request again by itself. It is about the published limits, and traffic that is all ours: for a server that is
-stricter, and for strangers, there is `reject`.
+A token whose request got no answer comes back a grace later still: it may yet arrive. The proof fails where
+the network holds it back for longer, and where a transport sends a request again by itself. It is about the
+published limits, and traffic that is all ours: for a stricter server, and for strangers, there is `reject`.
 """
 
 from __future__ import annotations

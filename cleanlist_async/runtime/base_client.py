@@ -22,9 +22,9 @@ from cleanlist_async.checks import (
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events.log_setup import set_up_logging
 from cleanlist_async.facts import ApiVersion
+from cleanlist_async.http.calls import BeforeSpend
 from cleanlist_async.http.credentials import Credentials, KeyReader, KeysGiven, find_credentials
 from cleanlist_async.http.options import CallOptions, checked_options
-from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.http.transport import (
     ConnectionOptions,
     HTTPClient,
@@ -40,7 +40,7 @@ from cleanlist_async.storage.store.chosen import chosen_store
 if TYPE_CHECKING:
     from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.facts import ApiVersion
-    from cleanlist_async.http.spending import BeforeSpend
+    from cleanlist_async.http.calls import BeforeSpend
     from cleanlist_async.http.transport import HTTPClient, Verify
     from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
     from cleanlist_async.runtime.runtime import Runtime

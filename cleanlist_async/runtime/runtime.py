@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from cleanlist_async.facts import ApiVersion
+from cleanlist_async.http.calls import BeforeSpend
 from cleanlist_async.http.credentials import Credentials
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
-from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.http.transport import Transport
 from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.ratelimit.registry import attach, detach

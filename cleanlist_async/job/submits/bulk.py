@@ -14,10 +14,9 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher, ids_by_position
 from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import Call
+from cleanlist_async.http.calls import Call, Spend
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
 from cleanlist_async.job.submits.webhook_inbox import WebhookInbox

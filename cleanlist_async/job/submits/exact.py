@@ -41,9 +41,8 @@ from cleanlist_async.errors import (
     SpendCapExceededError,
     UnknownOutcomeError,
 )
-from cleanlist_async.http.calls import Call, Operation, Reply
+from cleanlist_async.http.calls import Call, Operation, Reply, Spend
 from cleanlist_async.http.options import CallOptions
-from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, AttemptOutcome, ChunkRow, Header
 from cleanlist_async.job.submits.bulk import Intent, age_of

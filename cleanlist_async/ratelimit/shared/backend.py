@@ -1,8 +1,8 @@
 """The protocol between a process and the store where several processes keep their tokens.
 
-There is one operation, the sync. A process reports the outcomes of its leases, lists those it still holds
-and the requests that wait, and gets at most one token, or the time of its next sync. A backend applies a
-sync atomically, by its own clock, as `Pool.sync` defines it.
+There is one operation, the sync: a process reports outcomes, lists the leases that it holds and the requests
+that wait, and gets at most one token, or the time of its next sync. A backend applies it atomically, by its
+own clock, as `Pool.sync` defines it.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def _boot_id() -> str:
 class TokenRequest:
     """A token for the first request of one wait queue, from any of `keys` (none for a JWT).
 
-    With `more`, other requests wait behind it. When it is `paced`, it keeps its rank but takes no token yet:
-    its turn has not come. `rank` is that among the requests of its process.
+    With `more`, other requests wait behind it. When it is `paced`, it keeps its rank but takes no token: its
+    turn has not come. `rank` is that among the requests of its process.
     """
 
     keys: tuple[str, ...]
@@ -113,10 +113,9 @@ class Report:
 class SyncRequest:
     """The reports and token requests of one process for one organization.
 
-    `held` are the leases that the process knows and has not reported: any other lease in its name was granted
-    in an answer that never reached it, and is free. `lease` is the name of the lease to be granted, `wanted`
-    the requests that wait. After the backend was unreachable (`was_away`), `borrowed` are the leases that the
-    process took meanwhile, each with its key.
+    `held` are the leases that the process knows and has not reported: any other in its name was granted in an
+    answer that never reached it, and is free. `lease` is the name of the one to be granted. After the backend
+    was unreachable (`was_away`), `borrowed` are the leases taken meanwhile, each with its key.
     """
 
     process: Process
@@ -194,8 +193,8 @@ class PoolState(TypedDict):
 class SyncAnswer:
     """A token, or the seconds until the next sync, and the state of the pool.
 
-    A lease of this process that is not in the pool was presumed lost, and is void. With `come_again` another
-    sync is due, whether requests wait or not.
+    A lease of this process that is not in the pool was presumed lost. With `come_again` another sync is due,
+    whether requests wait or not.
     """
 
     granted: Granted | None
@@ -211,8 +210,8 @@ class BackendUnavailableError(CleanlistError):
 class Backend(Protocol):
     """A store that several processes share. One thread of each process calls it, one call at a time.
 
-    A call raises BackendUnavailableError when it is worth repeating, any other CleanlistError when it is
-    not: that one is raised from every call that waits. A sync whose answer was lost may be repeated.
+    A call raises BackendUnavailableError when it is worth repeating; any other CleanlistError is raised from
+    every call that waits. A sync whose answer was lost may be repeated.
     """
 
     limits: RateLimits
@@ -298,8 +297,7 @@ log: Final = logging.getLogger("cleanlist_async")
 class Reachability:
     """The failures of one store in a row. *name* is what messages call it.
 
-    `meanwhile` says what requests do while it is away. `on_change` is called in the sync worker's thread when
-    it is lost, and when it is found again.
+    `meanwhile` says what requests do while it is away. `on_change` is called, in the sync worker's thread.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """Whether a pool accounts for all that was sent, or its server has lost some of it.
 
-A server that was restarted may have lost everything, or its last seconds, and so may a replica that takes
-over; it may be emptied while it runs; a clock that is set ahead makes tokens return too early. Each leaves a
-trace: another run of the server in the pool; a pool that is gone, or of another generation than we saw; a
-jump between its clock and ours. All tokens then count as sent until that moment, by holders that may use them
-for another lease: the pool starts again a lease and a window later, and no request draws a 429.
+A server that was restarted, emptied or replaced by a replica may have lost everything, or its last seconds; a
+clock that is set ahead makes tokens return too early. Each leaves a trace: another run of the server in the
+pool; a pool that is gone, or of another generation than we saw; a jump between its clock and ours. All tokens
+then count as sent until that moment, by holders that may use them for another lease: the pool starts again a
+lease and a window later, and no request draws a 429.
 
 Only one loss leaves no trace for a new process: a server that is emptied and goes on running. Processes that
 synced before notice it.
@@ -30,10 +30,10 @@ CLOCKS_DIFFER: Final = 1.1
 class Share(NamedTuple):
     """Requests per window that a process may send while the store is away: of all keys together, and of one.
 
-    All shares together never exceed the limits. The store writes down the share of each process, and gives no
-    more than the others leave. A process learns of a smaller share from the answer to a sync, which may be
-    lost: so the larger one stands until its next sync, which shows that it knows. A process that has not
-    synced for `SHARE_KEPT_S` has no share any more, by its own clock, before the store gives it to others.
+    All shares together never exceed the limits: the store writes them down, and gives no more than the others
+    leave. The answer that tells a process of a smaller share may be lost, so the larger one stands until its
+    next sync. A process that has not synced for `SHARE_KEPT_S` has none any more, by its own clock, before
+    the store gives it to others.
     """
 
     org: int
@@ -72,8 +72,8 @@ log: Final = logging.getLogger("cleanlist_async")
 class Server:
     """One run of a server: `run` differs after each end of it that may lose data, and on each replica.
 
-    `now` and `started_at` are by its clock; `started_at`, before which it may have had other data, is never
-    too early, and minus infinity if it loses none.
+    `started_at`, by its clock as `now`, is when it may have had other data before: never too early, and minus
+    infinity if it loses none.
     """
 
     run: str
@@ -132,10 +132,9 @@ class ClockWatch:
 class StoredPool(TypedDict):
     """A pool as it is stored, with what shows whether it is the one that other processes have seen.
 
-    `generations` are the names of all pools that were merged into it; `processes` are those that synced
-    lately, and when; `shares` what each may send while the server is away; `doubted_at` is the time up to
-    which the pool counts all tokens as sent, `gathered_at` the time when it last waited for processes that
-    had gone on without the server.
+    `generations` are the names of all pools that were merged into it; `processes` those that synced lately,
+    and when; `shares` what each may send while the server is away; `doubted_at` the time up to which all
+    tokens count as sent, `gathered_at` when it last waited for processes that had gone on without the server.
     """
 
     pool: PoolState

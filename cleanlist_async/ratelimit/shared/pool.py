@@ -1,18 +1,17 @@
 """The tokens of one organization, shared by several processes. Pure: no clock, no I/O.
 
-**A token returns one window after its request's answer, whichever process sent it** (`Window` has the
-proof; it does not depend on the sender). What sharing adds:
+**A token returns one window after its request's answer, whichever process sent it** (`Window` has the proof;
+it does not depend on the sender). What sharing adds:
 
 A lease is held until its outcome is reported. If a process has not synced for `lease_s` seconds, or is known
-to be dead, all its leases are presumed lost: its requests left before, so they arrived within the grace, and
-the tokens return a grace and a window after *the moment that was noticed*. That is never too early, even
-if the machine slept in between. A process that still lives must not send with a lease that it has not
-renewed for `lease_s`, nor with one that was presumed lost: the sync worker ensures that.
+to be dead, its leases are presumed lost: its requests left before, so they arrived within the grace, and the
+tokens return a grace and a window after *the moment that was noticed*. That is never too early, even if the
+machine slept in between. A process that lives must not send with a lease that it has not renewed for
+`lease_s`, nor with one presumed lost: the sync worker ensures that. A lease that its holder does not know was
+never used, and is free.
 
-A lease that its holder does not know was never used, and is free.
-
-A process gets one token for a ticket (`Turns` has the order), and then ranks behind all others. A ticket
-that has not been renewed for a few polls is void.
+A process gets one token for a ticket (`Turns` has the order), and then ranks behind all others. A ticket that
+has not been renewed for a few polls is void.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ _MEANWHILE: Final = "Each process goes on with its share of the limits."
 
 @dataclass(slots=True)
 class LocalTokens:
-    """The tokens of one organization that this process took, by its own clock.
+    """The tokens that this process took of one organization, by its own clock.
 
     `borrowed` were taken while the server was away; `unreported` are the outcomes since.
     """
@@ -255,10 +255,9 @@ class LocalTokens:
 class LocalFallback:
     """A server, replaced while it is away by this process's own tokens, up to its share of the limits.
 
-    A token that this process took returns to it, and while no process reaches the server, no other can take
-    it. So it goes on with those, up to its share (see `Share`); with none, it waits. If its share is larger
-    than what it had, the rest is free a lease and a window later, when whatever others took from the pool has
-    returned. So all shares together never exceed the limits.
+    While no process reaches the server, no other can take a token that this one took: it goes on with those,
+    up to its `Share`; with none, it waits. If its share is larger than what it had, the rest is free a lease
+    and a window later, when whatever others took from the pool has returned.
 
     When the server is back, each process first reports its tokens that are out; no token is granted for a few
     polls, until all have. If the server is away only for some, the others go on with the full limits: only

@@ -1,8 +1,8 @@
-"""Background worker of a process: reports token outcomes to the shared store and requests the next ones.
+"""The worker of a process: reports token outcomes to the shared store, and requests the next tokens.
 
-It has its own thread and event loop, so no caller waits for a disk or a network, no cancellation interrupts
-a sync, and all event loops of the process share one worker. The thread starts with the first token request
-and ends when there is nothing to report or to wait for.
+It has a thread and an event loop, so no caller waits for a disk or a network, no cancellation interrupts a
+sync, and all event loops of the process share it. The thread runs while there is something to report or to
+wait for.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ from cleanlist_async.ratelimit.shared.backend import (
     poll_s,
     this_process,
 )
-from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, PendingSyncs
-from cleanlist_async.ratelimit.shared.worker_thread import WorkerThread
+from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, PendingSyncs, WorkerThread
 from cleanlist_async.ratelimit.wait_queues import IndexedHeap
 
 _SYNCS_PER_LEASE: Final = 6
