@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -62,8 +62,10 @@ class Admission:
         self.workflow_keys = WorkflowKeys()
         # Each operation has its own places, and those of interactive calls are apart from those of bulk:
         # requests that get no answers, or late ones, hold up only their own kind.
-        self._places: defaultdict[tuple[RequestClass, str], anyio.Semaphore] = defaultdict(_new_places)
-        self._submits = SubmitGate(limiter, lambda: credentials.route)
+        self._places: defaultdict[tuple[RequestClass, str], anyio.Semaphore] = defaultdict(
+            lambda: anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
+        )
+        self.submits = SubmitGate(limiter, lambda: credentials.route)
 
     async def admit(
         self, call: Call[Any], options: CallOptions, trace: CallTrace, check: Check | None = None
@@ -76,8 +78,8 @@ class Admission:
         try:
             if check is not None:
                 permit = await self._submit_permit(call, options, check)
-                leave = self._submits.leave
-                return Slot(self, permit, leave, options.request_timeout_s, trace, gate=self._submits)
+                leave = self.submits.leave
+                return Slot(self, permit, leave, options.request_timeout_s, trace, gate=self.submits)
             places = self._places[call.kind, call.operation.name]
             permit = await self._permit(call, options)
             try:
@@ -86,8 +88,11 @@ class Admission:
                 permit.unsent()  # others can use the token while this call waits for a place
                 await self.root.unless_closed(places.acquire())
                 # Token last: the place is kept meanwhile, so the request leaves as soon as it has its token.
-                with _released_on_failure(places.release):
+                try:
                     permit = await self._permit(call, options)
+                except BaseException:
+                    places.release()
+                    raise
         finally:
             self.counters.waiting -= 1
         return Slot(self, permit, places.release, options.request_timeout_s, trace)
@@ -96,9 +101,9 @@ class Admission:
         """Wait for a token and for room among the submits in flight, holding neither for the other."""
         # Room that is held without a token would keep out a submit of a more urgent class.
         while True:
-            await self.root.unless_closed(self._submits.ready(check))
+            await self.root.unless_closed(self.submits.ready(check))
             permit = await self._permit(call, options)
-            if self._submits.enter():
+            if self.submits.enter():
                 return permit
             permit.unsent()
 
@@ -114,16 +119,6 @@ class Admission:
         )
         self.counters.waited_s += permit.waited_s
         return permit
-
-    @property
-    def submits_in_line(self) -> int:
-        """Number of bulk submits that wait for a place on the wire; each will need a token."""
-        return self._submits.waiting
-
-    @property
-    def submit_troubles(self) -> int:
-        """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
-        return self._submits.troubles
 
 
 class Slot:
@@ -297,19 +292,6 @@ class Slot:
             self._trace.detached(workflow_id)
         elif proof_of(sent=exchange.sent, error=self.refusal) is Proof.NONE:
             self._trace.detached(None)
-
-
-def _new_places() -> anyio.Semaphore:
-    return anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
-
-
-@contextmanager
-def _released_on_failure(release: Callable[[], None]) -> Generator[None]:
-    try:
-        yield
-    except BaseException:
-        release()
-        raise
 
 
 def shielded(*, when: bool) -> AbstractContextManager[object]:

@@ -201,7 +201,9 @@ class Attempts:
         # The error says when to come back, which a caller whose time is up before that had better know now.
         left_s = anyio.current_effective_deadline() - anyio.current_time()
         if asked_s is not None and asked_s > min(longest_s, left_s):
-            error.problem = f"{error.problem.rstrip('.')}. {_too_long(asked_s, left_s)}"
+            why = f"the deadline leaves {left_s:.3g} s" if asked_s > left_s else "no call waits for so long"
+            asked = f"The server asks for a pause of {asked_s:,.10g} s, and {why}."
+            error.problem = f"{error.problem.rstrip('.')}. {asked}"
             return None
         if is_429(error) and not interactive:  # the next attempt waits for the paused bucket
             waited_s = limiter.clock() - max(self.started_at, accepted_at)
@@ -231,9 +233,3 @@ class Attempts:
 def is_429(error: CleanlistError) -> bool:
     """Whether an answer has paused its bucket: only the status 429 does, not the code with another status."""
     return isinstance(error, RateLimitError) and error.status == 429
-
-
-def _too_long(asked_s: float, left_s: float) -> str:
-    """Return why a pause that the server asks for is not waited for."""
-    why = f"the deadline leaves {left_s:.3g} s" if asked_s > left_s else "no call waits for so long"
-    return f"The server asks for a pause of {asked_s:,.10g} s, and {why}."

@@ -210,7 +210,7 @@ class Credentials:
         if self._reader is None:
             return False
         async with self._reading:  # of many calls that are refused at once, the first reads them
-            if not self._uses(refused):
+            if all(self.secrets[name] != refused for name in self.route.keys or (JWT_NAME,)):
                 return True
             try:
                 # In a thread: a function of the caller's may ask a vault.
@@ -220,18 +220,12 @@ class Credentials:
                 return False
             if refused in secrets:
                 return False
-            self._use(secrets)
+            was, self.secrets = self.secrets, self._named(secrets)
+            self.route = self._route(self.route.organization)
+            # Requests with the keys of before may still be on their way.
+            self.secrets |= {name: was[name] for name in was if name not in self.secrets}
             log.info("the API key was refused, and read again from where it is kept")
             return True
-
-    def _uses(self, secret: Secret) -> bool:
-        return any(self.secrets[name] == secret for name in self.route.keys or (JWT_NAME,))
-
-    def _use(self, secrets: Sequence[Secret]) -> None:
-        was, self.secrets = self.secrets, self._named(secrets)
-        self.route = self._route(self.route.organization)
-        # Requests with the keys of before may still be on their way.
-        self.secrets |= {name: was[name] for name in was if name not in self.secrets}
 
     def _named(self, secrets: Sequence[Secret]) -> dict[str, Secret]:
         if secrets[0].is_jwt:

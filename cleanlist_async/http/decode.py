@@ -151,7 +151,8 @@ def decode_error(
     envelope, said = _envelope(content)
     is_bare = envelope == "none" and not (is_cut and content is None)
     error_class, code = _class_of(_text(said.get("code")), status, is_bare=is_bare)
-    flag = _flag(said.get("retryable"))  # the server's own word wins over the class
+    # The server's own word wins over the class, also one that came as text or a number: money depends on it.
+    flag = _FLAGS.get(str(said.get("retryable")).strip().casefold())
     found = _field_errors(content, said)
     error = error_class(
         _problem(said, content, found) or _meaning(error_class, code, status),
@@ -222,7 +223,8 @@ _OF_THE_DEPLOYMENT: Final = frozenset({"feature_not_available", "not_enabled"})
 
 def _class_of(code: str | None, status: int, *, is_bare: bool) -> tuple[type[APIError], str]:
     """Return the error class and its code: by the code where there is one, else by the status."""
-    plain = _class_of_range(status), f"http_{status}"
+    by_range = errors.BadRequestError if status < 500 else errors.InternalServerError
+    plain = APIError if status < 400 else by_range, f"http_{status}"
     if is_bare:  # a gateway's, which knows nothing of keys, plans and workflows
         return error_codes.BARE.get(status, plain[0]), code or plain[1]
     if status == 403 and code in _OF_THE_DEPLOYMENT:  # with this status it is the plan that lacks it
@@ -230,12 +232,6 @@ def _class_of(code: str | None, status: int, *, is_bare: bool) -> tuple[type[API
     # An unknown code keeps the class of its status: new codes must not become unexpected errors.
     by_status, derived = error_codes.BY_STATUS.get(status, plain)
     return (error_codes.BY_CODE.get(code, by_status), code) if code else (by_status, derived)
-
-
-def _class_of_range(status: int) -> type[APIError]:
-    if status < 400:
-        return APIError
-    return errors.BadRequestError if status < 500 else errors.InternalServerError
 
 
 def _fix(code: str, status: int, said: Mapping[str, JSON], *, is_bare: bool) -> str | None:
@@ -340,11 +336,6 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 def _text(value: JSON) -> str | None:
     return one_line(value) or None if isinstance(value, str) else None
-
-
-def _flag(value: JSON) -> bool | None:
-    """Read a flag, also one that came as text or a number: money depends on it."""
-    return _FLAGS.get(str(value).strip().casefold()) if isinstance(value, str | int) else None
 
 
 def _number(value: JSON) -> float | None:

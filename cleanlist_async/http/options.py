@@ -42,7 +42,12 @@ class LatestFailure:
             return
         if not self._is_logged:
             self._is_logged = True
-            log.warning("an attempt of %s failed: %s", operation, _without_contacts(error))
+            problem = one_line(error.problem, _LONGEST_PROBLEM)
+            if isinstance(error, APIError):  # the server's own words may quote contacts
+                from cleanlist_async.events import identifier
+
+                problem = f"{error.status} {identifier(error.code)}"
+            log.warning("an attempt of %s failed: %s", operation, problem)
 
     def words(self) -> str:
         """Return the sentence to append to what a wait that is over says; empty if no attempt has failed."""
@@ -50,15 +55,6 @@ class LatestFailure:
             return ""
         code = f" ({error.status} {error.code})" if isinstance(error, APIError) and error.status else ""
         return f" The last attempt failed: {error.problem.rstrip('.')}{code}."
-
-
-def _without_contacts(error: CleanlistError) -> str:
-    # The server's own words may quote contacts.
-    if isinstance(error, APIError):
-        from cleanlist_async.events import identifier
-
-        return f"{error.status} {identifier(error.code)}"
-    return one_line(error.problem, _LONGEST_PROBLEM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,12 +107,12 @@ class Pipeline:
     @property
     def submits_in_line(self) -> int:
         """Number of bulk submits that wait for a place on the wire; each will need a token."""
-        return self._admission.submits_in_line
+        return self._admission.submits.waiting
 
     @property
     def submit_troubles(self) -> int:
         """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
-        return self._admission.submit_troubles
+        return self._admission.submits.troubles
 
     def origin(self, id_: str) -> Origin | None:
         """Return the origin of a workflow; None if this client did not start it, or started it long ago."""
@@ -157,7 +157,8 @@ class Pipeline:
         self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: Attempts
     ) -> Reply[T] | CleanlistError:
         """Admit the call, send its request, and judge the outcome."""
-        check = partial(self.call, call.check, _once(options)) if call.check else None
+        once = replace(options, max_retries=0, outlasts_outages=False)
+        check = partial(self.call, call.check, once) if call.check else None
         while True:
             try:
                 admitted = await self._admission.admit(call, options, trace, check)
@@ -267,10 +268,7 @@ class Pipeline:
             attach(self.limiter, self, self.route)
             so_far.has_renewed = outcome.retryable = True
             return True
-        return self._sets_key_aside(slot.permit.key or JWT_NAME, outcome)
-
-    def _sets_key_aside(self, key: str, outcome: AuthenticationError) -> bool:
-        """Set a key aside that the server refuses, where there are others."""
+        key = slot.permit.key or JWT_NAME
         was_in_use = key in self.route.keys
         others = self._credentials.set_aside(key)
         if others and was_in_use:
@@ -315,10 +313,6 @@ def _request(
         before=before,
         max_answer_bytes=operation.max_answer_bytes,
     )
-
-
-def _once(options: CallOptions) -> CallOptions:
-    return replace(options, max_retries=0, outlasts_outages=False)
 
 
 @contextmanager

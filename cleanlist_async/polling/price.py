@@ -281,8 +281,11 @@ class DueAges:
             # The age of a workflow submitted elsewhere is unknown: ask at once, then more and more rarely.
             age_s = workflow.asked and 1.0 + 1.5 * last_s
         elif self.relies_on(workflow.signal):
-            is_idle = chance <= ALMOST_SURE and not workflow.asked
-            age_s = _silent_age(workflow.estimator, last_s, is_idle=is_idle)
+            estimator = workflow.estimator
+            if chance <= ALMOST_SURE and not workflow.asked:  # the token is idle
+                age_s = estimator.age_of(_BLANK_SILENT if estimator.is_blank else _SILENT)
+            else:
+                age_s = estimator.silent_at(last_s)
         else:
             age_s = self._plain_age(workflow.estimator, last_s, chance)
         if (until := workflow.until()) is not None:
@@ -299,9 +302,3 @@ class DueAges:
         if chance < SURE:  # the token would be back before much more were likely
             age_s = min(age_s, estimator.age_of_slow_growth(last_s))
         return max(age_s, last_s and last_s + _SHORTEST_GAP * self._window_s)
-
-
-def _silent_age(estimator: DurationEstimator, last_s: float, *, is_idle: bool) -> float:
-    if is_idle:
-        return estimator.age_of(_BLANK_SILENT if estimator.is_blank else _SILENT)
-    return estimator.silent_at(last_s)

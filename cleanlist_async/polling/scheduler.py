@@ -183,7 +183,8 @@ class PollScheduler:
             if not agenda:
                 continue
             if key not in chances:
-                chances[key] = self._price.least_chance(self._agendas_of(key), key, now, started)
+                same_key = [one for (_, other, *_), one in self._agendas.items() if one and other == key]
+                chances[key] = self._price.least_chance(same_key, key, now, started)
             chance = chances[key]
             if self._places(agenda, kind, chance) <= 0:
                 continue
@@ -202,9 +203,6 @@ class PollScheduler:
             if due_at < best[0]:
                 best = due_at, agenda, workflow
         return best
-
-    def _agendas_of(self, key: str | None) -> list[Agenda]:
-        return [agenda for (_, other, *_), agenda in self._agendas.items() if agenda and other == key]
 
     def _places(self, agenda: Agenda, kind: RequestClass, chance: float) -> int:
         """Return how many more questions may be queued: few where many may be too early."""
@@ -278,7 +276,9 @@ class PollScheduler:
                     workflow.learn(answer, self._limiter.clock())
                     # A question found the end, so the signal did not come.
                     if workflow.answer is not None and self._due_ages.was_missed(workflow.signal):
-                        _report_missing_webhooks(self._pipeline)
+                        from cleanlist_async.events import WebhooksMissing
+
+                        self._pipeline.events.emit(WebhooksMissing())
                 except CleanlistError as error:
                     workflow.learn_failure(error, self._limiter.clock())
         finally:
@@ -287,9 +287,3 @@ class PollScheduler:
         if workflow in self._open and not workflow.done.is_set():
             self._put(workflow)
         self._wake()
-
-
-def _report_missing_webhooks(pipeline: Pipeline) -> None:
-    from cleanlist_async.events import WebhooksMissing
-
-    pipeline.events.emit(WebhooksMissing())

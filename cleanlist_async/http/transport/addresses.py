@@ -158,7 +158,9 @@ def safe_url(address: str, home: Collection[Network] = ()) -> httpx.URL | None:
 def same_origin(address: str, base_url: str) -> bool:
     """Whether an address leads to the server of *base_url*."""
     one, other = parsed(address), parsed(base_url)
-    return one is not None and other is not None and _origin(one) == _origin(other)
+    if one is None or other is None:
+        return False
+    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
 
 
 def origin_of(address: str) -> str:
@@ -171,10 +173,6 @@ def is_loopback(address: str) -> bool:
     """Whether an address leads to this machine."""
     url = parsed(address)
     return url is not None and _is_loopback(url.host)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
 
 
 def parsed(address: str) -> httpx.URL | None:

@@ -287,7 +287,8 @@ class _Trace:
         self.seen = True
         # "started": once httpcore begins to write, a part of the request may be on its way.
         if event.endswith("send_request_headers.started"):
-            if not _is_to_proxy(info):
+            # The CONNECT that asks a proxy for a tunnel holds nothing of our request.
+            if getattr(info.get("request"), "method", None) != b"CONNECT":
                 # Not after `before`, which may have recorded that the request leaves.
                 self.exchange.recalled = not self._may_leave()
                 if self.exchange.recalled:
@@ -331,11 +332,6 @@ def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
     if request.paid:
         return not trace.reuses
     return exchange.body == request.doubted or not (trace.reuses or request.own_connection)
-
-
-def _is_to_proxy(info: Mapping[str, Any]) -> bool:
-    """Whether this is the CONNECT that asks a proxy for a tunnel: it holds nothing of our request."""
-    return getattr(info.get("request"), "method", None) == b"CONNECT"
 
 
 def _mask_key(key: Secret, exchange: Exchange) -> None:

@@ -179,7 +179,10 @@ class RemoteLimits(ABC):
             kept["generations"] = []  # a new one, by which other processes notice the loss too
         if not kept["generations"]:
             kept["generations"] = [uuid.uuid4().hex[:12]]
-        _forget_silent_processes(kept, server.now)
+        silent_since = server.now - SHARE_KEPT_S * CLOCKS_DIFFER
+        kept["processes"] = {one: at for one, at in kept["processes"].items() if at > silent_since}
+        shares = kept.get("shares", {}).items()
+        kept["shares"] = {process: share for process, share in shares if process in kept["processes"]}
         self._tell_of_pause(kept, server.now)
         return pool, kept
 
@@ -226,14 +229,6 @@ def _add(kept: StoredPool, stored: StoredPool) -> None:
     for moment in _MOMENTS:
         if (at := stored.get(moment)) is not None:
             kept[moment] = max(at, kept.get(moment, at))
-
-
-def _forget_silent_processes(kept: StoredPool, now: float) -> None:
-    since = now - SHARE_KEPT_S * CLOCKS_DIFFER
-    kept["processes"] = {process: at for process, at in kept["processes"].items() if at > since}
-    kept["shares"] = {
-        process: share for process, share in kept.get("shares", {}).items() if process in kept["processes"]
-    }
 
 
 _MEANWHILE: Final = "Each process goes on with its share of the limits."
@@ -286,7 +281,11 @@ class LocalFallback:
             if local.away_since is None and not min(share):
                 raise  # never reached, or others have all of the limits
             return self._sync_locally(local, request, share)
-        self._reconnected(local)
+        if local.away_since is not None:  # it is back
+            local.away_since = None
+            local.borrowed.clear()
+            local.unreported.clear()
+            _set_limits(local.pool, Share(*self.limits.ours))
         self._note(local, request, answer)
         return answer
 
@@ -322,13 +321,6 @@ class LocalFallback:
             request, borrowed=dict(local.borrowed), reports=(*reports, *request.reports), was_away=True
         )
 
-    def _reconnected(self, local: LocalTokens) -> None:
-        if local.away_since is not None:
-            local.away_since = None
-            local.borrowed.clear()
-            local.unreported.clear()
-            _set_limits(local.pool, Share(*self.limits.ours))
-
     # -- while it is away ----------------------------------------------------------------------
 
     def _sync_locally(self, local: LocalTokens, request: SyncRequest, share: Share) -> SyncAnswer:
@@ -347,17 +339,14 @@ class LocalFallback:
         if answer.granted is not None:
             local.borrowed[request.lease] = answer.granted.key
         local.unreported |= {report.lease: (now - report.age_s, report) for report in request.reports}
-        self._forget_returned(local, now)
+        for lease, (at, _) in list(local.unreported.items()):
+            if now - at > self._backend.caution_s:  # its token has returned
+                del local.unreported[lease]
+                local.borrowed.pop(lease, None)
         return replace(answer, come_again=True)  # to look whether it is back, also with nothing to ask
 
     def _others_returned_at(self, local: LocalTokens) -> float:
         return (local.away_since or 0.0) + self._backend.caution_s + self.limits.margin_s
-
-    def _forget_returned(self, local: LocalTokens, now: float) -> None:
-        for lease, (at, _) in list(local.unreported.items()):
-            if now - at > self._backend.caution_s:
-                del local.unreported[lease]
-                local.borrowed.pop(lease, None)
 
 
 def _set_limits(pool: Pool, share: Share) -> None:
