@@ -161,10 +161,13 @@ class ModernGroup:
         list_id: str | None = None,
     ) -> R:
         """Make a call. One about a list gets an answer about that, unless *belongs* says otherwise."""
+
+        def is_of_list(answer: R) -> bool:
+            return list_id is None or same_id(getattr(answer, "list_id", ""), list_id)
+
         call = replace(
             self._call(operation, request, **({} if list_id is None else {"list_id": list_id})),
-            belongs=belongs
-            or (lambda answer: list_id is None or same_id(getattr(answer, "list_id", ""), list_id)),
+            belongs=belongs or is_of_list,
             already_done=already_done,
             idempotent=idempotent,
             spend=None if spend is None else lambda: spend,

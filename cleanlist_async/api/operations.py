@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from cleanlist_async.api.search import SearchAPI
     from cleanlist_async.api.smart_agents import SmartAgents
     from cleanlist_async.api.workspace import Workspace
-    from cleanlist_async.types import JSON
 
 
 class Operations:

@@ -53,8 +53,7 @@ def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIErro
     if said.is_bare and said.problem == unexplained("The server", said.status):
         # What answered may be no server of the API: its address says more.
         said.problem = unexplained(exchange.server, said.status)
-    # A framework says "Not Found" of a path that it does not have. The API has the path for certain, and words
-    # of its own.
+    # A framework says "Not Found" of a path that it does not have; the API has it, and words of its own.
     has_no_path = request.names_nothing and said.body == {"detail": "Not Found"}
     if said.status == 404 and (said.is_bare or has_no_path):
         said.fix = (

@@ -39,11 +39,6 @@ from cleanlist_async.storage.store.chosen import chosen_store
 
 if TYPE_CHECKING:
     from cleanlist_async.events import Listener, Statistics
-    from cleanlist_async.facts import ApiVersion
-    from cleanlist_async.http.calls import BeforeSpend
-    from cleanlist_async.http.transport import HTTPClient, Verify
-    from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
-    from cleanlist_async.runtime.runtime import Runtime
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 

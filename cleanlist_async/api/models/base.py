@@ -185,8 +185,11 @@ def _path(answer: JSON, loc: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return the part of a loc that leads to a value; the rest names branches of its type."""
     holder: Any = answer
     for depth, part in enumerate(loc):
-        has_name = isinstance(holder, dict) and part in holder
-        if not (isinstance(holder, list) if isinstance(part, int) else has_name):
+        if not (isinstance(holder, list) if isinstance(part, int) else _has(holder, part)):
             return tuple(loc[:depth])
         holder = holder[part]
     return tuple(loc)
+
+
+def _has(holder: JSON, name: str) -> bool:
+    return isinstance(holder, dict) and name in holder
