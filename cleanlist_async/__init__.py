@@ -134,7 +134,7 @@ if TYPE_CHECKING:
     from cleanlist_async.api.csv_import import ImportReport
     from cleanlist_async.api.lead_lists import UNSET
     from cleanlist_async.api.models.enrichment import WorkflowStatus
-    from cleanlist_async.api.models.workspace import Quote
+    from cleanlist_async.api.models.public import Quote
     from cleanlist_async.api.pagination import Pages
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.contacts.contact import Contact
@@ -221,7 +221,7 @@ else:
             "api.csv_import": "ImportReport",
             "api.lead_lists": "UNSET",
             "api.models.enrichment": "WorkflowStatus",
-            "api.models.workspace": "Quote",
+            "api.models.public": "Quote",
             "api.pagination": "Pages",
             "client": "AsyncCleanlist",
             "contacts.contact": "Contact",

@@ -84,9 +84,9 @@ class EnrichmentResult:
     def raise_for_invalid(self, *, loc: tuple[str | int, ...] = ("body",)) -> None:
         """Raise RequestValidationError if the contact is ``invalid``; its field error says what is missing.
 
-        For a service whose caller sent the contact: `problem_response` answers it with 422 and our own words,
-        never those of the server. *loc* is the path to the contact in the caller's request, as FastAPI has
-        it: by default the contact is the whole body; of a list of contacts it is ``("body", result.index)``.
+        For a service whose caller sent the contact: `problem_response` answers with 422 and our own words,
+        never those of the server. *loc* is the path to the contact in that request, as FastAPI has it: of a
+        list of contacts it is ``("body", result.index)``.
         """
         check_instance("loc", loc, tuple)
         if self.status != "invalid":
@@ -140,11 +140,10 @@ class EnrichmentResult:
         """Whether this contact was paid for: ``"no"``, ``"yes"`` or ``"unknown"``.
 
         By the server's word where it gave one, else by the price list, in which a contact without findings
-        costs nothing (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed`` and
-        ``not_found`` are ``"no"``, as is a duplicate: the first of them was paid for. ``unknown`` is
-        ``"unknown"``, and so is ``pending``, unless its type is ``none``, which is free. ``prospecting_only``
-        without findings about the contact itself is ``"unknown"`` too: it is billed by the contacts that it
-        discovered, and the API does not say how many.
+        costs nothing (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed``,
+        ``not_found`` and duplicates are ``"no"``. ``unknown`` is ``"unknown"``, and so is ``pending``, unless
+        its type is ``none``, which is free. ``prospecting_only`` without findings about the contact is
+        ``"unknown"`` too: it is billed by the contacts that it discovered, and the API does not say how many.
         """
         if self.status == "unknown":
             return "unknown"

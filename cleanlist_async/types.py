@@ -190,21 +190,19 @@ if TYPE_CHECKING:
         StartedSmartAgent,
     )
     from cleanlist_async.api.models.public import (
-        BulkStatus,
-        BulkSubmission,
-        KeyValidation,
-        WebhookDeliveries,
-        WebhookDelivery,
-    )
-    from cleanlist_async.api.models.rows import EnrichmentRow
-    from cleanlist_async.api.models.workspace import (
         ApiKey,
         ApiKeys,
+        BulkStatus,
+        BulkSubmission,
         CreditsBalance,
+        KeyValidation,
         UsageGroup,
         UsageReport,
+        WebhookDeliveries,
+        WebhookDelivery,
         Whoami,
     )
+    from cleanlist_async.api.models.rows import EnrichmentRow
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.api.raw_responses import (
         RawEnrichment,
@@ -274,9 +272,11 @@ else:
                 " LeadListsPage LeadsPage RemovedLeads SmartAgentResult SmartAgentResults SmartAgentRun"
                 " SmartAgentRuns StartedSmartAgent"
             ),
-            "api.models.public": "BulkStatus BulkSubmission KeyValidation WebhookDeliveries WebhookDelivery",
+            "api.models.public": (
+                "ApiKey ApiKeys BulkStatus BulkSubmission CreditsBalance KeyValidation UsageGroup UsageReport"
+                " WebhookDeliveries WebhookDelivery Whoami"
+            ),
             "api.models.rows": "EnrichmentRow",
-            "api.models.workspace": "ApiKey ApiKeys CreditsBalance UsageGroup UsageReport Whoami",
             "api.public": "PublicAPI",
             "api.raw_responses": (
                 "RawEnrichment RawExport RawLeadLists RawPublicAPI RawResponses RawSearchAPI"

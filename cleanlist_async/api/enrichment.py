@@ -13,7 +13,7 @@ from cleanlist_async.api.models.enrichment import (
     TaskEnrichment,
     WorkflowStatus,
 )
-from cleanlist_async.api.models.workspace import Quote
+from cleanlist_async.api.models.public import Quote
 from cleanlist_async.api.modern import (
     ModernGroup,
     check_price,

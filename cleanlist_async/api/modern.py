@@ -12,7 +12,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.api.models.base import ModernAnswer, Number
-from cleanlist_async.api.models.workspace import Quote
+from cleanlist_async.api.models.public import Quote
 from cleanlist_async.api.pagination import Page, Pages
 from cleanlist_async.api.request_models import Query, RequestModel
 from cleanlist_async.checks import check_credits, check_function, check_seconds, checked_id, covers, optional
@@ -57,8 +57,7 @@ async def buy(
     """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
 
     *redeem* is called with the id of the quote and its price, None where only the id is known. A Quote object
-    is first compared with the balance. A fresh quote that goes stale before it is redeemed is replaced once,
-    within the same `max_credits`.
+    is first compared with the balance. A fresh quote that goes stale meanwhile is replaced once.
 
     Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not
     cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
@@ -281,8 +280,8 @@ def modern(
 ) -> Operation[A]:
     """Describe a modern operation; *started* makes the answer where only the id of the work can be read.
 
-    One that spends has a *charge*, which reads from its answer what it costs. The others may be repeated: a
-    list is created once per name, leads are added once per idempotency key, which every call has.
+    One that spends has a *charge*, which reads its cost from the answer. The others may be repeated: a list
+    is created once per name, leads are added once per idempotency key, which every call has.
     """
 
     def salvage(body: bytes) -> A | None:

@@ -10,8 +10,13 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.public import BulkStatus, BulkSubmission, KeyValidation, WebhookDeliveries
-from cleanlist_async.api.models.workspace import CreditsBalance
+from cleanlist_async.api.models.public import (
+    BulkStatus,
+    BulkSubmission,
+    CreditsBalance,
+    KeyValidation,
+    WebhookDeliveries,
+)
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url, checked_id
 from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.contacts.chunking import bulk_body

@@ -7,7 +7,7 @@ from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.api.models.lead_lists import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
-from cleanlist_async.api.models.workspace import Quote
+from cleanlist_async.api.models.public import Quote
 from cleanlist_async.api.modern import (
     ModernGroup,
     check_price_is_known,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.workspace import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
+from cleanlist_async.api.models.public import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
 from cleanlist_async.api.modern import ModernGroup, modern
 from cleanlist_async.api.request_models import Estimate, UsageGrouping, UsageQuery
 from cleanlist_async.types import JSON, CohortId

@@ -171,8 +171,8 @@ class QuoteRequiredError(QuoteError):
 class InsufficientCreditsError(APIError):
     """The balance does not cover the call (402, or 400 ``insufficient_credits``).
 
-    The request that it refuses cost nothing, and succeeds after a top-up. A run may have bought other
-    contacts before: see ``billed``, and after the top-up repeat those whose status is ``failed``.
+    The request that it refuses cost nothing, and succeeds after a top-up. A run may have bought others
+    before: see ``billed``, and repeat those whose status is ``failed``.
     """
 
 

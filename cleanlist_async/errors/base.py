@@ -331,24 +331,21 @@ class UnknownOutcomeError(CleanlistError):
     * 429, 413, 301, 307 or 308, also from a gateway, or any other redirect to another server;
     * 400, 401, 402, 403, 404, 405, 413, 415 or 422 in the ``error`` envelope, with a code that refuses: any
       of docs.cleanlist.ai/mcp-api/errors but ``internal_error``, ``workflow_timeout`` and
-      ``filters_unavailable``. A code that is not listed there refuses if it is not ``retryable``;
+      ``filters_unavailable``, or one that is not listed there and not ``retryable``;
     * of these codes ``version_deprecated`` also with 410, ``feature_not_available`` with 501, ``not_enabled``
       with 503, and those of quotes with 409;
     * 400, 401, 402, 403, 404 or 422 in the ``detail`` envelope (docs.cleanlist.ai/api-reference/errors),
       unless it says that it is ``retryable``.
 
-    An answer that broke off, or was larger than 256 kB, proves something only by a code that refuses and was
-    read.
-
-    After any other answer, and after none, a paid call that carries no quote or idempotency key ends with
-    this error.
+    One that broke off, or was larger than 256 kB, proves something only by a code that was read. After any
+    other answer, and after none, a paid call without a quote or idempotency key ends with this error.
 
     ``billed`` is always ``"unknown"``. ``workflow_id`` is the workflow, where an odd answer named it:
     `collect` fetches its results for free.
 
     To find the call in the portal: ``contacts`` is how many were in it, None where that is not known;
-    ``sent_at`` is when it was sent (UTC); ``submission`` is the name of the submit in the client's store, for
-    `Store.resolve`, None without a store.
+    ``sent_at`` is when it was sent (UTC); ``submission`` is its name in the client's store, for
+    `Store.resolve`.
     """
 
     __module__ = FACE

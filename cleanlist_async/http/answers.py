@@ -60,9 +60,9 @@ T = TypeVar("T")
 class OwnConnections:
     """Learns which operations name in every answer what was asked about.
 
-    On a kept connection, httpx can give one request's answer to the next. An operation whose answers might
+    On a kept connection, httpx can give one request's answer to the next. So an operation whose answers might
     not show whose they are begins on connections of its own. Once an answer has named what was asked about,
-    kept connections serve, where only such an answer is believed; once one has not, none ever again.
+    kept ones serve, and only such an answer is believed on them; once one has not, none ever again.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class RawResponse(Generic[T]):
     status_code
         The HTTP status, such as 200.
     headers
-        The headers of the answer; their names may be looked up in any letter case.
+        The headers of the answer, by name in any letter case.
     content
         The body in bytes, with the API key masked where the server echoed it.
     request_id

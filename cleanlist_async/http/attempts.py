@@ -106,11 +106,10 @@ T = TypeVar("T")
 class Attempts:
     """Outcome of the attempts so far of a call that began at `started_at`.
 
-    `sent` and `has_other_key` (its key was refused, another is left) are about the last one; `has_renewed`
-    says whether the keys were read again for this call; `lost` says whether any may have been processed
+    `sent` and `has_other_key` (its key was refused, another is left) are about the last one, as are `latest`
+    and `sent_at`; `has_renewed` says whether the keys were read again. `lost`: any may have been processed
     without a usable answer, and `doubt` is the error of the last such paid one. `doubted` is an answer that
-    was not believed; if the same answer comes again, it is. `failing_since` is when the first failed, by the
-    limiter's clock, and `latest` how the last one did; `sent_at` is when that began.
+    was not believed; if the same comes again, it is. `failing_since` is when the first failed.
     """
 
     started_at: float

@@ -48,13 +48,8 @@ class Spend:
 class Charge:
     """What the answer to a paid call says of its price.
 
-    Attributes
-    ----------
-    workflow_id
-        The workflow that is charged until it ends, or the run of a smart agent; None if the call is done.
-    credits
-        What the call cost, if it is done and the answer says so. Until it is known, the worst case counts.
-
+    `workflow_id` is the workflow that is charged until it ends, or the run of a smart agent; None if the call
+    is done. `credits` is what it cost then, if the answer says so. Until it is known, the worst case counts.
     """
 
     workflow_id: str | None = None

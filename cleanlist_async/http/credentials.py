@@ -170,14 +170,8 @@ def _missing(source: str) -> ConfigurationError:
 class Credentials:
     """The keys of a client by their names, and the buckets that its requests pass.
 
-    Attributes
-    ----------
-    secrets
-        By name; that of a JWT, which passes the organization's bucket alone, is ``""``. They include those of
-        requests that are still on their way.
-    route
-        The buckets of the keys that the server accepts.
-
+    `secrets` include those of requests that are still on their way; that of a JWT, which passes the
+    organization's bucket alone, is ``""``. `route` has the buckets of the keys that the server accepts.
     """
 
     def __init__(

@@ -90,8 +90,8 @@ def retry_after_s(headers: Mapping[str, str], retry_after_ms: JSON, now: datetim
     """Return the seconds that the server asks us to wait: the larger of header and body, or None.
 
     The header holds whole seconds or an HTTP date, the body milliseconds (docs.cleanlist.ai/mcp-api/errors);
-    *headers* has its names in lower case. Anything else counts as silence, as does a wait that is not
-    positive, not finite or longer than 30 years.
+    *headers* has lower-case names. Anything else counts as silence, as does a wait that is not positive, not
+    finite or longer than 30 years.
     """
     waits = [_header_seconds(headers, now), _milliseconds(retry_after_ms)]
     return max((wait for wait in waits if wait is not None and 0 < wait < _LONGEST_WAIT_S), default=None)
@@ -194,8 +194,8 @@ def _content(body: bytes, *, is_cut: bool) -> JSON:
 def _envelope(content: JSON) -> tuple[errors.Envelope, dict[str, JSON]]:
     """Find the server's fields, and which of the two documented forms they have, if either.
 
-    Money depends on it: the API itself sends ``detail``, or an ``error`` with a code. JSON of any other
-    form may come from a gateway, which knows nothing about what the API did.
+    Money depends on it: the API sends ``detail``, or an ``error`` with a code. JSON of any other form may
+    come from a gateway, which knows nothing about what the API did.
     """
     if not isinstance(content, dict):
         return "none", {}

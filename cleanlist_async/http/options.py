@@ -59,22 +59,12 @@ class LatestFailure:
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """How a call is made; what `with_options` can change.
+    """How a call is made: what `with_options` can change and `AsyncCleanlist` documents, and two more.
 
     Attributes
     ----------
-    deadline_s
-        Seconds for the whole call, with its waits and retries; None for no limit.
-    request_timeout_s
-        Seconds for one attempt.
-    max_retries
-        Attempts after the first.
-    pace
-        Whether tokens are spent at once or evenly; see `AsyncCleanlist`.
-    give_up_after_s
-        Seconds of 429s without one request that the server accepted, after which bulk stops.
     outlasts_outages
-        Whether what is safe to repeat is tried for so long, however many attempts that takes.
+        Whether what is safe to repeat is tried for `give_up_after_s`, however many attempts that takes.
     watch
         Takes in how each attempt ended, for a wait that makes several calls.
 

@@ -24,8 +24,8 @@ async def _nothing() -> None:
 class RootTask:
     """Runs a client's work apart from its callers, in the event loop that first used it.
 
-    Cancelling a caller detaches it from the work here, and does not reach the connection pool: cancelled
-    requests can block the pool of httpx 0.28 for good. *at_end* runs once all work has ended.
+    Cancelling a caller does not reach the connection pool: cancelled requests can block the pool of httpx
+    0.28 for good. *at_end* runs once all work has ended.
     """
 
     def __init__(self, at_end: Callable[[], Awaitable[None]] = _nothing) -> None:

@@ -1,8 +1,8 @@
 """How many submits of a client are in flight: as many as the rate needs, one at a time during an outage.
 
-A submit whose outcome is unclear leaves its contacts unknown, and so may each that is in flight with it: a
-server in trouble is given few. After an unclear outcome, the next submit waits for a backoff, or for as long
-as the server asks, and then for a free call to succeed. It goes alone, until one is accepted.
+A submit whose outcome is unclear leaves its contacts unknown, as may each that is in flight with it. After
+one, the next waits for a backoff, or for as long as the server asks, and then for a free call to succeed. It
+goes alone, until one is accepted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Learns how long workflows take. Pure.
 
-A workflow takes a lognormal time whose median and spread are not known: each of a lattice of medians and
-spreads has a weight, and each answer changes the weights by Bayes' rule, whether it says that a workflow of
-some age is done or that it is not. A few workflows may take any time at all. All times are ages of a workflow
-in seconds: time since its submit was answered.
+They take a lognormal time whose median and spread are not known: each of a lattice of medians and spreads has
+a weight, and each answer changes the weights by Bayes' rule, whether it says that a workflow of some age is
+done or not. A few take any time at all. Times are ages in seconds: since the submit was answered.
 """
 
 from __future__ import annotations
@@ -101,23 +100,22 @@ class DurationEstimator:
         place = above - 1 + min(1.0, max(0.0, (share - low) / (high - low))) if high > low else float(above)
         return _UNIT * self._window_s * math.exp(place * _STEP)
 
-    def chance(self, last_age_s: float, age_s: float) -> float:
-        """Return how likely a workflow is done at *age_s* that was not at *last_age_s*, 0 for never asked."""
-        known = self.share_done(last_age_s) if last_age_s else 0.0
-        return (self.share_done(age_s) - known) / (1 - known) if known < 1 else 1.0
+    def share_before(self, last_age_s: float) -> float:
+        """Return the share that is done at the age of a last question, 0 for none: nothing is known then."""
+        return self.share_done(last_age_s) if last_age_s else 0.0
 
     def age_of_chance(self, last_age_s: float, chance: float) -> float:
-        """Return the age at which it is done with so much *chance*; see `chance`."""
-        known = self.share_done(last_age_s) if last_age_s else 0.0
+        """Return the age at which a workflow that was not done at *last_age_s* is, with so much *chance*."""
+        known = self.share_before(last_age_s)
         return self.age_of(known + chance * (1 - known))
 
     def age_of_slow_growth(self, last_age_s: float) -> float:
-        """Return the age from which on its chance grows by less than its own size in a window; see `chance`.
+        """Return the age from which on that chance grows by less than its own size in a window.
 
         A token that is used then comes back before it would have been much better used.
         """
         table, ages, start = self._table(), self._ages, self._place(last_age_s) if last_age_s else 0.0
-        known = self.share_done(last_age_s) if last_age_s else 0.0
+        known = self.share_before(last_age_s)
         for place in range(int(start) + 1, _STEPS):
             growth = (table[place + 1] - table[place]) / (ages[place + 1] - ages[place]) * self._window_s
             if growth <= table[place] - known:

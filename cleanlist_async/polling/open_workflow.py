@@ -35,17 +35,8 @@ def _wake_nobody() -> None:
 class WebhookSignal(Generic[T]):
     """News about a workflow that came by webhook, as far as it is trusted.
 
-    Attributes
-    ----------
-    is_expected
-        Whether to wait for a webhook before the workflow is asked about.
-    answer
-        The final answer, once it came: then no question is needed.
-    is_hint
-        Whether something came that a question has to confirm.
-    wake
-        Called when either changes.
-
+    While it `is_expected`, the workflow is not asked about. Its `answer` is the final one, and needs no
+    question; what `is_hint`, a question has to confirm. `wake` is called when either changes.
     """
 
     __slots__ = ("answer", "is_expected", "is_hint", "wake")
@@ -97,10 +88,10 @@ S = TypeVar("S", bound=Status)
 class OpenWorkflow(Generic[S]):
     """A workflow that a task waits for, and what is known about it. Times in seconds of the limiter's clock.
 
-    `question` is the call that asks about it, `asked` the number of times that was done, `last_age_s` its age
-    at the last one; `is_known` says whether the server has shown it, and `is_warned` whether a warning
-    said that it does not; `asking` cancels the question in flight. It `is_hurried` where callers wait for
-    what others have bought. It is `done` with an `answer` or an `error`.
+    `question` is the call that asks about it, `asked` how often that was done, `last_age_s` its age at the
+    last one; `is_known` says whether the server has shown it, `is_warned` whether a warning said that it does
+    not; `asking` cancels the question in flight. It `is_hurried` where callers wait for what others have
+    bought. It is `done` with an `answer` or an `error`.
     """
 
     question: Call[S]
@@ -226,8 +217,8 @@ _by_submit: Final = attrgetter("submitted_at")
 class Agenda:
     """Open workflows that spend the same tokens, and take times that are learned together.
 
-    Those that were never asked about are likely done in the order of their submits, whatever is learned. The
-    others are in the order of the times to ask at that `refresh` computed. No question is about any of them.
+    Those that were never asked about are likely done in the order of their submits. The others are in the
+    order of the times to ask at that `refresh` computed. No question is about any of them.
     """
 
     def __init__(self, estimator: DurationEstimator, due_age: Callable[[Workflow, float], float]) -> None:
@@ -305,8 +296,8 @@ class Agenda:
                 if workflow.signal is not None and workflow.signal.is_expected:
                     continue
                 weight, age_s = total / len(sample), now - workflow.submitted_at
-                share_done, last_s = workflow.estimator.share_done, workflow.last_age_s
-                known = share_done(last_s) if last_s else 0.0
+                share_done = workflow.estimator.share_done
+                known = workflow.estimator.share_before(workflow.last_age_s)
                 weight /= max(1 - known, _UNLIKELY)
                 for place, horizon in enumerate(horizons):
                     expected[place] += weight * (share_done(age_s + horizon) - known)

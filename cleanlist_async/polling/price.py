@@ -40,8 +40,8 @@ def tokens_within(openings: Sequence[float], seconds: float, now: float, window_
 def least_chance(expected: Sequence[float], tokens: Sequence[float]) -> float:
     """Return the chance at which a question is worth a token, by what is done and the tokens of each time.
 
-    Where more will be done within a time than it has tokens for, there is nothing to keep them for: the best
-    questions take them as they come. Where that holds of all times, only one that is sure is worth a token.
+    Where more will be done within a time than it has tokens for, there is nothing to keep them for: questions
+    take them as they come. Where that holds of all times, only one that is sure is worth a token.
     """
     if tokens[0] < 1:
         return SURE

@@ -28,16 +28,9 @@ _SAME: Final = 1.02
 class Rhythm:
     """How batches follow each other where callers never stop: every token is used.
 
-    Attributes
-    ----------
-    gap_s
-        Seconds from one batch to the next, at least: there are tokens for one and for its questions.
-    chance, later
-        The chance of being the last that its workflow needs, at which the first question is asked, and at
-        which others are.
-    wait_s
-        Seconds that a caller then waits, on average, beside the time on the wire.
-
+    Batches come at least `gap_s` seconds apart: there are tokens for one and for its questions. The first
+    question is asked at a `chance` of being the last that its workflow needs, others at `later`. A caller
+    then waits `wait_s` seconds on average, beside the time on the wire.
     """
 
     gap_s: float
@@ -49,9 +42,8 @@ class Rhythm:
 def best_rhythm(estimator: DurationEstimator, token_s: float, contacts_per_s: float) -> Rhythm:
     """Return the rhythm in which callers wait least, with a token every *token_s* seconds.
 
-    Questions that come earlier find more of the workflows at work, so that they take more tokens, and batches
-    follow more slowly. No rhythm is so slow that a batch overflows, nor holds batches back for questions that
-    are hardly ever the last.
+    Questions that come earlier take more tokens, and batches follow more slowly. No rhythm is so slow that a
+    batch overflows, nor holds batches back for questions that are hardly ever the last.
     """
     rhythms = [_rhythm(estimator, token_s, contacts_per_s, chance) for chance in _CHANCES]
     fitting = [

@@ -74,11 +74,11 @@ class PollScheduler:
     ) -> S:
         """Return the last answer to *question*, the status of a workflow, once it is final.
 
-        *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
-        answer is passed to *on_answer*. *until* returns the next time at which a caller gives up, None
-        without one: it is asked about once more shortly before each of these times. While a *signal* is
-        expected, nothing is asked unless it stays away or is a hint only. Raises the error of the status
-        request when it keeps failing; a 404 within ten minutes of the submit only means that a replica lags.
+        *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. *until*
+        returns the next time at which a caller gives up, None without one: it is asked about once more
+        shortly before. While a *signal* is expected, nothing is asked unless it stays away or is a hint only.
+        Raises the error of the status request when it keeps failing; a 404 within ten minutes of the submit
+        only means that a replica lags.
         """
         estimator = self.estimator(question.operation.name)
         workflow = OpenWorkflow(question, submitted_at, options, is_new, on_answer, estimator, until, signal)

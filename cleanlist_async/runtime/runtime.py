@@ -39,17 +39,8 @@ if TYPE_CHECKING:
 class Resources:
     """What a client shares with the clients of other keys that its `with_options` returns.
 
-    Attributes
-    ----------
-    owns_store
-        Whether the store is closed with the client.
-    root
-        Its end is that of all of these clients.
-    tenants
-        Their runtimes by key, for as long as something refers to them.
-    with_lease
-        Those that have a lease in the store, which ends with the client.
-
+    `owns_store`: the store is closed with the client. `tenants` are their runtimes by key, for as long as
+    something refers to them; those `with_lease` have one in the store, which ends with the client.
     """
 
     limiter: RateLimiter

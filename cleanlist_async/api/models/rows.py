@@ -40,8 +40,8 @@ def _word(status: str) -> str:
 class Row:
     """One of the hundreds of rows of an answer: a view of the server's JSON object, which is `raw`.
 
-    A plain class rather than a model: building hundreds of models takes longer than parsing the whole answer.
-    Fields are read on access, and no value in them is an error.
+    A plain class: building hundreds of models takes longer than parsing the whole answer. Fields are read on
+    access, and no value in them is an error.
     """
 
     __slots__ = ("raw",)

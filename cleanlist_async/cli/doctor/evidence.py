@@ -6,8 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from cleanlist_async.api.models.public import BulkStatus, KeyValidation
-from cleanlist_async.api.models.workspace import CreditsBalance, Whoami
+from cleanlist_async.api.models.public import BulkStatus, CreditsBalance, KeyValidation, Whoami
 from cleanlist_async.cli.doctor.watching import Observation, WatchedCleanlist
 from cleanlist_async.errors import APIConnectionError, AuthenticationError, CleanlistError, RateLimitError
 from cleanlist_async.events import UnknownPart

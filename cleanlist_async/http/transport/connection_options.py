@@ -33,18 +33,11 @@ HTTPConnections: TypeAlias = httpx.AsyncBaseTransport
 
 
 class Sender:
-    """A client of httpx or httpx2, and what its module offers.
+    """A client of httpx or httpx2, and `library`, the module that it is from.
 
-    Attributes
-    ----------
-    library
-        The module that the client is from.
-    shows_trace
-        Whether trace events show what happens to each request. A mock of httpx sends nothing, so what it does
-        shows without them.
-    users, retired
-        Requests that use it now, and whether it is closed after the last of them.
-
+    `shows_trace` says whether trace events show what happens to each request: a mock of httpx sends nothing,
+    so what it does shows without them. `users` are the requests that use it now; if it is `retired`, it is
+    closed after the last of them.
     """
 
     def __init__(self, library: Any, client: Any, *, shows_trace: bool) -> None:
@@ -204,17 +197,9 @@ _OF_ENVIRONMENT: Final = "The proxy of the environment (HTTPS_PROXY, ALL_PROXY)"
 class ConnectionOptions:
     """How a client reaches servers.
 
-    Attributes
-    ----------
-    proxy
-        The proxy for every server; None for that of the environment, if any.
-    tls, certificates
-        The certificates that are trusted, and those of the environment; None for those that httpx brings.
-    trust_env
-        Whether the proxy variables of the environment count.
-    headers
-        Those of every request to the API.
-
+    `proxy` is for every server; None for that of the environment, if any. Of certificates `tls` are trusted,
+    or `certificates`, those of the environment; if both are None, those that httpx brings. `headers` go with
+    every request to the API.
     """
 
     proxy: Secret | None = None

@@ -43,9 +43,9 @@ _SERVER_ERROR: Final = 500
 class Download:
     """A file to fetch, and the path to write it to.
 
-    `size` and `max_bytes` are in bytes, `size` None where it is not known; `idle_s` is the longest silence in
-    seconds. `answered` is called with the status when the head of the answer is there. Anyone with the
-    address can fetch the file, so neither a repr nor a traceback with local variables shows it.
+    `size`, None where it is not known, and `max_bytes` are in bytes; `idle_s` is the longest silence in
+    seconds. `answered` is called with the status once the head of the answer is there. Anyone with the
+    address can fetch the file, so no repr or traceback shows it.
     """
 
     url: str = field(repr=False)

@@ -237,8 +237,7 @@ async def drop_if_more_follows(response: httpx.Response) -> bool:
     """Close a connection on which more bytes came than its answer, and return whether there were any.
 
     httpcore would take them for the next answer. They may be in the buffer of h11, of TLS or of the socket.
-    No public name leads to the first and the last. Where these private names lead nowhere, the check of each
-    answer's ids remains.
+    No public name leads to the first and the last; without these, the check of each answer's ids remains.
     """
     # A client wraps the stream of its pool once more.
     layer: object = getattr(response.stream, "_stream", response.stream)

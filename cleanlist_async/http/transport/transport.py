@@ -1,7 +1,6 @@
 """Clients of httpx, ours or the caller's, and one attempt to send a request on one of them.
 
-`send` never raises for what the network does; it returns what happened. Whether a byte left and when the
-answer came is learned from httpcore's trace events, not from exception classes.
+Whether a byte left and when the answer came is learned from httpcore's trace events, not from exceptions.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ class Transport:
     """Two pools of connections: one kept alive for reads, one of fresh connections for paid requests.
 
     If a server closes an idle connection at the moment of our POST, we cannot know whether it was processed;
-    a fresh connection is never idle. Nor can it deliver the answer to another request, so reads whose
-    answers do not show whose they are use one too. A client of the caller's carries everything on its own
-    connections, which may be idle: a submit that meets a closing one has an unknown outcome.
+    a fresh connection is never idle. Nor can it deliver the answer to another request, so reads whose answers
+    do not show whose they are use one too. A client of the caller's carries everything on its own
+    connections: a submit that meets a closing one has an unknown outcome.
     """
 
     def __init__(
@@ -325,9 +324,8 @@ class _RecalledError(Exception):
 def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
     """Whether an answer that more bytes follow is the answer to this request.
 
-    On a connection that was used before, it may be an earlier request's answer that was sent twice. On a new
-    connection it is not; but where nothing in the answer shows whose it is, it is believed only when the same
-    answer comes twice.
+    On a used connection, it may be an earlier request's answer that was sent twice. On a new one it is not;
+    but where nothing in the answer shows whose it is, it is believed only when the same comes twice.
     """
     if request.paid:
         return not trace.reuses
