@@ -65,9 +65,9 @@ class JobsClient(BaseClient):
     ) -> Job:
         """Begin a durable bulk job, or go on with it: the same call does both. Sends nothing yet.
 
-        The job is written down before this returns, with a copy of its contacts. It is this client's alone
-        until it is closed (``async with``), and anybody's who shares the store after that. One that an error
-        has paused is among `unfinished`, and this call with its name alone goes on with it.
+        The job is written down before this returns, with a copy of its contacts. Until it is closed
+        (``async with``) it is this client's alone, then anybody's who shares the store. One that an error has
+        paused is among `unfinished`, and this call with its name alone goes on with it.
 
         What every job takes:
 
@@ -79,30 +79,28 @@ class JobsClient(BaseClient):
           without a *source* None leaves it.
         - *columns*, `extra` and `suppress`: as in `enrich`; a job does not remember `suppress`.
         - `max_open_workflows`: how many workflows may be open at once.
-        - `adopt`: whether to take over what may be another's. For a name that is the job of another
-          organization, which has bought nothing yet; for a journal see below. Where the API never accepted a
-          call with the key that a job was begun with, and the store serves no other organization, the job is
-          taken over without it.
+        - `adopt`: whether to take over the job of another organization, which has bought nothing yet; for a
+          journal see below. It is not needed where the API never accepted a call with the key that the job
+          was begun with, and the store serves no other organization.
         - `cache` (deprecated): a file of results that were bought with the same API key (of several, the
-          first), and are reused for `cache_ttl_s` seconds. A job with a name takes them over into the store.
+          first), and are reused for `cache_ttl_s` seconds. A job with a name moves them into the store.
 
         Raises JobNotFoundError without a *source* where there is no such job, or it is another
         organization's; JobLockedError while another process runs it; InputChangedError where the *source* has
         other contacts, which it names, or the options are not those that the job began with; JobPurgedError
         once its contacts were removed; StoreError or JournalError when its memory cannot be used.
 
-        **A journal** is a job in a file of this machine. A path names one, and so does text that has a slash
-        in it or ends in ``.journal``. So check a name that comes from a URL: with a slash, it says where a
-        file is made. A journal shares its purchases through the store, if there is one, and takes these
-        options too:
+        **A journal** is a job in a file of this machine. A path names one, and so does text with a slash or
+        that ends in ``.journal``: check a name that comes from a URL, for it may say where a file is made. A
+        journal shares its purchases through the store, if there is one, and takes these options too:
 
         - `webhook_url`: the public address of your receiver, for `Job.receive`; by default that of
           `webhooks`, which needs no such call. `webhook` is its old name.
         - `submit_mode`: how a submit whose answer was lost is found again; see `Job.promise`.
         - `on_unknown`: holds such a submit, or sends it again at the cost of at most `max_duplicate_credits`,
           or asks a function of yours.
-        - `half_full_price`: what ``full`` costs where only one half was found, which is not documented:
-          ``"full"`` 11 credits, ``"each"`` those of the half. A price that the server reports counts instead.
+        - `half_full_price`: what ``full`` costs where only one half was found, and the server reports no
+          price: ``"full"`` 11 credits, ``"each"`` those of the half. It is not documented.
         - `adopt`: a journal is refused that is older than the last run of its job (recorded in
           ``~/.local/state/cleanlist-async``), is a copy, has a hard link, or is new where another had sent
           contacts, for it would buy them again. This accepts it, and refuses the other copies: look at what
@@ -246,9 +244,8 @@ class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):
         addresses, domains (with all below them) and LinkedIn addresses; they are ``invalid``, "suppressed".
 
         `max_credits` is a budget in credits: the worst case is reserved before each submit. An error is
-        raised only if no contact was accepted, refused by name, or found in the store; else the report is
-        returned, with the error that ended the run early in its ``stopped_by``. A call that is cancelled
-        leaves what it had in :attr:`abandoned`.
+        raised only if no contact was accepted, refused by name, or found in the store; else it is in the
+        ``stopped_by`` of the report. A call that is cancelled leaves what it had in :attr:`abandoned`.
 
         With a `store`, what was bought before costs nothing: a result not older than `max_age_s` seconds (by
         default found ones of any age, ``not_found`` of 30 days), or one that another call or process is
@@ -298,10 +295,9 @@ class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):
         contacts ahead of the last submit, and at most `max_open_workflows` workflows are open. A synchronous
         one is read in a thread once a step of it takes 50 ms. No more is bought while a window's contacts
         (7,500 with one key) wait for the consumer; with `ahead`, while so many were read whose results it has
-        not taken, which is slower where that is less than a window. From a source
-        without a length, at most 50,000 duplicates of contacts in flight are held. `dedupe` is ``"all"`` by
-        default for a source with a length, which is read twice, and ``"window"`` (its last 50,000 identities)
-        for any other.
+        not taken: slower, if less than a window. From a source without a length, at most 50,000 duplicates of
+        contacts in flight are held. `dedupe` is by default ``"all"`` for a source with a length, which is
+        read twice, else ``"window"`` (the last 50,000 identities).
         """
         # "all" reads the source twice, which an iterator does not survive.
         if dedupe is None:

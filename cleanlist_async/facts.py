@@ -1,7 +1,6 @@
-"""Every number of the API, and of this package's own policy, with its unit and source.
+"""Every number of the API, with its unit and source, and of our own policy, with its reason.
 
 ``PUBLIC`` is docs.cleanlist.ai/api-reference (the Public API), ``MCP`` docs.cleanlist.ai/mcp-api.
-Where a number is our own choice, its reason is given.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ MAX_REQUEST_BYTES: Final = 1_000_000
 # Sizes of answers. These are our own limits: they keep any answer within 64 MiB of memory and 50 ms of the
 # event loop. 250 rows of a status take about 130 kB, 500 leads of a page about 160 kB.
 MAX_ERROR_BYTES: Final = 256_000
-"""Bytes of an error that are read. The rest is not, and the connection is closed."""
+"""Bytes of an error that are read; then the connection is closed."""
 MAX_FIELD_ERRORS: Final = 1_000
 MAX_SMALL_ANSWER_BYTES: Final = 256_000
 """Bytes of an answer that holds no list: a balance, a list's name, one person or company."""
@@ -57,9 +56,9 @@ MAX_DOWNLOAD_BYTES: Final = 256 * 1024 * 1024
 MAX_WEBHOOK_BYTES: Final = 1024 * 1024
 """Bytes of one webhook: 250 rows of 4 KiB, eight times what the documented rows take."""
 MAX_WEBHOOK_VALUES: Final = 25_000
-"""JSON values of one webhook: 250 rows of 100. A million empty objects would stop the loop for a second."""
+"""JSON values of one webhook: 250 rows of 100. A million would stop the loop for a second."""
 MAX_WEBHOOKS_READ_AT_ONCE: Final = 4
-"""Bodies read at once for one address: it gets one event, so more come from a sender that guesses."""
+"""Bodies read at once for one address, which gets one event: more come from a sender that guesses."""
 
 MAX_WAITING_EVENTS: Final = 4
 """Events that wait in a mailbox for one recipient, for the same reason."""
@@ -76,9 +75,9 @@ MAX_IN_FLIGHT: Final = 16
 """Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
 httpx scans its whole pool for each request; 16 keeps that free."""
 LEAST_SUBMITS_IN_FLIGHT: Final = 2
-"""Submits that may be in flight at once however fast they are answered, so that a slow one holds up none."""
+"""Submits that may be in flight however fast they are answered, so that a slow one holds up none."""
 BURST_IN_FLIGHT: Final = 4
-"""Submits that may be in flight at once so that a burst is short: an outage leaves as many unknown."""
+"""Submits that may be in flight so that a burst is short: an outage leaves as many unknown."""
 
 # -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
 
@@ -130,17 +129,16 @@ WINDOW_S: Final = 60.0
 MARGIN_S: Final = 0.05
 """Seconds added to each window, for clocks that drift (covers 830 ppm over a minute)."""
 GRACE_S: Final = 5.0
-"""Seconds added when an attempt ended without an answer: it may still be on its way to the server."""
+"""Seconds added after an attempt without an answer: it may still be on its way."""
 
 LONGEST_INTERACTIVE_PAUSE_S: Final = 120.0
 """An interactive call asked to wait longer than this raises instead, and says when to come back."""
 LONGEST_PAUSE_S: Final = 3_600.0
 """Likewise any other."""
 GIVE_UP_AFTER_S: Final = 900.0
-"""Seconds without one request that the server accepted, after which bulk stops by default."""
+"""Seconds without an accepted request, after which bulk stops by default."""
 SMOOTH_AFTER_429_S: Final = 600.0
-"""Seconds of even spacing after a 429: the server is stricter than published, or another program shares the
-limit."""
+"""Seconds of even spacing after a 429: the server is stricter than published, or others share the limit."""
 SMOOTH_SHARE: Final = 29 / 30
 """Share of the limit in use that evenly spaced requests take: a little less stays below it in any window."""
 TRY_AGAIN_AFTER_S: Final = 298.0
@@ -182,8 +180,8 @@ WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
     "phone_only": PHONE_CREDITS,
     "full": FULL_CREDITS,
 }
-"""Credits that one contact can cost at most. ``prospecting_only`` is missing: it costs one credit for each
-contact that it *discovers*, without a bound."""
+"""Credits that one contact can cost at most. ``prospecting_only`` costs one for each contact that it
+*discovers*, without a bound."""
 
 ENDPOINTS: Final = (
     "public.bulk_status",
@@ -242,8 +240,8 @@ LONG_WAIT_S: Final = 5.0
 FINAL_STATUSES: Final = frozenset(
     {"completed", "failed", "cancelled", "canceled", "terminated", "timed_out", "success", "error"}
 )
-"""Status words after which a workflow no longer changes. The full set is not documented: any word that
-begins with ``completed_`` is final too; any other means that the workflow is still running."""
+"""Status words after which a workflow no longer changes, as after any that begins with ``completed_``. The
+full set is not documented: any other means that it is still running."""
 FAILED_STATUSES: Final = frozenset({"failed", "cancelled", "canceled", "terminated", "timed_out", "error"})
 
 MAX_OPEN_WORKFLOWS: Final = 512
@@ -253,7 +251,7 @@ CACHE_TTL_S: Final = 90 * 86_400.0
 """Seconds for which a bought result is reused: people change jobs after years, on average."""
 
 NOT_FOUND_TTL_S: Final = 30 * 86_400.0
-"""Seconds for which a store reuses ``not_found``: the server's sources grow, and a later look may find."""
+"""Seconds for which a store reuses ``not_found``: the server's sources grow."""
 STORE_LEASE_S: Final = 30.0
 """Seconds without a word from a client after which others may take over what it was buying."""
 STORE_ANSWER_S: Final = 10.0
@@ -263,10 +261,10 @@ WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
 
 ENRICH_ONE_DEADLINE_S: Final = 60.0
-"""Seconds that a call of `enrich_one` takes at most by default: what web servers and proxies wait for."""
+"""Seconds that `enrich_one` takes at most by default: what web servers and proxies wait for."""
 
 MAX_QUEUED_CONTACTS: Final = 20_000
-"""Contacts that may wait for a shared request: almost three minutes of 30 requests of 250 contacts."""
+"""Contacts that may wait for a shared request: almost three minutes of 30 requests."""
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
 """Results kept for callers of `enrich_one` that were cancelled: 20 MB at most, at 2 kB each."""
@@ -274,15 +272,15 @@ UNTAKEN_KEPT_S: Final = 86_400.0
 """Seconds for which they are kept; a store keeps them for longer."""
 
 MAX_ABANDONED_RESULTS: Final = 10_000
-"""Results kept of cancelled runs before the latest, also 20 MB at most; those of the latest are all kept."""
+"""Results kept of cancelled runs before the latest: also 20 MB."""
 MAX_DETACHED_WORKFLOWS: Final = 1_000
-"""Workflows kept whose submit was cancelled: those of 17 minutes, if all 60 submits a minute were."""
+"""Workflows kept whose submit was cancelled: 17 minutes of all 60 a minute."""
 
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
 
 LAGGING_REPLICA_S: Final = 30.0
-"""Seconds after which a 404 on a workflow that we submitted deserves a warning: a replica lags by a few."""
+"""Seconds after which a 404 on a workflow that we submitted is warned of: a replica lags by a few."""
 
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow that we submitted means a replica that lags."""

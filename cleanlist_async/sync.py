@@ -133,7 +133,7 @@ class SyncResults(_Run[ResultStream]):
 
     def __iter__(self) -> Iterator[EnrichmentResult]:
         # One by one: what is taken ahead would be lost when the loop over it is left.
-        while (result := self.loop_thread.call(_next_of, self.async_object)) is not None:
+        while (result := self.loop_thread.call(lambda: anext(self.async_object, None))) is not None:
             yield result
 
 
@@ -151,7 +151,7 @@ class SyncFrames(_Run[FrameStream]):
         self.loop_thread.call(self.async_object.__aexit__, kind, error, traceback)
 
     def __iter__(self) -> Iterator[Any]:
-        while (part := self.loop_thread.call(_next_part, self.async_object)) is not None:
+        while (part := self.loop_thread.call(lambda: anext(self.async_object, None))) is not None:
             yield part
 
 
@@ -354,14 +354,6 @@ class Cleanlist(Front[AsyncCleanlist]):
 
 def _close(client: AsyncCleanlist, thread: LoopThread) -> None:
     thread.close(before=client.aclose)
-
-
-async def _next_of(results: ResultStream) -> EnrichmentResult | None:
-    return await anext(results, None)
-
-
-async def _next_part(parts: FrameStream) -> Any:
-    return await anext(parts, None)
 
 
 async def _received(job: Job, token: str, payload: bytes) -> bool:

@@ -212,7 +212,7 @@ class LeadLists(ModernGroup):
             lead_ids=lead_ids,
             task_id=task_id,
             entity_ids=entity_ids,
-            # Always a key: the client repeats the call after a lost answer, which must add nothing twice.
+            # The client repeats the call after a lost answer, which must add nothing twice.
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         return await self._ask(ADD_LEADS_TO_LIST, request, list_id=list_id)
@@ -238,10 +238,10 @@ class LeadLists(ModernGroup):
     ) -> CsvImport:
         """Import one CSV file of at most 150 KB and about 600 rows; `import_csv` takes any file.
 
-        Credits are spent only with `dispatch_enrichment`: the server's own default is to spend them, so the
-        flag is always sent. `column_mapping` maps fields to headers. Each call has an `idempotency_key` of
-        its own; a key of yours is valid for 24 hours and one list: for another list, the server would repeat
-        its answer for the first one, which is raised as ConflictError. Raises MissingColumnError,
+        Credits are spent only with `dispatch_enrichment`, though the server's own default is to spend them.
+        `column_mapping` maps fields to headers. Each call has an `idempotency_key` of its own; a key of yours
+        is valid for 24 hours and one list: for another, the server would repeat its answer for the first one,
+        which is raised as ConflictError. Raises MissingColumnError,
         PayloadTooLargeError, NotEnabledError. Needs the scope ``lists:write``; to enrich, ``enrich:write``.
         """
         request = ImportCsv.checked(
@@ -282,11 +282,10 @@ class LeadLists(ModernGroup):
     ) -> ImportReport:
         """Import a CSV file of any size (a path, or its bytes), in as many parts as the API requires.
 
-        It is read as `client.job` reads one: `encoding`, `delimiter` and columns are detected unless given;
-        the `format` is that of the file's name, else CSV. Without a header row (`has_header`) columns are
-        named by their number, from "1". `column_mapping`, if given, names every column to send; others are
-        not sent, since the server would drop them. Rows that repeat an e-mail or LinkedIn address of the file
-        are left out, as the server does within one part.
+        It is read as by `client.job`: `encoding`, `delimiter` and columns are detected unless given; the
+        `format` is that of the file's name, else CSV. Without a header row (`has_header`) columns are named
+        by their number, from "1". `column_mapping`, if given, names every column to send; the server would
+        drop others. Rows that repeat an e-mail or LinkedIn address are left out, as by the server.
 
         Credits are spent only with `dispatch_enrichment`, which needs an `enrichment_type` and `max_credits`:
         before anything is sent, the most that all rows could cost must be within it (BudgetExceededError).

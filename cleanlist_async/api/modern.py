@@ -157,15 +157,15 @@ class ModernGroup:
         already_done: Callable[[CleanlistError], R | None] = lambda _error: None,
         idempotent: bool = False,
         spend: Spend | None = None,
-        list_id: str | None = None,
+        list_id: str = "",
     ) -> R:
         """Make a call. One about a list gets an answer about that, unless *belongs* says otherwise."""
 
         def is_of_list(answer: R) -> bool:
-            return list_id is None or same_id(getattr(answer, "list_id", ""), list_id)
+            return not list_id or same_id(getattr(answer, "list_id", ""), list_id)
 
         call = replace(
-            self._call(operation, request, **({} if list_id is None else {"list_id": list_id})),
+            self._call(operation, request, **_list_of(operation, list_id)),
             belongs=belongs or is_of_list,
             already_done=already_done,
             idempotent=idempotent,
@@ -182,12 +182,12 @@ class ModernGroup:
         items: Callable[[Pg], Sequence[T]],
         identity: Callable[[T], object],
         belongs: Callable[[Pg], bool] | None = None,
-        list_id: str | None = None,
+        list_id: str = "",
     ) -> Pages[Pg, T]:
         """Return the pages that *request* asks for, from *cursor* on."""
         # Raises here, not in the loop over the pages.
         request(cursor)
-        optional(checked_id, "list_id", list_id)
+        self._path(operation, **_list_of(operation, list_id))
 
         async def fetch(cursor: str | None) -> Pg:
             return await self._ask(operation, request(cursor), belongs=belongs, list_id=list_id)
@@ -300,6 +300,11 @@ def modern(
         of_models=of_models,
         charge=charge,
     )
+
+
+def _list_of(operation: Operation[R], list_id: str) -> dict[str, str]:
+    # By the path, so that an empty id of the caller's is refused.
+    return {"list_id": list_id} if "{list_id}" in operation.path else {}
 
 
 def same_id(found: str, asked: str) -> bool:

@@ -106,15 +106,15 @@ class BaseClient:
         api_key
             One key, several keys of one organization, a JWT, or a plain function that returns any of these;
             by default ``$CLEANLIST_API_KEY``, where commas separate keys, or the file that
-            ``$CLEANLIST_API_KEY_FILE`` names. A function or a file is read again when the server refuses a
-            key (401), and the call is then made again with the new one.
+            ``$CLEANLIST_API_KEY_FILE`` names. When the server refuses a key (401), a function or a file is
+            read again, and the call made again.
         base_url
             By default ``$CLEANLIST_BASE_URL``, else the real API. Must be https unless it is a loopback
             address.
         api_version
             Prefix of the modern operations: ``"v2"`` is ``/api/v2``, ``"v1"`` is ``/api/v1/public``.
         organization
-            Clients that name the same one share its rate limit even before an answer shows that they do.
+            Clients that name the same one share its rate limit before an answer shows that they do.
         rate_limits
             The limits to keep to, where they are not the published ones. A `limiter` has its own.
         limiter
@@ -128,9 +128,9 @@ class BaseClient:
             Seconds for a whole call with its waits and retries; None for no limit. `enrich_one` has one of
             its own.
         max_retries
-            Attempts after the first, for calls that may be repeated. A 429 counts for calls that a caller
-            waits for. It does not for `enrich`, `stream` and `job`, which wait their turn again: a busy
-            organization must not end a run that has bought something (`deadline_s` and `give_up_after_s` do).
+            Attempts after the first, for calls that may be repeated. After a 429 `enrich`, `stream` and `job`
+            wait their turn again, and it does not count: a busy organization must not end a run that has
+            bought something (`deadline_s` and `give_up_after_s` do).
         give_up_after_s
             Seconds of nothing but 429s after which `enrich` and `stream` stop; a job stops after 15 minutes.
         max_queued
@@ -138,25 +138,25 @@ class BaseClient:
         proxy
             Address of a proxy, for a `base_url` with https: over http it would read the key.
         verify
-            Whose certificates to trust: an `ssl.SSLContext`, or the path of a file or folder of them. By
-            default those of ``$SSL_CERT_FILE`` and ``$SSL_CERT_DIR``, else those of public authorities.
+            Whose certificates to trust: an `ssl.SSLContext`, or the path of a file or folder. By default
+            those of ``$SSL_CERT_FILE`` and ``$SSL_CERT_DIR``, else public authorities.
         trust_env
             Whether these variables count, and ``$HTTPS_PROXY``, ``$ALL_PROXY`` and ``$NO_PROXY`` where no
             `proxy` is given. No proxy of the environment is used for this machine's own addresses.
         default_headers
-            Headers to send with every request to the API, for a gateway of yours or for tracing. They replace
+            Headers of every request to the API, for a gateway or for tracing. They may replace
             ``User-Agent``, and none that the client needs, such as ``Authorization``.
         http_client
-            An httpx or httpx2 client of yours, with its own proxy and certificates, that carries every
-            request. It is never closed here.
+            An httpx or httpx2 client of yours that carries every request, with its own proxy and
+            certificates. It is never closed here.
         webhooks
             The receiver of your application: submits then ask the server to push their results there.
         on_event
             A function that is called with each event; see :mod:`cleanlist_async.events`.
         store
-            Where purchases are remembered: a `Store`, the path of a file, or an address (``sqlite:///path``,
-            ``postgresql://host/name``); by default ``$CLEANLIST_STORE``, else nothing is remembered. A
-            `Store` that is given stays open when the client is closed.
+            Where purchases are remembered: a `Store`, which stays open when the client is closed, the path of
+            a file, or an address (``sqlite:///path``, ``postgresql://host/name``); by default
+            ``$CLEANLIST_STORE``, else nothing is remembered.
         before_spend
             A function, async or not, that is called with a `Spend` before each paid request leaves. It
             refuses the call by returning False or raising CleanlistError: SpendVetoedError.
@@ -236,9 +236,8 @@ class BaseClient:
     ) -> Self:
         """Return the same client, pool and limiter with other options for its calls; None keeps one.
 
-        `api_key` is that of another tenant: a key, several of one organization, or a function, as for a
-        client. Its calls have the limits, the purchases and the budget of its own organization, on the same
-        connections. All these clients are closed together.
+        `api_key` is that of another tenant. Its calls have the limits, the purchases and the budget of its
+        own organization, on the same connections. All these clients are closed together.
         """
         options: dict[str, Any] = {
             "deadline_s": deadline_s,

@@ -40,7 +40,7 @@ class SyncPages(Front[Pages[Pg, T]], Generic[Pg, T]):
 
     def page(self) -> Pg:
         """Return the first page."""
-        return self.loop_thread.call(_first_page, self.async_object)
+        return self.loop_thread.call(lambda: self.async_object)
 
     def pages(self) -> Iterator[Pg]:
         """Yield one page after another."""
@@ -118,10 +118,6 @@ class SyncSearchAPI(Front[SearchAPI]):
 
     people = Making(SearchAPI.people, SyncPages)
     companies = Making(SearchAPI.companies, SyncPages)
-
-
-async def _first_page(pages: Pages[Pg, T]) -> Pg:
-    return await pages
 
 
 class SyncRawPublicAPI(Front[RawPublicAPI]):

@@ -79,8 +79,7 @@ class Transport:
         # perhaps personal data, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
         self._tls: ssl.SSLContext | None = None
-        self._reads: Sender | None = None
-        self._fresh: Sender | None = None
+        self._pools: dict[bool, Sender] = {}  # by whether their connections are fresh
 
     async def send(
         self,
@@ -133,15 +132,14 @@ class Transport:
 
     def renew(self) -> None:
         """Open new connections for later reads; the present ones close with the requests on them."""
-        if self._reads is not None:
-            self._retire(self._reads)
+        if (reads := self._pools.get(False)) is not None:
+            self._retire(reads)
 
     async def aclose(self) -> None:
         """Close both pools; an injected client stays open."""
-        pools, self._reads, self._fresh = (self._reads, self._fresh), None, None
-        for pool in pools:
-            if pool is not None:
-                await pool.aclose()
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
 
     def new_connections(self, *, keepalive: bool, address: str | None = None) -> HTTPConnections:
         """Open a pool of connections to the API, or to *address*. Tests replace this by their own network."""
@@ -163,22 +161,14 @@ class Transport:
     # -- pools ---------------------------------------------------------------------------------
 
     def _pool(self, *, fresh: bool) -> Sender:
-        pool = self._fresh if fresh else self._reads
-        if pool is None:
-            pool = own_client(self.new_connections(keepalive=not fresh))
-            if fresh:
-                self._fresh = pool
-            else:
-                self._reads = pool
+        if (pool := self._pools.get(fresh)) is None:
+            pool = self._pools[fresh] = own_client(self.new_connections(keepalive=not fresh))
         return pool
 
     def _retire(self, pool: Sender) -> None:
         """Retire a pool in which a request was cancelled: httpx 0.28 may never free its connection."""
         pool.retired = True
-        if self._reads is pool:
-            self._reads = None
-        elif self._fresh is pool:
-            self._fresh = None
+        self._pools = {fresh: one for fresh, one in self._pools.items() if one is not pool}
 
     # -- one attempt ---------------------------------------------------------------------------
 
