@@ -84,8 +84,6 @@ R_co = TypeVar("R_co", bound=ResultStream | FrameStream, covariant=True)
 
 
 class _Run(Front[R_co]):
-    """What a run tells, whatever it yields."""
-
     @property
     def summary(self) -> Summary:
         """Counts so far."""

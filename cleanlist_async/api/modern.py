@@ -203,8 +203,6 @@ class ModernGroup:
         quote_id: str | Quote | None,
         max_credits: float | None,
     ) -> R:
-        """Make a call at a price that is known; see `buy`."""
-
         def redeem(quote_id: str, cost: float | None) -> Awaitable[R]:
             # The server redeems a quote once, so the call may be repeated after a lost answer.
             spend = Spend(operation.name, worst_case_credits=cost)
@@ -228,7 +226,6 @@ class ModernGroup:
         return MODERN_PREFIXES[self._session.api_version] + operation.path.format(**checked)
 
     async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
-        """Return the answer to *question*, asked with the key that started the work."""
         pipeline = self._session.pipeline
         # The user of another key may not see the work, and a 404 would look as if it did not exist.
         key = origin.key if (origin := pipeline.origin(id_)) else pipeline.home_key

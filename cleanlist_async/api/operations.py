@@ -189,7 +189,6 @@ def _as_it_is(answer: JSON) -> JSON:
 
 
 def _charge(answer: JSON) -> Charge:
-    """Read what the paid operations of the API say, under the names that they have for it."""
     if not isinstance(answer, dict):
         return Charge()
     for name in ("workflow_id", "smart_agent_task_id"):

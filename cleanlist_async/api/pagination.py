@@ -95,8 +95,6 @@ class Pages(Generic[P, T]):
 
 
 class _Walk(Generic[T]):
-    """One walk through the pages."""
-
     def __init__(self, identity: Callable[[T], object]) -> None:
         self._identity = identity
         self._seen: set[object] = set()

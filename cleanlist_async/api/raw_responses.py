@@ -22,15 +22,11 @@ P = ParamSpec("P")
 
 
 class _Group(Generic[G]):
-    """Base of a group whose operations return a `RawResponse`."""
-
     def __init__(self, group: G, /) -> None:
         self.group = group
 
 
 class _Raw(Generic[G, P, T]):
-    """An operation of a group, by the method that performs it."""
-
     def __init__(self, operation: Callable[Concatenate[G, P], Awaitable[T]]) -> None:
         self._operation = operation
         self.__name__ = operation.__name__

@@ -106,7 +106,6 @@ class CleanlistError(Exception):
 
     @classmethod
     def _read(cls, written: Mapping[str, Any]) -> Self:
-        """Make an error of its JSON. Raises ValueError for what is none."""
         kinds: list[type[Self]] = [kind for kind in _kinds(cls) if kind.__name__ == written.get("type")]
         if not kinds:
             raise ValueError(f"the type of an error is that of a {cls.__name__}")
@@ -368,7 +367,6 @@ class UnknownOutcomeError(CleanlistError):
         return " ".join(part for part in (sentence, self._traces()) if part)
 
     def _traces(self) -> str:
-        """Return what it can be found by in the portal, and in the store."""
         if self.sent_at is None:
             return ""
         match self.contacts:

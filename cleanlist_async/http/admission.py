@@ -250,7 +250,6 @@ class Slot:
                 self.note_detached()
 
     def _settle(self, request: Request) -> None:
-        """Report to the limiter how its tokens were used."""
         exchange, permit, counters = self.exchange, self.permit, self._admission.counters
         if not exchange.sent:
             permit.unsent()

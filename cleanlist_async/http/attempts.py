@@ -153,7 +153,6 @@ class Attempts:
         return outcome
 
     def _describe(self, call: Call[Any], error: UnknownOutcomeError) -> None:
-        """Say what a paid call that is in doubt can be found by."""
         error.contacts = None if call.spend is None else call.spend().contacts
         error.sent_at = self.sent_at
         error.submission = call.submission() if self.guarded is None else self.guarded.submission

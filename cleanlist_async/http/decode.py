@@ -259,7 +259,6 @@ def _words(value: JSON) -> list[str]:
 
 
 def _meaning(error_class: type[APIError], code: str, status: int) -> str:
-    """Return what a code means, for a body without a ``problem``."""
     if code in error_codes.BY_CODE and (meaning := (error_class.__doc__ or "").partition("\n")[0]):
         return meaning
     return unexplained("The server", status)

@@ -223,7 +223,6 @@ class _Reader:
         self._lost_rows += 1
 
     def _skip(self) -> None:
-        """Skip a value that is nested too deep."""
         depth = 0
         for found in _BRACKETS.finditer(self._text, self._at):
             if (sign := found[0][0]) != '"':

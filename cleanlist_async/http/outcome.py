@@ -64,7 +64,6 @@ def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIErro
 
 
 def _redirected(request: Request, exchange: Exchange, base_url: str, said: APIError) -> RedirectedError:
-    """Return the error of an answer that redirects, which is not followed."""
     error = RedirectedError(
         f"The server answered {exchange.status}, and redirects are not followed.",
         status=exchange.status,

@@ -156,7 +156,6 @@ class Pipeline:
     async def _attempt(
         self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: Attempts
     ) -> Reply[T] | CleanlistError:
-        """Admit the call, send its request, and judge the outcome."""
         once = replace(options, max_retries=0, outlasts_outages=False)
         check = partial(self.call, call.check, once) if call.check else None
         while True:

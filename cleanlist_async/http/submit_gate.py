@@ -156,6 +156,5 @@ class SubmitGate:
         self._change()
 
     def _change(self) -> None:
-        """Let those that wait look again."""
         self._changed.set()
         self._changed = anyio.Event()

@@ -175,7 +175,6 @@ class DurationEstimator:
     # -- inside --------------------------------------------------------------------------------
 
     def _place(self, age_s: float) -> float:
-        """Return the place of an age on the lattice."""
         return min(_STEPS - 1.0, max(0.0, math.log(max(age_s / self._window_s, _UNIT) / _UNIT) / _STEP))
 
     def _table(self) -> list[float]:

@@ -198,7 +198,6 @@ class OpenWorkflow(Generic[S]):
         )
 
     def _id(self, answer: S | None) -> str | None:
-        """Return its id, fit for a log, as an answer names it, or else the question."""
         from cleanlist_async.events import identifier
 
         ids = (getattr(answer, name, None) for name in ("workflow_id", "smart_agent_task_id"))

@@ -223,7 +223,6 @@ class TokenPrice:
         return expected
 
     def _is_shared(self, openings: list[float], route: Route, now: float) -> bool:
-        """Whether others use the same tokens: interactive calls, other clients, other processes."""
         # Tokens that are out beside those of our own requests of the last window are theirs.
         own = self._own_requests
         own.append((now, self._pipeline.counters.requests))

@@ -176,7 +176,6 @@ class PollScheduler:
         return max(0.01, min(due_at - now, self._window_s / 60))
 
     def _first(self, now: float, started: int) -> tuple[float, Agenda | None, Workflow | None]:
-        """Return the workflow that is due first among those whose questions have a place, and when."""
         best: tuple[float, Agenda | None, Workflow | None] = (math.inf, None, None)
         chances: dict[str | None, float] = {}
         for (_, key, kind, is_hurried), agenda in self._agendas.items():
@@ -219,7 +218,6 @@ class PollScheduler:
             self._refreshed[agenda] = chance, now
 
     def _put(self, workflow: Workflow) -> None:
-        """Put an open workflow that no question is about on its agenda."""
         is_plain = (
             workflow.is_new
             and workflow.until is wait_for_good

@@ -272,7 +272,6 @@ class MemoryStore(Store):
         return Dispatcher(self, self._take, clock, wake_all)
 
     def _take(self, waiter: Waiter, now: float, keep: int, busy: Container[str]) -> Lease | float:
-        """Take one token from the key with most tokens and one from the organization, or none from either."""
         route, is_bulk = waiter.route, waiter.kind.is_bulk
         with self._lock:
             organization = self._organization(route.organization)

@@ -332,7 +332,6 @@ class RateLimiter:
     def _settle(
         self, lease: Lease, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None
     ) -> None:
-        """Record the outcome of *lease* at *at* (None for now), and wake the requests that wait."""
         self.rejections += outcome == "rejected"
         self.store.settle(lease, outcome, self.clock() if at is None else at, rejection=rejection)
         returns_at = -math.inf if at is None or outcome != "answered" else at + self.limits.window_s

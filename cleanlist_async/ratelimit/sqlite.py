@@ -90,7 +90,6 @@ class LimitsFile:
         raise self.reachability.lost(problem)
 
     def _presume_spent(self, pool: Pool, organization: str) -> None:
-        """Count what was sent with tokens of an earlier file, if this process used one."""
         last_sync_at, times_replaced = self._synced_at.get(organization, (0.0, self._file.times_replaced))
         if times_replaced == self._file.times_replaced:
             return

@@ -22,7 +22,7 @@ from cleanlist_async.ratelimit import RateLimiter
 from cleanlist_async.ratelimit.registry import attach, detach
 
 if TYPE_CHECKING:
-    from cleanlist_async.api.models.unknown_parts import PartKind
+    from cleanlist_async.api.models.base import PartKind
     from cleanlist_async.api.modern import Session
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
@@ -181,6 +181,6 @@ class Runtime:
 
 
 def _unknown_parts(value: object) -> Iterable[tuple[PartKind, str]]:
-    from cleanlist_async.api.models.unknown_parts import unknown_parts
+    from cleanlist_async.api.models.base import unknown_parts
 
     return unknown_parts(value)

@@ -219,6 +219,8 @@ class WorkflowStatus(Envelope):
 class PersonFound(ModernAnswer):
     """A person of the search database. ``lead_id`` is a number of that database, as text."""
 
+    also_read: ClassVar = None
+
     lead_id: str = ""
     full_name: str | None = None
     """The whole name."""

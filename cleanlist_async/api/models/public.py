@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, cast
 from pydantic import BeforeValidator, StringConstraints, model_validator
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.base import Answer, Envelope, ModernAnswer, Moment, Number
+from cleanlist_async.api.models.base import OF_ROW, Answer, Envelope, ModernAnswer, Moment, Number
 from cleanlist_async.api.models.rows import AsBuilt, EnrichmentRow, is_failed, is_final
 from cleanlist_async.types import JSON, ContactTaskId
 
@@ -116,6 +116,12 @@ class BulkStatus(_WithRows):
     ``data`` or ``result``, any status word, all else kept in ``model_extra``.
     """
 
+    # The status of one task is itself a row.
+    also_read: ClassVar = OF_ROW | {
+        *("results", "tasks", "data", "rows"),
+        *("enrichment_type", "total_contacts", "results_limit"),
+    }
+
     task_id: Text = None
     """The contact that was asked about, if it was one."""
 
@@ -158,6 +164,7 @@ class WebhookDelivery(Answer):
     """
 
     status_words: ClassVar = frozenset({"delivered", "failed"})
+    also_read: ClassVar = frozenset({"status_code", "http_status", "error", "attempt_number"})
 
     status: Text = None
     attempt: Count = None
@@ -184,6 +191,8 @@ class WebhookDelivery(Answer):
 
 class WebhookDeliveries(Answer):
     """The delivery log of one workflow (``GET /webhooks/deliveries``), in the server's order."""
+
+    also_read: ClassVar = frozenset({"results", "data", "items"})
 
     deliveries: tuple[WebhookDelivery, ...] = ()
     """All attempts."""

@@ -205,8 +205,6 @@ class _TooLargeError(Exception):
 
 
 class _Body:
-    """A body as it arrives, held to a number of bytes both on the wire and decoded."""
-
     def __init__(self, limit: int, *, inflating: bool) -> None:
         self.content = bytearray()  # a list of parts of a byte or two would take a hundred times the memory
         self.parts = 0

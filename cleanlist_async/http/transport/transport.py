@@ -253,8 +253,6 @@ _RESET: Final = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class _Trace:
-    """Follows one request through httpcore by its trace events."""
-
     __slots__ = ("_before", "_clock", "_may_leave", "exchange", "is_blind", "reuses", "seen")
 
     def __init__(

@@ -122,7 +122,6 @@ class Pool(PoolTokens):
         return SyncAnswer(granted, retry_in_s, self.state())
 
     def _serve(self, request: SyncRequest, record: ProcessRecord) -> tuple[Granted | None, float]:
-        """Return a token for *record*, or the seconds until it should ask again."""
         if not record["tickets"]:
             return None, math.inf
         turns = Turns(self, self.records.values())
