@@ -38,9 +38,8 @@ class EnrichmentResult:
     status
         ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (not sent, or refused by
         the server, with the reason in ``error``); ``pending`` (accepted, perhaps paid, but not finished or
-        not certainly this person's; fetched for free by ``client.collect``); ``unknown`` (the submit may or
-        may not have been processed); ``failed`` (never accepted, or the server ended its workflow, which
-        costs nothing).
+        not certainly this person's; fetched for free by ``client.collect``); ``unknown`` (the submit may have
+        been processed); ``failed`` (never accepted, or the server ended its workflow, which costs nothing).
     contact, key
         The contact as it was given, and its own `key`.
     email, email_status, phones
@@ -55,11 +54,10 @@ class EnrichmentResult:
         Credits as the server reports them, None where it does not; and by the price list. 0 for duplicates.
     raw
         The server's row, whole.
-    bought_at
-        When it was bought, for a result of the client's store, which costs nothing now; else None.
-    bought_for
-        What it cost then, in credits; None for a result that is not of the store. None too for one that is
-        told for the first time, because the run that bought it had ended: `credits` is what it cost.
+    bought_at, bought_for
+        When it was bought, and for how many credits, for a result of the client's store, which costs nothing
+        now; else None. `bought_for` is None too for one that is told for the first time, because the run that
+        bought it had ended: `credits` is what it cost.
 
     """
 

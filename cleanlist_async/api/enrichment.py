@@ -259,8 +259,8 @@ class Enrichment(ModernGroup):
         `workflow_id` may also be the answer that started the enrichment. `progress` is called with each
         status; an exception from it ends the wait. For one person, ``person`` is what was found, or None; the
         rows of a list are read with `client.lead_lists.list_leads_in_list`. Raises WorkflowFailedError when
-        the server ended the enrichment unfinished, and WaitTimeoutError after `timeout_s` seconds: it goes
-        on, and can be waited for again.
+        the server ended it unfinished, and WaitTimeoutError after `timeout_s` seconds: it can be waited for
+        again.
         """
         if isinstance(workflow_id, PersonEnrichment | ListEnrichment | TaskEnrichment):
             workflow_id = _id_of(workflow_id)

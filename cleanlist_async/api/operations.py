@@ -104,8 +104,8 @@ class Operations:
         *path* is the whole path (``/api/v2/folders``); it leads to no other host. Unless the call is
         `idempotent`, as by default only GET and HEAD are, it counts as paid: it is sent again only on proof
         that the server did not accept it, and an unclear end raises UnknownOutcomeError. `max_credits` is
-        what such a call can cost at most, for `before_spend` and the budget of the store; 0 if it is free.
-        Returns the decoded JSON, None for an empty answer.
+        what such a call can cost at most, 0 if it is free. Returns the decoded JSON, None for an empty
+        answer.
         """
         from cleanlist_async.api.operations import raw_call
 

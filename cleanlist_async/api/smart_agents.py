@@ -124,8 +124,7 @@ class SmartAgents(ModernGroup):
 
         `smart_agent_task_id` may also be the answer that started the run. `progress` is called with each
         answer, which has the results so far; an exception from it ends the wait. Raises WorkflowFailedError
-        when the run failed, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for
-        again.
+        when the run failed, and WaitTimeoutError after `timeout_s` seconds: it can be waited for again.
         """
         if isinstance(smart_agent_task_id, StartedSmartAgent):
             smart_agent_task_id = smart_agent_task_id.smart_agent_task_id

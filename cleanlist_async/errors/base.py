@@ -28,8 +28,8 @@ class CleanlistError(Exception):
     retryable
         Whether the same call could succeed later. The server's own flag wins where it sent one.
     billed
-        Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``. Of an error that ended a run, or is
-        raised for one: whether the whole run has spent any.
+        Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``; by the whole run, of an error that
+        ended one, or is raised for one.
     is_remembered
         Whether a store or a journal remembers what was bought, so that the same call does not buy it again.
     fix
@@ -148,7 +148,7 @@ class APIError(CleanlistError):
     docs_url
         The page about this error; that of its code where the body names none.
     estimated_cost_credits, available_credits, shortfall_credits
-        Of errors about credits, in credits; None where the server did not say.
+        Of errors about credits; None where the server did not say.
     retry_after_s
         Seconds to wait, from ``Retry-After`` or ``retry_after_ms``; None where the server named none.
     body
@@ -156,7 +156,7 @@ class APIError(CleanlistError):
     envelope
         Which of the two documented forms the body had: ``"error"``, ``"detail"`` or ``"none"``.
     is_cut
-        Whether the body broke off or was too large, so that the rest of what the server said is unknown.
+        Whether the body broke off or was too large: the rest of what the server said is unknown.
 
     """
 

@@ -128,24 +128,6 @@ class Slot:
     request, `refusal` the error that its answer states, if any, and `secret` the key that it was sent with.
     """
 
-    __slots__ = (
-        "_admission",
-        "_done",
-        "_gate",
-        "_is_abandoned",
-        "_is_spawned",
-        "_is_started",
-        "_release",
-        "_started_at",
-        "_timeout_s",
-        "_trace",
-        "exchange",
-        "permit",
-        "refusal",
-        "request",
-        "secret",
-    )
-
     def __init__(
         self,
         admission: Admission,

@@ -78,27 +78,6 @@ class CallTrace:
     Without a listener it emits only what is logged at WARNING or INFO.
     """
 
-    __slots__ = (
-        "_attempt_at",
-        "_clock",
-        "_events",
-        "_in_doubt",
-        "_paid",
-        "_reply",
-        "_reports_all",
-        "_started_at",
-        "attempts",
-        "base_url",
-        "number",
-        "operation",
-        "received_bytes",
-        "request_id",
-        "retry_wait_s",
-        "sent_bytes",
-        "status",
-        "waited_s",
-    )
-
     def __init__(self, events: Events, call: Call[Any], base_url: str, clock: Callable[[], float]) -> None:
         self.number = next(_numbers)
         self.operation = call.operation

@@ -26,7 +26,7 @@ class Spend:
     enrichment_type
         What is looked for; None where the call has none.
     contacts
-        How many contacts are in it; None where that is not known.
+        How many contacts are in it, if that is known.
     worst_case_credits
         What it can cost at most, in credits; None where nothing bounds it.
 

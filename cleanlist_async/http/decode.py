@@ -1,8 +1,8 @@
 """Decodes the bytes of an answer to a value or a typed error. Pure: no I/O, and `now` is an argument.
 
 The body decides, never the path: both documented envelopes occur under one prefix
-(docs.cleanlist.ai/api-reference/errors and docs.cleanlist.ai/mcp-api/errors), as do FastAPI's lists,
-the HTML of a gateway and empty bodies.
+(docs.cleanlist.ai/api-reference/errors and mcp-api/errors), as do FastAPI's lists, the HTML of a gateway and
+empty bodies.
 """
 
 from __future__ import annotations

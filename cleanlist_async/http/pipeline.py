@@ -41,7 +41,7 @@ from cleanlist_async.http.transport import (
     same_origin,
 )
 from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
-from cleanlist_async.ratelimit.registry import attach
+from cleanlist_async.ratelimit.limiter import attach
 from cleanlist_async.redact import Secret
 
 if TYPE_CHECKING:

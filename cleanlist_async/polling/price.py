@@ -1,9 +1,9 @@
 """When is a question worth a token? By the tokens that there are, and by what else needs them.
 
-Tokens that are idle are worth nothing, so all of them are spent: each question is asked at the same chance of
-being the last that its workflow needs. That chance is the number of workflows that are expected to be done
-within a time, divided by the tokens of that time; the tightest time decides. Each submit that is still to
-come goes before any question.
+Idle tokens are worth nothing, so all are spent: each question is asked at the same chance of being the last
+that its workflow needs. That chance is the number of workflows that are expected to be done within a time,
+divided by the tokens of that time; the tightest time decides. Each submit that is still to come goes before
+any question.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class TokenPrice:
         left = max(submits, self._demands.at_once(is_waiting=submits > 0))
         # They take the next tokens, and so do the other requests that wait.
         ahead = self._limiter.waiting() - waiting + started + left
-        openings = self._limiter.openings(route, now)
+        openings = self._limiter.store.openings(route, now)
         is_shared = self._is_shared(openings, route, now)
         openings = openings[int(min(ahead, len(openings))) :]
         if left and not (openings and openings[0] <= now):  # each question would delay a submit

@@ -149,7 +149,7 @@ class Rhythms:
         carried = limiter.limits.per_window(max(1, len(route.keys))) / 2 * facts.MAX_CONTACTS_PER_REQUEST
         need = contacts_per_s * self._window_s / max(1, carried)
         ahead_s = min(self._window_s, max(_AHEAD * self._arrivals.lasted_s(now), need * self._window_s))
-        openings, waiting = limiter.openings(route, now), limiter.waiting()
+        openings, waiting = limiter.store.openings(route, now), limiter.waiting()
         spans = [share * ahead_s for share in _SHARES]
         return max(span / max(1, bisect_right(openings, now + span) - waiting) for span in spans)
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 from cleanlist_async.ratelimit.limits import RateLimits, pause_s
 from cleanlist_async.ratelimit.window import Bucket, Outcome
@@ -18,6 +18,14 @@ _FEW_ROUTES: Final = 64
 
 StoreState: TypeAlias = Literal["lost", "found"]
 BucketKind: TypeAlias = Literal["key", "organization"]
+
+
+class Watcher(Protocol):
+    """An object that is notified when the shared store cannot be reached, and when it can again."""
+
+    def on_store_reachability(self, state: StoreState, /) -> None:
+        """Note that the store was lost or found again. Called in any thread; must not block."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,10 @@ class Route:
     def shares_key(self, other: Route) -> bool:
         """Whether one key could serve both."""
         return any(key in other.keys for key in self.keys)
+
+    def shares_bucket(self, other: Route) -> bool:
+        """Whether both pass the bucket of one key, or without keys that of one organization."""
+        return not {*(self.keys or (self.organization,))}.isdisjoint(other.keys or (other.organization,))
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -126,7 +138,10 @@ class Buckets(ABC):
             return min(organization, sum(keys)) if keys else organization
 
     def openings(self, route: Route, now: float) -> list[float]:
-        """Return when each token of *route* can be taken, in order, if no other is taken before."""
+        """Return when each token of *route* can be taken, in order, if no other is taken before.
+
+        That is *now* for a free one, a window later for one whose request is not answered yet.
+        """
         with self._lock:
             organization = self._organization(route.organization).window.openings(now)
             keys = sorted(chain.from_iterable(self._key(name).window.openings(now) for name in route.keys))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from random import Random
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, get_args
 
 from cleanlist_async.checks import (
     check_choice,
@@ -23,7 +23,8 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
-from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState, Watcher
 from cleanlist_async.ratelimit.dispatcher import Dispatcher, MemoryStore, Store, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import boot_clock
@@ -36,14 +37,6 @@ if TYPE_CHECKING:
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
-
-
-class Watcher(Protocol):
-    """An object that is notified when the shared store cannot be reached, and when it can again."""
-
-    def on_store_reachability(self, state: StoreState, /) -> None:
-        """Note that the store was lost or found again. Called in any thread; must not block."""
-        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -295,13 +288,6 @@ class RateLimiter:
         """Return how many requests of *route* could be sent now."""
         return self.store.available(route, self.clock())
 
-    def openings(self, route: Route, now: float) -> list[float]:
-        """Return when each token of *route* can be taken, in order, if no other is taken before.
-
-        Times of `clock`: *now* for a free token, a window later for one whose request is not answered yet.
-        """
-        return self.store.openings(route, now)
-
     def states(self, route: Route | None = None) -> tuple[BucketState, ...]:
         """Return the state of every bucket; of those of *route*, the organization's comes last."""
         return self.store.states(self.clock(), route)
@@ -361,3 +347,52 @@ def _check(limits: object, clock: object, rng: object) -> None:
     optional(check_instance, "limits", limits, RateLimits)
     optional(check_instance, "rng", rng, Random)
     check_function("clock", clock)
+
+
+# -- one limiter for each key, for with two neither could keep the limit ------------------------------
+
+_REAL_CLOCKS: Final = (time.monotonic, boot_clock)
+_lock: Final = threading.Lock()
+_shared: Final[dict[tuple[str, RateLimits], RateLimiter]] = {}
+# Weak: a client that is dropped without being closed must not block its key.
+_users: Final[weakref.WeakKeyDictionary[object, tuple[RateLimiter, Route]]] = weakref.WeakKeyDictionary()
+_recent: Final[dict[RateLimiter, None]] = {}
+"""Limiters whose clients may have used a key within the last window, also if they are closed by now."""
+
+
+def shared_limiter(base_url: str, limits: RateLimits) -> RateLimiter:
+    """Return the limiter that all clients of this process share for *base_url* and *limits*."""
+    with _lock:
+        return _shared.setdefault((base_url, limits), RateLimiter(limits))
+
+
+def attach(limiter: RateLimiter, user: object, route: Route) -> None:
+    """Record that *user* sends on *route*.
+
+    Raises ConfigurationError if another limiter guards one of its keys, or did within the last window.
+    """
+    with _lock:
+        is_taken = any(other is not limiter and used.shares_bucket(route) for other, used in _users.values())
+        for other in list(_recent):
+            now = other.clock()
+            if not other.store.is_touched(None, now):
+                del _recent[other]
+            # Two stores that are shared may be the same one.
+            elif other is not limiter and not (other.is_shared and limiter.is_shared):
+                is_taken |= other.store.is_touched(route, now)
+        if is_taken:
+            raise ConfigurationError(
+                "This key is in use under another limiter, or was within the last minute.",
+                fix="Give every client of one key the same rate_limits, or the same limiter.",
+            )
+        _users[user] = (limiter, route)
+        if limiter.clock in _REAL_CLOCKS:  # simulations know nothing of each other
+            _recent[limiter] = None
+    limiter.store.attach(route, limiter.clock())
+
+
+def detach(limiter: RateLimiter, user: object) -> None:
+    """Forget *user*, which sends nothing more."""
+    with _lock:
+        if _users.get(user, (None,))[0] is limiter:
+            del _users[user]

@@ -19,11 +19,11 @@ class RateLimits:
 
     The published limits are 60 and 30 a minute (docs.cleanlist.ai/mcp-api/errors, "Rate limits"). ``leave``
     is the share of each, from 0 to below 1, that is left to programs which do not share the limiter.
-    ``margin_s`` is added to each window, ``grace_s`` to that of a request which got no answer; both
-    scale down with a window shorter than a minute, such as that of a sandbox. All times are in seconds.
+    ``margin_s`` is added to each window, ``grace_s`` to that of a request without an answer; both scale down
+    with a window shorter than a minute, such as that of a sandbox. All times are in seconds.
 
-    ``endpoints`` has the requests that single endpoints allow in a window, by the name of the operation on
-    the client: ``{"search.people": 10}``.
+    ``endpoints`` has what single endpoints allow in a window, by the name of the operation on the client:
+    ``{"search.people": 10}``.
     """
 
     org: int = facts.ORGANIZATION_LIMIT

@@ -33,7 +33,7 @@ from cleanlist_async.http.transport import (
     check_base_url,
 )
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
-from cleanlist_async.ratelimit.registry import shared_limiter
+from cleanlist_async.ratelimit.limiter import shared_limiter
 from cleanlist_async.runtime.runtime import Resources, Runtime
 from cleanlist_async.storage.store.chosen import chosen_store
 
@@ -299,8 +299,8 @@ class BaseClient:
         """Close the client; may be called from any task, and repeatedly.
 
         Waits for paid requests in flight, each within its timeout. Calls that wait for their turn or a result
-        end with ConfigurationError; calls of `enrich_one` are answered if `drain` is awaited first. Raises
-        WrongEventLoopError in another event loop or process.
+        end with ConfigurationError; `drain` first answers those of `enrich_one`. Raises WrongEventLoopError
+        in another event loop or process.
         """
         await self._runtime.shared.aclose()
 

@@ -19,7 +19,7 @@ from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.transport import Transport
 from cleanlist_async.ratelimit import RateLimiter
-from cleanlist_async.ratelimit.registry import attach, detach
+from cleanlist_async.ratelimit.limiter import attach, detach
 
 if TYPE_CHECKING:
     from cleanlist_async.api.models.base import PartKind

@@ -1,7 +1,7 @@
 """Which addresses are safe to send to or fetch from.
 
-The address of a file comes in an answer, so the author of the answer could make this machine send a request
-to a server that only this machine can reach: its own services, its network, the metadata of a cloud.
+The address of a file comes in an answer, whose author could make this machine send a request to a server that
+only this machine can reach: its own services, its network, the metadata of a cloud.
 """
 
 from __future__ import annotations
@@ -144,8 +144,7 @@ def check_base_url(base_url: str) -> str:
 def safe_url(address: str, home: Collection[Network] = ()) -> httpx.URL | None:
     """Return the parsed address of a file, or None if the address alone shows that it must not be fetched.
 
-    Allowed are https to public networks and to those that the API itself is in, *home*; if that is loopback,
-    also plain http there.
+    Allowed are https to public networks and to those of the API itself, *home*; of loopback also plain http.
     """
     url = parsed(address)
     if url is None or url.userinfo or (url.port or 1) > LAST_PORT:

@@ -1,9 +1,8 @@
 """The tokens of a pool, and the order in which the wait queues of all processes get them. Pure.
 
-Each queue of each process has a ticket. Its rank is the time when its request reached the head, plus the
+Each queue of each process has a ticket, whose rank is the time when its request reached the head, plus the
 handicap of its class in windows; those of interactive calls are before all others, or after them (see
-`Bucket`). The free tokens are allotted in that order without being taken, and the process that asks gets what
-is allotted to it.
+`Bucket`). The free tokens are allotted in that order, and the process that asks gets what is allotted to it.
 """
 
 from __future__ import annotations
