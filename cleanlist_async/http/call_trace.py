@@ -201,6 +201,7 @@ class CallTrace:
 
     def _finished(self, error: BaseException | None) -> CallFinished:
         request_id = error.request_id if isinstance(error, CleanlistError) else None
+        unknown = error if isinstance(error, UnknownOutcomeError) else None
         return CallFinished(
             call=self.number,
             operation=self.operation.name,
@@ -216,9 +217,9 @@ class CallTrace:
             code=None if error is None else _code_of(error),
             billed=self._billed(error),
             credits=getattr(self._reply.value, "credits_charged", None) if self._reply else None,
-            contacts=error.contacts if isinstance(error, UnknownOutcomeError) else None,
-            submission=error.submission if isinstance(error, UnknownOutcomeError) else None,
-            sent_at=error.sent_at if isinstance(error, UnknownOutcomeError) else None,
+            contacts=unknown.contacts if unknown else None,
+            submission=unknown.submission if unknown else None,
+            sent_at=unknown.sent_at if unknown else None,
         )
 
 

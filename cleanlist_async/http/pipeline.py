@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -167,7 +167,19 @@ class Pipeline:
             with admitted as slot:
                 # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
                 before = call.before if so_far.guarded is None else so_far.guarded.before
-                request = _request(call, so_far.doubted, before, self._own_connections)
+                operation = call.operation
+                request = Request(
+                    operation.method,
+                    call.path or operation.path,
+                    call.params,
+                    call.content() if call.content else None,
+                    paid=operation.paid,
+                    own_connection=self._own_connections.needed_for(operation),
+                    names_nothing="{" not in operation.path and not call.params,
+                    doubted=so_far.doubted,
+                    before=before,
+                    max_answer_bytes=operation.max_answer_bytes,
+                )
                 so_far.begin(slot)
                 await slot.send(request, shield_answer=call.shield_answer)
                 if slot.exchange.recalled:  # a 429 came just before: back into the queue, at no cost
@@ -291,27 +303,6 @@ class Pipeline:
         from cleanlist_async.http.call_trace import CallTrace
 
         return CallTrace(self.events, call, server or self._transport.base_url, self.limiter.clock)
-
-
-def _request(
-    call: Call[T],
-    doubted: bytes | None,
-    before: Callable[[], Awaitable[None]] | None,
-    own_connections: OwnConnections,
-) -> Request:
-    operation = call.operation
-    return Request(
-        operation.method,
-        call.path or operation.path,
-        call.params,
-        call.content() if call.content else None,
-        paid=operation.paid,
-        own_connection=own_connections.needed_for(operation),
-        names_nothing="{" not in operation.path and not call.params,
-        doubted=doubted,
-        before=before,
-        max_answer_bytes=operation.max_answer_bytes,
-    )
 
 
 @contextmanager

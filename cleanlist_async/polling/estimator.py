@@ -1,4 +1,4 @@
-"""Learns how long workflows take. Pure.
+"""Learns how long workflows take, and in which rhythm batches best follow each other. Pure.
 
 They take a lognormal time whose median and spread are not known: each of a lattice of medians and spreads has
 a weight, and each answer changes the weights by Bayes' rule, whether it says that a workflow of some age is
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import Final
 
+from cleanlist_async import facts
 from cleanlist_async.facts import WEBHOOK_RETRIES_S, WINDOW_S
 
 # The lattice: steps of the logarithm of an age, from a six-hundredth of a window on.
@@ -218,3 +220,67 @@ def _prior() -> tuple[float, ...]:
 
 
 _PRIOR: Final = _prior()
+
+
+# -- batches, where callers never stop ---------------------------------------------------------------
+
+_CHANCES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97)
+_HOLDS_BACK: Final = 0.3
+_LATER: Final = 0.7
+"""The most that a later question is held back for: only the few pay for it whose first one came too early."""
+_MOST_QUESTIONS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How batches follow each other where callers never stop: every token is used.
+
+    Batches come at least `gap_s` seconds apart: there are tokens for one and for its questions. The first
+    question is asked at a `chance` of being the last that its workflow needs, others at `later`. A caller
+    then waits `wait_s` seconds on average, beside the time on the wire.
+    """
+
+    gap_s: float
+    chance: float
+    later: float
+    wait_s: float
+
+
+def best_rhythm(estimator: DurationEstimator, token_s: float, contacts_per_s: float) -> Rhythm:
+    """Return the rhythm in which callers wait least, with a token every *token_s* seconds.
+
+    Questions that come earlier take more tokens, and batches follow more slowly. No rhythm is so slow that a
+    batch overflows, nor holds batches back for questions that are hardly ever the last.
+    """
+    rhythms = [_rhythm(estimator, token_s, contacts_per_s, chance) for chance in _CHANCES]
+    fitting = [
+        one
+        for one in rhythms
+        if one.gap_s * contacts_per_s <= facts.MAX_CONTACTS_PER_REQUEST
+        and (one.chance >= _HOLDS_BACK or not one.gap_s)
+    ]
+    return min(fitting, key=lambda one: one.wait_s) if fitting else rhythms[-1]
+
+
+def _rhythm(estimator: DurationEstimator, token_s: float, contacts_per_s: float, chance: float) -> Rhythm:
+    later = min(chance, _LATER)
+    cycle_s = (2 + (1 - chance) / later) * token_s
+    gap_s = _gap_s(cycle_s, contacts_per_s)
+    age_s = estimator.age_of(chance)
+    left, found_s = 1 - chance, chance * age_s
+    for _ in range(_MOST_QUESTIONS):
+        age_s = estimator.age_of_chance(age_s, later)
+        found_s += left * later * age_s
+        left *= 1 - later
+    gathers_s = gap_s**2 / (2 * cycle_s) if cycle_s else 0.0
+    return Rhythm(gap_s, chance, later, gathers_s + found_s + left * age_s)
+
+
+def _gap_s(cycle_s: float, contacts_per_s: float) -> float:
+    """Return the gap after which batches follow every *cycle_s* seconds: each waits for its first contact."""
+    if cycle_s * contacts_per_s <= 1:
+        return 0.0
+    gap_s = cycle_s
+    for _ in range(4):
+        gap_s = cycle_s - math.exp(-contacts_per_s * gap_s) / contacts_per_s
+    return max(0.0, gap_s)

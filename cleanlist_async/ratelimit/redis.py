@@ -18,24 +18,31 @@ import logging
 import math
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import JITTER, BackendUnavailableError, SyncAnswer
 from cleanlist_async.ratelimit.shared.data_loss import Server, StoredPool
-from cleanlist_async.ratelimit.shared.remote import KEPT_S, Apply, RemoteLimits, answer_s, without_unused_keys
+from cleanlist_async.ratelimit.shared.remote import (
+    KEPT_S,
+    Apply,
+    RemoteLimits,
+    Stored,
+    answer_s,
+    without_unused_keys,
+)
 from cleanlist_async.storage.redis_connection import RedisUnavailableError, SharedRedis, check_namespace
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 LOOK: Final = """
--- KEYS: names. ARGV: the prefixes of the keys of pools and of turns, the process that asks, and for how many
--- ms it takes the turn (0 unless it has lost a race).
--- Returns the time, the run and uptime of this server, and for each name its value, the number of the pool
--- that it leads to, and the pool; or nothing while another process has the turn.
+-- KEYS: names. ARGV: the prefixes of pools and of turns, the process that asks, and for how many ms it takes
+-- the turn (0 unless it has lost a race).
+-- Returns the time, the run and uptime of this server, and for each name its value, the number of its pool
+-- and the pool; or nothing while another process has the turn.
 local found, seen, first = {}, {}, nil
 for place, name in ipairs(KEYS) do
   local said = redis.call('GET', name)
@@ -64,9 +71,9 @@ return {time[1], time[2], info:match('run_id:(%w+)'), info:match('uptime_in_seco
 """
 
 SAVE: Final = """
--- KEYS: the turn, the pool, others that were merged into it, names. ARGV: the process that asks, the pool's
--- number, its new version and state, how long to keep it in ms, how many pools there are, and the earlier
--- versions of the pools and values of the names.
+-- KEYS: the turn, the pool, others merged into it, names. ARGV: the process that asks, the pool's number, its
+-- new version and state, how many ms to keep it, how many pools there are, and the earlier versions of the
+-- pools and values of the names.
 -- Returns 1, or 0 when another process was faster; then nothing is changed.
 local turn, me = redis.call('GET', KEYS[1]), ARGV[1]
 local number, version, state, keep, pools = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
@@ -148,8 +155,8 @@ class RedisLimits(RemoteLimits):
         if client is not None and self._pid == os.getpid():
             await client.aclose()
 
-    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
-        """Return all that is stored, by number, the number of each name, and the time of the server."""
+    async def stored(self) -> Stored:
+        """Return all that is stored."""
         moved: dict[str, str] = {}
         pools: dict[str, StoredPool] = {}
         names: list[tuple[str, str]] = []

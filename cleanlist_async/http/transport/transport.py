@@ -96,10 +96,8 @@ class Transport:
         exchange.server = self._server
         trace = _Trace(exchange, self._clock, request.before, may_leave)
         try:
-            if self._injected is not None:
-                await self._attempt(self._injected, request, key, timeout_s, trace)
-            else:
-                await self._send_on_pool(request, key, timeout_s, trace)
+            sender = self._injected or self._pool(fresh=request.paid or request.own_connection)
+            await self._send_on(sender, request, key, timeout_s, trace)
         except ConfigurationError as refusal:  # such as certificates that cannot be read
             exchange.halted = exchange.halted or refusal
         except Exception as problem:  # noqa: BLE001  # whatever it is, no caller may wait for ever
@@ -107,18 +105,19 @@ class Transport:
         finally:
             _mask_key(key, exchange)
 
-    async def _send_on_pool(self, request: Request, key: Secret, timeout_s: float, trace: _Trace) -> None:
-        exchange = trace.exchange
-        pool = self._pool(fresh=request.paid or request.own_connection)
-        pool.users += 1
+    async def _send_on(
+        self, sender: Sender, request: Request, key: Secret, timeout_s: float, trace: _Trace
+    ) -> None:
+        sender.users += 1
         try:
-            await self._attempt(pool, request, key, timeout_s, trace)
-            if exchange.failure == "timeout":  # its request was cancelled within the pool
-                self._retire(pool)
+            await self._attempt(sender, request, key, timeout_s, trace)
+            # The request was cancelled within the pool.
+            if trace.exchange.failure == "timeout" and sender is not self._injected:
+                self._retire(sender)
         finally:
-            pool.users -= 1
-            if pool.retired and not pool.users:  # the last of its users closes it
-                await pool.aclose()
+            sender.users -= 1
+            if sender.retired and not sender.users:  # the last of its users closes it
+                await sender.aclose()
 
     async def download(self, wanted: Download) -> int:
         """Fetch a file without a key, on connections of its own or the caller's; see :func:`download`."""

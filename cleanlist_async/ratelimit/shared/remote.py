@@ -43,6 +43,9 @@ T = TypeVar("T")
 Apply: TypeAlias = Callable[[Pool, StoredPool, float], SyncAnswer]
 """Changes a pool, and what is stored with it, at a time of the server."""
 
+Stored: TypeAlias = tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]
+"""All that is stored, by number, the number of each name, and the time of the server."""
+
 KEPT_S: Final = 86_400.0
 """Seconds for which a pool is kept without a sync."""
 _SHORTEST_ANSWER_S: Final = 0.5
@@ -136,8 +139,8 @@ class RemoteLimits(ABC):
             await self.change("", [*named.organizations, *named.state["keys"]], forget)
 
     @abstractmethod
-    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
-        """Return all that is stored, by number, the number of each name, and the time of the server."""
+    async def stored(self) -> Stored:
+        """Return all that is stored."""
 
     async def reach(self, work: Awaitable[T], unavailable: type[CleanlistError]) -> T:
         """Await *work*. Raises BackendUnavailableError, now and while it is too early to try again."""
