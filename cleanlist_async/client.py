@@ -140,8 +140,8 @@ class JobsClient(BaseClient):
     async def unfinished(self) -> AsyncIterator[str]:
         """Yield the names of jobs in the `store` that have something left to do, and that no process runs.
 
-        Only those that this client can go on with, by ``client.job(name)``: `Store.unfinished` has those of
-        all organizations. The first call may ask the API, for free, for the organization of the key.
+        Only those that ``client.job(name)`` can go on with: `Store.unfinished` has all. The first call may
+        ask the API, for free, for the organization of the key.
         """
         from cleanlist_async.job.open_job import unfinished_names
 
@@ -168,7 +168,7 @@ class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):
         """The operations of the API, each returning a `RawResponse`: its status, headers and request id too.
 
         ``answer = await client.with_raw_response.public.credits_balance()`` has ``answer.request_id`` beside
-        ``answer.value``. What takes many requests, such as `enrich` or a wait, is not among them.
+        ``answer.value``. What takes many requests, such as `enrich`, is not among them.
         """
         from cleanlist_async.api.raw_responses import RawResponses
 
@@ -326,17 +326,14 @@ class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):
         return self._runtime.bulk.stream(contacts, spec)
 
     async def collect(self, pending: Iterable[EnrichmentResult]) -> EnrichmentReport:
-        """Fetch results that were pending, for free: they were submitted before.
-
-        Returns them in the order given; those that are still not there stay pending.
-        """
+        """Fetch results that were pending, for free, in the order given; some may still be pending."""
         return await self._runtime.bulk.collect(pending, self._options)
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
         """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`.
 
-        All results of the latest such call, and the latest 10,000 of the calls before it. Clear the list when
-        you have what you need.
+        All of the latest such call, and the latest 10,000 of those before. Clear the list when you have what
+        you need.
         """
         return self._runtime.bulk.abandoned

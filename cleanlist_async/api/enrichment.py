@@ -288,9 +288,9 @@ class Enrichment(ModernGroup):
 
 
 def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) -> PersonType:
-    """Return the type that `include_phone` means: despite its name, a phone number *only*.
+    """Return the type to send, so that the price is not the server's default.
 
-    The type is always sent, so that the price does not depend on the server's default.
+    `include_phone` means a phone number *only*, despite its name.
     """
     if include_phone is None:
         return "partial" if enrichment_type is None else enrichment_type

@@ -1,7 +1,6 @@
-"""Admits requests, and sends those that were admitted.
+"""Admits requests: each waits for its tokens and for a place on the wire.
 
-A request waits for its tokens and for a place on the wire. It is then sent in a task that the client owns,
-so cancelling its caller does not cancel the request.
+It is then sent in a task that the client owns, so cancelling its caller does not cancel the request.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from cleanlist_async.http.call_trace import CallTrace
 
 _OF_GATEWAYS: Final = frozenset({502, 504})
-"""Without a body of the API, they say that a gateway waits no longer: the request may be on its way still."""
+"""Without a body of the API: a gateway waits no longer, and the request may be on its way still."""
 
 
 class Admission:
@@ -124,8 +123,8 @@ class Admission:
 class Slot:
     """Permission to send one request: its tokens, and a place on the wire.
 
-    Use it as ``with slot:``; leaving the block returns what was not used. `exchange` is the outcome of the
-    request, `refusal` the error that its answer states, if any, and `secret` the key that it was sent with.
+    Leaving ``with slot:`` returns what was not used. `exchange` is the outcome of the request, `refusal` the
+    error that its answer states, if any, and `secret` the key that it was sent with.
     """
 
     def __init__(
@@ -175,11 +174,7 @@ class Slot:
         return Origin(self.permit.key, self.exchange.answered_at or 0.0)
 
     async def send(self, request: Request, *, shield_answer: bool) -> None:
-        """Send *request* in a task of the client, and wait for its answer.
-
-        If the caller is cancelled meanwhile, the request continues; with *shield_answer*, the caller still
-        waits for the answer.
-        """
+        """Send *request* in a task of the client; wait for its answer, with *shield_answer* in any case."""
         self.request = request
         if request.paid:  # a full checkpoint: nothing is bought for a caller that is about to be cancelled
             await anyio.lowlevel.checkpoint()

@@ -73,10 +73,7 @@ _numbers: Final = count(1)
 
 
 class CallTrace:
-    """Emits the events of one call; use it as ``with CallTrace(...) as trace``.
-
-    Without a listener it emits only what is logged at WARNING or INFO.
-    """
+    """Emits the events of one call; without a listener only what is logged at WARNING or INFO."""
 
     def __init__(self, events: Events, call: Call[Any], base_url: str, clock: Callable[[], float]) -> None:
         self.number = next(_numbers)

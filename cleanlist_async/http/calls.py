@@ -122,9 +122,9 @@ class Operation(Generic[T]):
     retry: RetrySafety
     parse: Callable[[JSON], T]
     parse_bytes: Callable[[bytes], T | None] = lambda _body: None
-    """Reads a well-formed answer faster than `parse` does; returns None for any other.
+    """Reads a well-formed answer faster than `parse`, in more memory; None for any other.
 
-    It takes several times the memory of `parse`, and is not used for large answers."""
+    It is not used for large answers."""
     salvage: Callable[[bytes], T | None] = lambda _body: None
     """Reads what was paid for from an answer that `parse` cannot read; None if there is nothing."""
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
@@ -134,7 +134,7 @@ class Operation(Generic[T]):
     may_be_empty: bool = False
     """Whether an answer without a body is valid; it reads as null."""
     own_connection: bool = False
-    """Whether each read gets its own connection, as long as nothing in the answers shows whose they are."""
+    """Whether each read gets its own connection, as long as no answer shows whose it is."""
     charge: Callable[[T], Charge] | None = None
     """Reads from the answer of a paid operation what it is charged; None for one that is free."""
 

@@ -73,7 +73,7 @@ BARE: Final[dict[int, type[errors.APIError]]] = {
     429: errors.RateLimitError,
     503: errors.ServiceUnavailableError,
 }
-"""What a status says whoever sent it. A gateway's 403 or 410 says nothing about a plan or a version."""
+"""What a status says whoever sent it; a gateway's 403 says nothing about a plan."""
 
 BARE_FIX: Final = (
     "This answer is not Cleanlist's: it came from a gateway or proxy in between, or base_url is wrong."

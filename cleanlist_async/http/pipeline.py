@@ -121,8 +121,8 @@ class Pipeline:
     async def call(self, call: Call[T], options: CallOptions) -> Reply[T]:
         """Make one call, in as many attempts as it needs and is allowed.
 
-        Raises the typed error of the last attempt; DeadlineExceededError after ``deadline_s``;
-        UnknownOutcomeError for a paid call that may have been processed.
+        Raises the error of the last attempt, DeadlineExceededError, or UnknownOutcomeError for a paid call
+        that may have been processed.
         """
         await self.root.ensure()
         so_far = Attempts(self.limiter.clock())
@@ -196,7 +196,7 @@ class Pipeline:
     async def download(self, wanted: Download, options: CallOptions) -> int:
         """Fetch a file from a signed address, without a key, and return its size in bytes.
 
-        A download from the API's own address counts against the rate limit like any other request.
+        From the API's own address it counts against the rate limit.
         """
         await self.root.ensure()
         server = origin_of(wanted.url)

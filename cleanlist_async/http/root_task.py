@@ -42,8 +42,7 @@ class RootTask:
     async def ensure(self) -> None:
         """Start the root task if need be.
 
-        Raises WrongEventLoopError in another loop or process, ConfigurationError once closed or where
-        asyncio does not run.
+        Raises WrongEventLoopError, or ConfigurationError once closed or where asyncio does not run.
         """
         loop = self._checked_loop()
         if self.closed:
@@ -81,8 +80,7 @@ class RootTask:
     async def aclose(self) -> None:
         """Cancel what can be cancelled, wait for what cannot, and end the root task.
 
-        May be called from any task, and again. Raises WrongEventLoopError from another loop or process,
-        unless all work has ended already.
+        May be called again. Raises WrongEventLoopError, unless all work has ended already.
         """
         task = self._task
         if task is None or task.done():

@@ -127,8 +127,7 @@ class DurationEstimator:
     def silent_at(self, last_age_s: float) -> float:
         """Return the age at which to ask about a workflow whose webhook has not come.
 
-        *last_age_s* is its age at the last question, 0 before the first. The server may still be repeating
-        the webhook: not before its last retry.
+        *last_age_s* is its age at the last question, 0 before the first. Not before the server's last retry.
         """
         if self.is_blank:
             return max(self._window_s, _BLANK_STEP * last_age_s)

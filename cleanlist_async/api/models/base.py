@@ -62,8 +62,8 @@ class Answer(BaseModel):
 class ModernAnswer(Answer):
     """Base of the modern answers, which tolerate any value in any field.
 
-    A field that is missing, null, or of another type than specified has its empty value; for credits that is
-    None, since 0 would be a statement. ``model_fields_set`` names the fields that were understood.
+    A field that is missing, null, or of another type has its empty value; for credits None, since 0 would be
+    a statement. ``model_fields_set`` names the fields that were understood.
     """
 
     # Some ids come as numbers, for example those of the search database.

@@ -238,10 +238,9 @@ class ConnectionOptions:
         return self.tls or _public_authorities()
 
     def proxy_for(self, address: str) -> Secret | None:
-        """Return the proxy that leads to an address, if any.
+        """Return the proxy that leads to an address, if any. Raises ConfigurationError for a wrong one.
 
-        The environment's (``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``) is never used for this machine's own
-        addresses. Raises ConfigurationError for one that cannot work.
+        The environment's (``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``) never leads to this machine's own.
         """
         url = parsed(address)
         if self.proxy is not None or not self.trust_env or url is None or stated_network(url) == "loopback":

@@ -68,8 +68,8 @@ class Vantage:
 async def download(connections: HTTPConnections, wanted: Download, vantage: Vantage) -> int:
     """Fetch a file and return its size in bytes; a file at the target is replaced at the end.
 
-    Raises APIConnectionError for a download that broke off, MalformedResponseError for an answer that is not
-    the file, ConfigurationError where it cannot be written. The target is then as it was.
+    Raises APIConnectionError where it broke off, MalformedResponseError for an answer that is not the file,
+    ConfigurationError where it cannot be written. The target is then as it was.
     """
     if (wanted.size or 0) > wanted.max_bytes:
         raise _too_large(wanted)

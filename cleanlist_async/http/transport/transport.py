@@ -91,7 +91,7 @@ class Transport:
     ) -> None:
         """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*.
 
-        *may_leave* is asked once more when a connection is there: making it may have taken long.
+        *may_leave* is asked when a connection is there: making it may have taken long.
         """
         exchange.server = self._server
         trace = _Trace(exchange, self._clock, request.before, may_leave)

@@ -95,10 +95,9 @@ class Pool(PoolTokens):
         clock_began_at: float | None = None,
         is_dead: Callable[[Process], bool] = lambda _: False,
     ) -> SyncAnswer:
-        """Apply *request* at *now*.
+        """Apply *request* at *now*; *is_dead* says whether a process has ended.
 
-        A clock that reads less than before was restarted at *clock_began_at*, or was set back just now if
-        that is None. *is_dead* says whether a process has ended, so that it can send nothing more.
+        A clock that reads less than before was restarted at *clock_began_at*, or set back just now if None.
         """
         # Reports before grants, so that a token that comes back with this sync can be given out by it.
         self.advance_to(now, clock_began_at)
@@ -191,7 +190,7 @@ class Pool(PoolTokens):
                 del self.records[holder]
 
     def presume_spent(self, sent_until: float) -> None:
-        """Grant nothing until all requests that may have been sent are past: the pool may not know them all.
+        """Grant nothing until all that may have been sent is past: the pool may not know it.
 
         Processes that held its tokens at *sent_until* may use them for another lease.
         """
