@@ -139,7 +139,7 @@ FROM {rows} CROSS JOIN cleanlist_job_rows r
 WHERE r.job = :job AND r.first = CAST({column 0} AS INTEGER) AND r.first IS NOT NULL
 ORDER BY r.place
 """
-"""SQLite joins in this order; left to choose, it would look through all given rows for each row of the job."""
+"""SQLite joins in this order. Left to choose, it looks through all given rows for each row of the job."""
 RECORD: Final = """
 UPDATE cleanlist_job_rows
 SET status = {column 1}, error = {column 2}, workflow_id = {column 3}, rule = {column 4}

@@ -273,9 +273,10 @@ class Store:
         end = math.inf if until is None else _seconds(until)
         await self.open()
         after = 0
-        while lines := await self.run(operations.audit(start, after)):
+        # A time in the database is finer than a microsecond, to which the `at` of a line is rounded.
+        while lines := await self.run(operations.audit(start - 0.000_001, after)):
             for line in lines:
-                if line.at.timestamp() < end:  # the clock of a database may go back
+                if start <= line.at.timestamp() < end:  # the clock of a database may go back
                     yield line
             after = lines[-1].number
 

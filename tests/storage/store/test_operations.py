@@ -13,6 +13,7 @@ from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.audit import note
 from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.records import Doubtful, Elsewhere, Freshness, Known, Mine, Orphan
+from cleanlist_async.storage.store.statements import Statement
 from tests.support.store_owners import PARTIAL, Owner, found, people, workflow
 
 pytestmark = pytest.mark.anyio
@@ -369,6 +370,17 @@ async def test_the_sums_of_the_audit_trail_are_what_was_bought(ann, bob, store):
     assert sum(line.credits or 0.0 for line in lines) == sum(10 * (number + 0.5) for number in range(6))
     assert sum(line.contacts or 0 for line in lines if line.event == "submit") == 60
     assert [line.number for line in lines] == sorted({line.number for line in lines})
+
+
+async def test_a_trail_is_read_from_the_time_of_any_of_its_lines_on(store):
+    def written():
+        for number in range(20):
+            yield note("submit", "org-1@api.example", contacts=number)
+        yield Statement("UPDATE cleanlist_audit SET at = 1796000000.0 + contacts * 0.0000007", {})
+
+    await store.run(written())
+    for line in [line async for line in store.audit()]:
+        assert line in [later async for later in store.audit(since=line.at)]
 
 
 async def test_a_trail_longer_than_a_page_is_read_whole_and_from_a_time_on(store):
