@@ -33,13 +33,8 @@ _WEIGHT: Final = 1 / 4
 class SubmitGate:
     """Admits the submits of one client.
 
-    Attributes
-    ----------
-    waiting
-        Submits that wait here, each of which will need a token.
-    troubles
-        Unclear outcomes so far, of which those of submits that were in flight together are one.
-
+    So many are `waiting` here, each of which will need a token. `troubles` counts unclear outcomes; those of
+    submits that were in flight together are one.
     """
 
     def __init__(self, limiter: RateLimiter, route: Callable[[], Route]) -> None:

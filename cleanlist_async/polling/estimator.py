@@ -56,13 +56,8 @@ _SHARES: Final = tuple(
 class DurationEstimator:
     """Says which share of the workflows is done at an age.
 
-    Attributes
-    ----------
-    streak
-        Questions in a row that were not too early: while there are few, few are asked at once.
-    version
-        Changes with what is known.
-
+    `streak` counts questions in a row that were not too early: while there are few, few are asked at once.
+    `version` changes with what is known.
     """
 
     __slots__ = ("_ages", "_done", "_finished", "_weights", "_window_s", "streak", "version")

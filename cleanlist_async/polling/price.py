@@ -249,11 +249,7 @@ _SILENT_SIGNALS: Final = 3
 class DueAges:
     """Says at which age to ask, by what a question is worth and by what webhooks say.
 
-    Attributes
-    ----------
-    silent_signals
-        Workflows in a row whose webhook has not come.
-
+    `silent_signals` counts workflows in a row whose webhook has not come.
     """
 
     def __init__(self, window_s: float) -> None:
