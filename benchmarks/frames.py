@@ -24,11 +24,9 @@ from benchmarks.people import FIELDS, People
 from cleanlist_async import Contact, EnrichmentResult
 from cleanlist_async.contacts.chunking import Chunker, bulk_body, chunked
 from cleanlist_async.contacts.identity import Prepared, prepare
-from cleanlist_async.enrich.result_columns import enrichment_columns
 from cleanlist_async.tables.contact_rows import RowFormat
-from cleanlist_async.tables.frame_columns import with_columns
-from cleanlist_async.tables.frames import FrameReader
-from cleanlist_async.tables.output_choice import ADDED
+from cleanlist_async.tables.frames import FrameReader, with_columns
+from cleanlist_async.tables.output_choice import ADDED, enrichment_columns
 
 SIZE = 100_000
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {

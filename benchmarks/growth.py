@@ -21,7 +21,7 @@ from benchmarks import report
 from benchmarks.measuring import N_LOG_N_MARGIN, fitted_exponent, n_log_n_exponent, rounds_of, stopwatch
 from benchmarks.people import People, write_csv
 from benchmarks.pipe import people, requests_ours, results_ours
-from cleanlist_async.enrich.dedupe import repeated_identities
+from cleanlist_async.enrich.source import repeated_identities
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, RequestClass, Route
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist

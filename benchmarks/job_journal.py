@@ -24,7 +24,7 @@ from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, Header
 from cleanlist_async.job.status import status_of
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.testing.simulated_workflow import Workflow
+from cleanlist_async.testing.strict_server import Workflow
 
 REQUEST_S, CHUNK = 2.0, 250
 STEPS = ("intend", "accepted", "fetching", "settled")

@@ -29,7 +29,7 @@ from benchmarks.people import People
 from cleanlist_async import RateLimiter
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.testing import LimitKind, MemoryNetwork, ServerRequest, ServerResponse, StrictServer, run
-from cleanlist_async.testing.simulated_workflow import Workflow
+from cleanlist_async.testing.strict_server import Workflow
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 
 WINDOW_S, ORGANIZATION_LIMIT, KEY_LIMIT = 60.0, 60, 30

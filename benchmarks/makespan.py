@@ -40,7 +40,7 @@ from cleanlist_async.testing import (
     memory_transport,
     run,
 )
-from cleanlist_async.testing.simulated_workflow import Workflow
+from cleanlist_async.testing.strict_server import Workflow
 from cleanlist_async.testing.virtual_client import BASE_URL, VirtualCleanlist
 
 WINDOW_S, ROUND_TRIP_S, ONE_WAY_S, SIGMA, CHUNK = 60.0, 0.42, 0.21, 0.5, 250

@@ -2,6 +2,7 @@
 
     python -m benchmarks.makespan --grid [--seeds 40] [--sizes 1 10 250] [--medians 3 20 120 600] [--way NAME]
                                   [--record FILE] [--before FILE]
+    python -m benchmarks.makespan_grid FILE...      # recorded figures as a page and a picture, in benchmarks/results
 
 One key, virtual time, a strict sliding-window server, workflows of lognormal length (sigma 0.5), one-way latency 20 to
 400 ms. `--record` keeps the figures; `--before` prints those of an earlier version beside them.
@@ -9,6 +10,7 @@ One key, virtual time, a strict sliding-window server, workflows of lognormal le
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -143,6 +145,37 @@ def row(cell: Cell, before: Cell | None) -> tuple[object, ...]:
     )
 
 
+EARLIER = {
+    "1 to 250": (0.62, 0.45, 0.43, 0.40),
+    "1,000": (0.30, 0.18, 0.15, 0.13),
+    "5,000": (0.04, 0.05, 0.08, 0.14),
+    "15,000": (0.05, 0.05, 0.13, 0.08),
+    "30,000": (0.17, 0.17, 0.30, 0.05),
+}
+"""The lateness of 0.1.0 in the median of five seeds, by size, at each of MEDIANS_S."""
+
+
+def picture(found: Sequence[Cell]) -> report.HeatMap:
+    lengths = [f"{median_s:g} s" for median_s in MEDIANS_S]
+    earlier = {
+        (size, length): late
+        for size, row in EARLIER.items()
+        for length, late in zip(lengths, row, strict=True)
+    }
+    now = {
+        (f"{cell.contacts:,}", f"{cell.median_s:g} s"): cell.late_s[MIDDLE] / cell.unbeatable_s
+        for cell in found
+    }
+    return report.HeatMap(
+        "lateness",
+        "Lateness beyond the earliest moment that is possible, in the median",
+        {"0.1.0": earlier, "now": now},
+        "contacts",
+        "median length of a workflow",
+        0.6,
+    )
+
+
 COLUMNS = (
     "contacts",
     "median workflow",
@@ -175,7 +208,10 @@ def measure_grid(
     found = cells(sizes, medians, seeds, name)
     if record is not None:
         record.write_text(json.dumps([asdict(cell) for cell in found], indent=1) + "\n")
-    known = {} if before is None else recorded(before)
+    return section(found, name, {} if before is None else recorded(before))
+
+
+def section(found: Sequence[Cell], name: str, known: Mapping[tuple[int, float], Cell]) -> report.Section:
     met = sum(cell.meets for cell in found)
     rejections = sum(cell.rejections for cell in found)
     targets = [
@@ -188,9 +224,24 @@ def measure_grid(
         wanted = f"at most 10 % later from {FIRST_RESULT_SIZES:,} contacts"
         targets.append(report.Target("first result", wanted, ", ".join(later) or "none later", not later))
     rows = [row(cell, known.get(cell.place)) for cell in found]
-    return report.Section(f"Lateness, {name}", TEXT, [report.Table(COLUMNS, rows)], targets)
+    table = report.Table(COLUMNS, rows)
+    return report.Section(f"Lateness, {name}", TEXT, [table], targets, [picture(found)])
 
 
 def recorded(path: Path) -> dict[tuple[int, float], Cell]:
     """Read the figures that an earlier run kept."""
     return {cell.place: cell for cell in (Cell(**fields) for fields in json.loads(path.read_text()))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write recorded figures to benchmarks/results.")
+    parser.add_argument("files", type=Path, nargs="+")
+    found = [cell for path in parser.parse_args().files for cell in recorded(path).values()]
+    shown = section(sorted(found, key=lambda cell: cell.place), AS_A_LIST, {})
+    (report.RESULTS / "lateness.md").write_text(shown.markdown(with_plots=True), encoding="utf-8")
+    for plot in shown.plots:
+        report.draw(plot, report.RESULTS / f"{plot.name}.svg")
+
+
+if __name__ == "__main__":
+    main()

@@ -16,8 +16,8 @@ from benchmarks.people import People
 from cleanlist_async import RateLimits
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared, prepare
-from cleanlist_async.enrich.dedupe import repeated_identities
 from cleanlist_async.enrich.plan import make_plan
+from cleanlist_async.enrich.source import repeated_identities
 
 
 def plan(people: People) -> str:

@@ -77,7 +77,41 @@ class Lines:
         axes.set_ylabel(self.unit)
 
 
-Plot: TypeAlias = Bars | Lines
+@dataclass(frozen=True)
+class HeatMap:
+    """Shares by row and column, side by side for each series: ``values[series][row, column]``."""
+
+    name: str
+    title: str
+    values: Mapping[str, Mapping[tuple[str, str], float]]
+    rows: str
+    columns: str
+    darkest: float
+
+    def draw(self, axes: Axes) -> None:
+        axes.set_axis_off()
+        axes.set_title(self.title)
+        for number, (series, values) in enumerate(self.values.items()):
+            part = axes.inset_axes(
+                (number / len(self.values) + 0.06, 0.1, 0.9 / len(self.values) - 0.06, 0.8)
+            )
+            rows = list(dict.fromkeys(row for row, _ in values))
+            columns = list(dict.fromkeys(column for _, column in values))
+            cells = [[values[row, column] for column in columns] for row in rows]
+            part.imshow(cells, cmap="YlOrRd", vmin=0.0, vmax=self.darkest, aspect="auto")
+            for (row, column), value in values.items():
+                color = "white" if value > 0.6 * self.darkest else "black"
+                place = (columns.index(column), rows.index(row))
+                part.annotate(f"{value:+.0%}", place, color=color, ha="center", va="center", fontsize=6)
+            part.set_xticks(range(len(columns)), columns)
+            part.set_yticks(range(len(rows)), rows)
+            part.set_xlabel(self.columns)
+            part.set_ylabel(self.rows)
+            part.set_title(series, fontsize=8)
+            part.tick_params(length=0)
+
+
+Plot: TypeAlias = Bars | Lines | HeatMap
 
 
 @dataclass(frozen=True)

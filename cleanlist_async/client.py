@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from cleanlist_async.api.modern import Session
     from cleanlist_async.api.raw_responses import RawResponses
     from cleanlist_async.batcher.batcher import Batcher
-    from cleanlist_async.enrich.budget_control import BudgetControl
-    from cleanlist_async.enrich.dedupe import Dedupe
+    from cleanlist_async.enrich.client_spending import BudgetControl
     from cleanlist_async.enrich.plan import Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress
-    from cleanlist_async.enrich.service import BulkService
-    from cleanlist_async.enrich.stream import ResultStream
+    from cleanlist_async.enrich.row_results import Dedupe
+    from cleanlist_async.enrich.service import BulkService, ResultStream
     from cleanlist_async.http.options import CallOptions
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.journal.records import HalfFullPrice
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
     from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.tables.contact_rows import Columns, Extra
-    from cleanlist_async.tables.contact_source import ContactSource
-    from cleanlist_async.tables.suppression import Suppress
+    from cleanlist_async.tables.input_options import ContactSource, Suppress
 
 
 class JobsClient(BaseClient):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from cleanlist_async.checks import check_instance
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
-from cleanlist_async.contacts.values import as_text
+from cleanlist_async.contacts.texts import as_text
 from cleanlist_async.errors import ConfigurationError, FieldError, RequestValidationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.types import JSON, Billed

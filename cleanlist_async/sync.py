@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.enrich.frame_stream import FrameStream
 from cleanlist_async.enrich.report import Summary
-from cleanlist_async.enrich.stream import ResultStream
+from cleanlist_async.enrich.service import ResultStream
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.status import JobStatus, Receipt
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from cleanlist_async.errors import CleanlistError
     from cleanlist_async.http.credentials import KeysGiven
     from cleanlist_async.job.journal.records import SubmitMode
-    from cleanlist_async.job.run_state import WaitsFor
+    from cleanlist_async.job.status import WaitsFor
     from cleanlist_async.ratelimit import Pace
     from cleanlist_async.runtime.base_client import ClientOptions
 

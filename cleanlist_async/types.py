@@ -220,22 +220,19 @@ if TYPE_CHECKING:
     from cleanlist_async.api.workspace import Workspace
     from cleanlist_async.contacts.contact import ContactDict
     from cleanlist_async.contacts.identity import ContactLike
-    from cleanlist_async.enrich.budget_control import BudgetControl
-    from cleanlist_async.enrich.dedupe import Dedupe
+    from cleanlist_async.enrich.client_spending import BudgetControl
     from cleanlist_async.enrich.frame_stream import FrameStream
-    from cleanlist_async.enrich.row_results import Rule
+    from cleanlist_async.enrich.row_results import Dedupe, Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.answers import RawResponse
     from cleanlist_async.http.calls import BeforeSpend, Spend
     from cleanlist_async.http.credentials import KeysGiven
     from cleanlist_async.http.transport.connection_options import HTTPClient, Verify
-    from cleanlist_async.job.journal.records import HalfFullPrice, SubmitMode
-    from cleanlist_async.job.journal.states import ChunkState
+    from cleanlist_async.job.journal.records import ChunkState, HalfFullPrice, SubmitMode
     from cleanlist_async.job.pilot import Pilot
-    from cleanlist_async.job.run_state import WaitsFor
     from cleanlist_async.job.source import JobSource
     from cleanlist_async.job.spec import ChosenMode
-    from cleanlist_async.job.status import JobState, Receipt
+    from cleanlist_async.job.status import JobState, Receipt, WaitsFor
     from cleanlist_async.job.stored.reader import StoredJobReader
     from cleanlist_async.job.unknown import OnUnknown
     from cleanlist_async.ratelimit import Pace
@@ -250,11 +247,10 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, EncodingUnknownError, Guess, Row, TableError, TableFormat
     from cleanlist_async.tables.contact_rows import Columns, Extra
-    from cleanlist_async.tables.contact_source import ContactSource
+    from cleanlist_async.tables.input_options import ContactSource, Suppress, Suppression
     from cleanlist_async.tables.output_choice import Keep, Only
-    from cleanlist_async.tables.suppression import Suppress, Suppression
+    from cleanlist_async.webhooks.event import EventStore
     from cleanlist_async.webhooks.receiver import Confirm
-    from cleanlist_async.webhooks.store import EventStore
     from cleanlist_async.webhooks.submission import WebhookStatistics
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -288,22 +284,19 @@ else:
             "api.workspace": "Workspace",
             "contacts.contact": "ContactDict",
             "contacts.identity": "ContactLike",
-            "enrich.budget_control": "BudgetControl",
-            "enrich.dedupe": "Dedupe",
+            "enrich.client_spending": "BudgetControl",
             "enrich.frame_stream": "FrameStream",
-            "enrich.row_results": "Rule",
+            "enrich.row_results": "Dedupe Rule",
             "facts": "ApiVersion CsvField EnrichmentType PersonType",
             "http.credentials": "KeysGiven",
             "http.answers": "RawResponse",
             "http.calls": "BeforeSpend Spend",
             "http.transport.connection_options": "HTTPClient Verify",
-            "job.journal.records": "HalfFullPrice SubmitMode",
-            "job.journal.states": "ChunkState",
+            "job.journal.records": "ChunkState HalfFullPrice SubmitMode",
             "job.pilot": "Pilot",
-            "job.run_state": "WaitsFor",
             "job.source": "JobSource",
             "job.spec": "ChosenMode",
-            "job.status": "JobState Receipt",
+            "job.status": "JobState Receipt WaitsFor",
             "job.stored.reader": "StoredJobReader",
             "job.unknown": "OnUnknown",
             "ratelimit": "Pace",
@@ -318,11 +311,10 @@ else:
             "storage.store.records": "OrphanedSubmit StoreCounts SubmitState",
             "tables": "ContactTable EncodingUnknownError Guess Row TableError TableFormat",
             "tables.contact_rows": "Columns Extra",
-            "tables.contact_source": "ContactSource",
+            "tables.input_options": "ContactSource Suppress Suppression",
             "tables.output_choice": "Keep Only",
-            "tables.suppression": "Suppress Suppression",
             "webhooks.receiver": "Confirm",
-            "webhooks.store": "EventStore",
+            "webhooks.event": "EventStore",
             "webhooks.submission": "WebhookStatistics",
         },
     )

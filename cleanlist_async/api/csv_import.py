@@ -23,8 +23,7 @@ from cleanlist_async.checks import (
 from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.http.calls import Spend
-from cleanlist_async.tables.import_parts import CsvPart, CsvParts, split_table
-from cleanlist_async.tables.import_table import ImportTable
+from cleanlist_async.tables.import_table import CsvPart, CsvParts, ImportTable, split_table
 
 
 @dataclass(frozen=True, slots=True)

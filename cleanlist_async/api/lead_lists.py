@@ -54,8 +54,7 @@ from cleanlist_async.errors import CleanlistError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
 from cleanlist_async.http.calls import Charge
 from cleanlist_async.tables.formats import TableFormat
-from cleanlist_async.tables.import_parts import CsvParts
-from cleanlist_async.tables.import_table import ImportTable
+from cleanlist_async.tables.import_table import CsvParts, ImportTable
 from cleanlist_async.types import CohortId, WorkflowId
 
 

@@ -7,18 +7,17 @@ are scarce, contacts that come meanwhile join its request, up to 250.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from itertools import count
+from typing import Final
 
 import anyio
 
-from cleanlist_async.batcher.batch_fetcher import BatchFetcher
-from cleanlist_async.batcher.batch_sender import BatchSender
+from cleanlist_async.batcher.batch_sender import BatchFetcher, BatchSender
 from cleanlist_async.batcher.capacity import Capacity
 from cleanlist_async.batcher.claim_queue import ClaimQueue
-from cleanlist_async.batcher.contact_trace import ContactTrace
-from cleanlist_async.batcher.leftovers import Leftovers
-from cleanlist_async.batcher.purchase import Caller, Name, Purchase
+from cleanlist_async.batcher.purchase import Caller, Leftovers, Name, Purchase
 from cleanlist_async.batcher.tally import Tally
 from cleanlist_async.checks import check_enrichment_type, check_flag, check_seconds, optional
 from cleanlist_async.contacts.checks import check_contact
@@ -27,6 +26,7 @@ from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.row_results import skipped
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.events import ContactFinished, ContactStarted, identifier
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
@@ -34,9 +34,10 @@ from cleanlist_async.http.root_task import client_is_closed
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import REMEMBERED, Freshness
-from cleanlist_async.tables.input_options import preparation
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression, preparation
 from cleanlist_async.webhooks.submissions import Submissions
+
+_numbers: Final = count(1)
 
 
 class Batcher:
@@ -77,7 +78,9 @@ class Batcher:
         self._claims = (
             None
             if purchases is None
-            else ClaimQueue(purchases, pipeline.root, fetcher, won=self._enter, ended=self._forget)
+            else ClaimQueue(
+                purchases, pipeline.root, fetcher.with_options, won=self._enter, ended=self._forget
+            )
         )
         self._leftovers = Leftovers(self._clock)
         self._under_way: dict[Name, Purchase] = {}
@@ -107,8 +110,39 @@ class Batcher:
         contact = preparation(suppression)(0, given)
         await self._pipeline.root.ensure()
         wanted = Wanted(enrichment_type, Freshness.of(max_age_s, fresh=fresh), "enrich_one")
-        with ContactTrace(self._pipeline.events, enrichment_type, self._clock) as trace:
-            return trace.returned(await self._result(contact, wanted, options, deadline_s))
+        return await self._reported(enrichment_type, self._result(contact, wanted, options, deadline_s))
+
+    async def _reported(
+        self, enrichment_type: EnrichmentType, call: Awaitable[EnrichmentResult]
+    ) -> EnrichmentResult:
+        """Report one call to the listeners, from its start to its end."""
+        number, began, events = next(_numbers), self._clock(), self._pipeline.events
+        # Asked once: if the level of the log changes meanwhile, there are both events of a call or none.
+        if not events.are_all_wanted:
+            return await call
+
+        def finish(outcome: EnrichmentResult | BaseException) -> None:
+            result = outcome if isinstance(outcome, EnrichmentResult) else None
+            workflow_id = getattr(outcome, "workflow_id", None)
+            events.emit(
+                ContactFinished(
+                    number,
+                    None if result is None else result.status,
+                    identifier(workflow_id) if workflow_id else None,
+                    0.0 if result is None else result.credits,
+                    self._clock() - began,
+                    type(outcome).__name__ if result is None else None,
+                )
+            )
+
+        events.emit(ContactStarted(number, enrichment_type))
+        try:
+            result = await call
+        except BaseException as problem:
+            finish(problem)
+            raise
+        finish(result)
+        return result
 
     async def _result(
         self, contact: Prepared | Invalid, wanted: Wanted, options: CallOptions, deadline_s: float

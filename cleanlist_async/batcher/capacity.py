@@ -88,7 +88,7 @@ class Capacity:
         is_full = waiting >= facts.MAX_CONTACTS_PER_REQUEST
         if is_turn or (is_full and self._has_tokens_for(batches, to_come)):
             return batch.options.pace
-        return evenly(batch.options.pace)
+        return "smooth" if batch.options.pace == "auto" else batch.options.pace
 
     def _seconds_for(self, batches: int) -> float:
         limits = self._pipeline.limiter.limits
@@ -103,8 +103,3 @@ class Capacity:
     def _requests_per_batch(self) -> int:
         """A submit, and a status request unless a webhook brings what that would."""
         return 2 if self._submissions.receiver is None else 1
-
-
-def evenly(pace: Pace) -> Pace:
-    """Return *pace*, or even spacing where the caller left the choice."""
-    return "smooth" if pace == "auto" else pace

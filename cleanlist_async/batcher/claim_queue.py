@@ -12,13 +12,14 @@ from itertools import islice
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.batcher.batch_fetcher import BatchFetcher
 from cleanlist_async.batcher.purchase import Purchase
 from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.fetch import Fetcher
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.errors import CleanlistError, StoreError, UnknownOutcomeError
 from cleanlist_async.events import report_failure
 from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import Claim, Known, Mine, Orphan
@@ -33,14 +34,14 @@ class ClaimQueue:
         self,
         purchases: Purchases,
         root: RootTask,
-        fetcher: BatchFetcher,
+        fetcher_of: Callable[[CallOptions], Fetcher],
         *,
         won: Callable[[Purchase], None],
         ended: Callable[[Sequence[Purchase]], None],
     ) -> None:
         self._purchases = purchases
         self._root = root
-        self._fetcher = fetcher
+        self._fetcher_of = fetcher_of
         self._won = won
         self._ended = ended
         self._waiting: dict[Purchase, None] = {}
@@ -151,7 +152,7 @@ class ClaimQueue:
                 self._win(open_.pop(contact.index))
 
         try:
-            fetcher = self._fetcher.with_options(first.options)
+            fetcher = self._fetcher_of(first.options)
             await self._purchases.follow(contacts, claims, first.wanted, fetcher, put=put, buy=buy)
         except Exception as problem:  # noqa: BLE001  # as above
             self._fail(list(open_.values()), problem)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.contacts.identity import ContactLike
     from cleanlist_async.results import EnrichmentResult
-    from cleanlist_async.tables.suppression import Suppress
+    from cleanlist_async.tables.input_options import Suppress
 
 
 class SingleOperations:
@@ -51,7 +51,7 @@ class SingleOperations:
         A contact that *suppress* covers, as in `enrich`, is ``invalid`` and never sent. Keep one
         `Suppression` of a file or a list for all calls, since each call reads what it is given.
         """
-        from cleanlist_async.tables.suppression import Suppression  # noqa: PLC0415  # loads the tables
+        from cleanlist_async.tables.input_options import Suppression  # noqa: PLC0415  # loads the tables
 
         batcher, options = self._batching()
         deadline_s = checked_deadline(deadline_s, options.deadline_s)

@@ -1,7 +1,8 @@
-"""One contact on its way, and the callers that wait for it."""
+"""One contact on its way, the callers that wait for it, and results that they left behind."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import Context, copy_context
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,9 @@ from typing import TypeAlias
 
 import anyio
 
+from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.row_results import without_row
+from cleanlist_async.enrich.row_results import copy_for, without_row
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType
@@ -47,27 +48,10 @@ class Caller:
 class Purchase:
     """A contact that is bought once for all callers that ask for it while it is on its way.
 
-    Attributes
-    ----------
-    wanted
-        What its callers want of it.
-    name
-        What it shares with other calls.
-    options, context
-        Those of the first caller: what is sent belongs to its trace.
-    callers
-        Those that wait, in the order in which they came.
-    is_claimed, is_followed
-        Whether the client's store says that it is ours to buy, or that others have bought it.
-    sent
-        Whether it is in a request that is not known to be refused.
-    was_left
-        Whether a caller left without its result.
-    latest
-        How the latest attempt of its request failed.
-    workflow_id, task_id
-        The server's ids, once it was accepted.
-
+    `options` and `context` are those of the first caller: what is sent belongs to its trace. `callers` stand
+    in the order in which they came. `is_claimed` says that the client's store lets us buy it, `is_followed`
+    that others have bought it, `sent` that it is in a request that is not known to be refused, and `was_left`
+    that a caller left without its result. `latest` is how the latest attempt of its request failed.
     """
 
     contact: Prepared
@@ -154,3 +138,56 @@ def _own(error: CleanlistError) -> CleanlistError:
     own = copy(error)  # which drops the cause
     own.__cause__ = error.__cause__
     return own
+
+
+@dataclass(slots=True)
+class _Leftover:
+    result: EnrichmentResult
+    since: float
+    is_taken: bool
+
+
+class Leftovers:
+    """The latest 10,000 of a day, for the same client: a caller whose call was cancelled may come back."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: dict[Name, _Leftover] = {}
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, name: Name) -> bool:
+        return name in self._kept
+
+    def untaken(self) -> list[EnrichmentResult]:
+        """Return those that nobody has taken yet, the latest last."""
+        self._drop_old()
+        return [kept.result for kept in self._kept.values() if not kept.is_taken]
+
+    def keep(self, name: Name, result: EnrichmentResult, *, is_taken: bool) -> None:
+        """Keep a result; *is_taken* if another caller has it, whose result names the cost."""
+        self._kept.pop(name, None)  # so that it stands last
+        self._kept[name] = _Leftover(result, self._clock(), is_taken)
+        if len(self._kept) > facts.MAX_UNTAKEN_RESULTS:
+            del self._kept[next(iter(self._kept))]
+
+    def take(self, name: Name, contact: Prepared, freshness: Freshness) -> EnrichmentResult | None:
+        """Return a result that may be reused, as that of *contact*. The first taker's names the cost."""
+        self._drop_old()
+        kept = self._kept.get(name)
+        if kept is None or not freshness.allows(kept.result.status, self._clock() - kept.since):
+            return None
+        if kept.is_taken:
+            return copy_for(contact, kept.result)
+        kept.is_taken = True
+        return replace(kept.result, contact=contact.contact, key=contact.contact.key)
+
+    def _drop_old(self) -> None:
+        oldest = self._clock() - facts.UNTAKEN_KEPT_S
+        while self._kept and next(iter(self._kept.values())).since < oldest:
+            del self._kept[next(iter(self._kept))]
+
+    def discard(self, name: Name) -> None:
+        """Forget a result that everybody who asked for it has taken."""
+        self._kept.pop(name, None)

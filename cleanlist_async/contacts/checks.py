@@ -18,7 +18,7 @@ _LAZY: Final = ("collect_schema", "to_batches", "read_next_batch")
 
 
 def check_contact(contact: object) -> None:
-    """Check that this is one contact. Fields that are insufficient end in a result, not in an error."""
+    """Check that this is one contact. Fields that are insufficient end in a result."""
     if not isinstance(contact, Contact | Mapping):
         raise wrong("contact", "a Contact or a mapping", contact)
 

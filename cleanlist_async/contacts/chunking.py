@@ -35,9 +35,9 @@ class Apart(Protocol):
 class Chunker:
     """Fills one request after the other, in the order of the contacts.
 
-    The cap of 250 contacts is documented (docs.cleanlist.ai/api-reference/errors, 400); the cap in bytes
-    is ours, since the server's own is not published. Contacts that must be *apart* from one in the request
-    wait for another one. If they are *in_order*, they end the request instead.
+    The cap of 250 contacts is documented (docs.cleanlist.ai/api-reference/errors, 400); the cap in bytes is
+    ours, since the server's own is not published. Contacts that must be *apart* from one in the request wait
+    for another one, or end the request if they are *in_order*.
     """
 
     __slots__ = ("_apart", "_bytes", "_chunk", "_held", "_in_order", "_overhead", "max_bytes", "max_contacts")
@@ -64,7 +64,7 @@ class Chunker:
         return len(self._chunk) + len(self._held)
 
     def add(self, contact: Prepared) -> list[Prepared] | None:
-        """Add one contact; return the chunk that it completed or did not fit into, if there is one."""
+        """Add one contact; return the chunk that it completed or did not fit into, or None."""
         full = self.flush() if self._chunk and self._must_end(contact) else None
         if self._has_like(contact):
             self._held.append(contact)

@@ -11,15 +11,22 @@ from typing import Any, Final, TypeAlias, cast
 from pydantic_core import to_json
 
 from cleanlist_async.checks import a_type, is_encodable, shown
-from cleanlist_async.contacts.canonical import domain, folded, is_profile, profile
-from cleanlist_async.contacts.cleaning import cleaned, is_placeholder
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact, ContactDict
-from cleanlist_async.contacts.values import as_text, is_absent
+from cleanlist_async.contacts.texts import (
+    as_text,
+    cleaned,
+    domain,
+    folded,
+    is_absent,
+    is_placeholder,
+    is_profile,
+    profile,
+)
 
 ContactLike: TypeAlias = Contact | ContactDict | Mapping[str, object]
 
 LONGEST_VALUE: Final = 2_000
-"""Characters of one field. Longer values are an accident of the input, not a name."""
+"""Characters of one field. Longer values are an accident of the input."""
 
 RULE: Final = "needs linkedin_url, or first_name + last_name + (company_domain or company_name)"
 NOT_ENCODABLE: Final = "holds characters that no encoding has (lone surrogates)"
@@ -50,8 +57,8 @@ class Prepared:
     def identity(self) -> bytes:
         """16 bytes that are the same for all spellings of one contact. Computed on first use.
 
-        A store also takes a contact for the same one with the e-mail address that was found for it and
-        without: see `cleanlist_async.storage.store.same_contact`. That depends on what was found.
+        A store also takes a contact for the same one with and without the e-mail address that was found for
+        it: see `cleanlist_async.storage.store.same_contact`.
         """
         if self._identity is None:
             self._identity = _digest(to_json(_canonical(self.sent)))
@@ -115,8 +122,6 @@ def _is_encodable(contact: Contact, names: Iterable[str]) -> bool:
 
 
 class _UnfitError(Exception):
-    """Why a contact is not sent."""
-
     def __init__(self, reason: str, *, is_malformed: bool = False) -> None:
         super().__init__(reason)
         self.is_malformed = is_malformed
@@ -144,7 +149,7 @@ def _fields_of(contact: Contact) -> dict[str, str]:
 
 
 def _canonical(contact: Contact) -> dict[str, str]:
-    """Return the fields of a contact in canonical form, the same for all spellings."""
+    """Return the fields in canonical form."""
     fields: dict[str, str] = {}
     for name in API_FIELDS:
         if (value := getattr(contact, name)) and (text := _CANONICAL_FORMS.get(name, folded)(value)):
@@ -165,7 +170,6 @@ def is_sufficient(fields: Mapping[str, str]) -> bool:
 
 
 def _what_is_missing(fields: Mapping[str, str]) -> str:
-    """Name the fields that would complete a contact."""
     missing = [name for name in _NAMES if name not in fields]
     has_company = any(name in fields for name in _COMPANIES)
     if len(missing) == len(_NAMES) and not has_company:
@@ -175,7 +179,7 @@ def _what_is_missing(fields: Mapping[str, str]) -> str:
 
 
 def _text_of(name: str, value: object) -> str | None:
-    """Return a value of a mapping, which may hold anything, as text. Raises _UnfitError."""
+    """Return a value of a mapping, which may hold anything. Raises _UnfitError."""
     if is_absent(value):
         return None
     if (text := as_text(value)) is None:
@@ -184,7 +188,7 @@ def _text_of(name: str, value: object) -> str | None:
 
 
 def _from_mapping(given: object) -> tuple[Contact, str | None]:
-    """Read a mapping; keep the known fields of an invalid one, so that the caller's ``key`` comes back."""
+    """Read a mapping; keep the known fields of an invalid one, so that its ``key`` comes back."""
     # The type itself: a subclass of dict may do anything when it is read.
     if type(given) is dict and given.keys() <= _FIELD_NAMES:
         return Contact(**_as_texts(cast("dict[str, Any]", given))), None
@@ -197,7 +201,7 @@ def _from_mapping(given: object) -> tuple[Contact, str | None]:
 
 
 def _as_texts(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields without missing values, and with whole numbers as text; others stay, to be refused."""
+    """Replace missing values and whole numbers; others stay, to be refused."""
     if all(value is None or isinstance(value, str) for value in fields.values()):
         return fields
     return {name: None if is_absent(value) else as_text(value) or value for name, value in fields.items()}

@@ -37,11 +37,11 @@ _LOST_OF_PERSON: Final = re.compile(r"[^\W\d_]\?|\?[^\W\d_]")
 _SIGNS: Final = frozenset(
     "\u2018\u2019\u201c\u201d\u2039\u203a\u2013\u2014\u2026\u2122\xab\xbb\xa9\xae\xaa\xba\xa0"
 )
-"""What may stand behind a capital letter in a text that is as it should be, as in ``CAFÉ™``."""
+"""What may stand behind a capital letter in a text as it should be, as in ``CAFÉ™``."""
 
 
 def unmangled(text: str) -> str | None:
-    """Return what a text was before an earlier program misread it; None for one that is as it should be."""
+    """Return what a text was before an earlier program misread it, or None."""
     if text.isascii() or _SEQUENCE.search(text) is None:  # nearly always: this runs for millions of cells
         return None
     for encoding in _MISREAD_AS:
@@ -55,7 +55,7 @@ def unmangled(text: str) -> str | None:
 
 
 def has_question_mark(text: str, *, is_person: bool) -> bool:
-    """Whether a name has ``?`` in place of a letter, as it gets from an encoding that lacks the letter.
+    """Whether a name has ``?`` in place of a letter that an encoding lacks.
 
     A company may be called with a question, so there only one within a word counts.
     """

@@ -1,14 +1,17 @@
-"""What a run was asked to do, and one of its requests on the way."""
+"""What a run was asked to do, the credits that it may set aside, and one of its requests on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, Self, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
     check_choice,
+    check_credits,
     check_enrichment_type,
     check_flag,
     check_function,
@@ -17,17 +20,19 @@ from cleanlist_async.checks import (
     check_whole,
     optional,
 )
+from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.budget import RunBudget
-from cleanlist_async.enrich.dedupe import Dedupe
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.report import Progress
-from cleanlist_async.enrich.row_results import without_row
+from cleanlist_async.enrich.row_results import Dedupe, without_row
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import (
     APIError,
     AuthenticationError,
+    BudgetExceededError,
     CleanlistError,
+    ConfigurationError,
     PermissionDeniedError,
     UnknownOutcomeError,
 )
@@ -128,7 +133,7 @@ class Chunk:
 
     @classmethod
     def of(cls, contacts: Iterable[Prepared]) -> Chunk:
-        """Make a chunk of contacts for which nothing is reserved yet."""
+        """Make a chunk for which nothing is reserved yet."""
         return cls({contact.index: contact for contact in contacts})
 
     @property
@@ -185,3 +190,112 @@ class Chunk:
             return "failed", f"refused: {self.refusal}", None
         error = self.refusal or stopped_by
         return "failed", f"never sent: {error}" if error else "never sent: the run was stopped", None
+
+
+class HeldChunks:
+    """Chunks that wait for credits of a budget in the store, which what is under way may give back.
+
+    They go one after the other, so that each submit takes all the credits that there are by then.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[Chunk] = []
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    @contextmanager
+    def holding(self, chunk: Chunk) -> Generator[None]:
+        """Count a chunk among them within the block."""
+        self._chunks.append(chunk)
+        try:
+            yield
+        finally:
+            self._chunks.remove(chunk)
+
+    def is_next(self, chunk: Chunk) -> bool:
+        """Whether none of them has earlier contacts."""
+        return all(_first(chunk) <= _first(other) for other in self._chunks)
+
+    def take_in(self, rest: Chunk) -> Chunk | None:
+        """Put contacts before those of all chunks, and return a chunk of the last ones, if needed.
+
+        The rest of a chunk that was split would else be a small submit of its own.
+        """
+        held = sorted(self._chunks, key=_first)
+        contacts = chain.from_iterable(chunk.open.values() for chunk in (rest, *held))
+        groups = list(
+            chunked(iter(tuple(contacts)), Chunker(facts.MAX_CONTACTS_PER_REQUEST, apart=LookAlikes()))
+        )
+        if len(groups) > len(held) + 1:  # namesakes are told apart at the price of more chunks
+            return rest
+        # Chunks that are left over get none: their contacts are in the others now.
+        for chunk, group in zip((*held, rest), (*groups, *[[] for _ in held]), strict=False):
+            _fill(chunk, group)
+        return rest if rest.open else None
+
+
+def _first(chunk: Chunk) -> int:
+    # One without contacts goes first: it has nothing to wait for, and ends.
+    return next(iter(chunk.open), -1)
+
+
+def _fill(chunk: Chunk, contacts: list[Prepared]) -> None:
+    chunk.open = {contact.index: contact for contact in contacts}
+    chunk.reserved = len(contacts)
+
+
+class RunBudget:
+    """A limit of credits that is never passed: reserve the worst case, then settle what it really cost.
+
+    *max_credits* may be None. *enrichment_type* gives the worst case of one contact
+    (docs.cleanlist.ai/api-reference/enrichment-types).
+    """
+
+    __slots__ = ("max_credits", "per_contact", "reserved", "spent")
+
+    def __init__(self, max_credits: float | None, enrichment_type: EnrichmentType) -> None:
+        worst_case = facts.WORST_CASE_CREDITS.get(enrichment_type)
+        if max_credits is not None and worst_case is None:
+            raise ConfigurationError(
+                f"max_credits cannot bound {enrichment_type!r}, which costs a credit per discovered contact.",
+                fix="Leave max_credits out, or choose another enrichment_type.",
+            )
+        optional(check_credits, "max_credits", max_credits)
+        self.max_credits = max_credits
+        self.per_contact = worst_case or 0
+        self.reserved = 0.0
+        self.spent = 0.0
+
+    def affordable(self, contacts: int) -> int:
+        """Return how many of *contacts* still fit, each at its worst case."""
+        if self.max_credits is None or not self.per_contact:
+            return contacts
+        left = self.max_credits - self.reserved - self.spent
+        return min(contacts, _covered(left, self.per_contact))
+
+    def reserve(self, contacts: int) -> None:
+        """Set the worst case of *contacts* aside."""
+        self.reserved += contacts * self.per_contact
+
+    def settle(self, contacts: int, spent: float = 0.0) -> None:
+        """Give the reservation of *contacts* back, less the credits that they did cost."""
+        self.reserved -= contacts * self.per_contact
+        self.spent += spent
+
+    def exceeded(self) -> BudgetExceededError:
+        """Return the error for a contact that does not fit any more."""
+        return BudgetExceededError.of_limit(self.max_credits, self.spent + self.reserved, self.per_contact)
+
+
+def contacts_within(error: BudgetExceededError, enrichment_type: EnrichmentType) -> int:
+    """Return how many contacts still fit into the budget that a request did not fit into."""
+    price = facts.WORST_CASE_CREDITS.get(enrichment_type)
+    if not price or error.max_credits is None or error.committed_credits is None:
+        return 0
+    return _covered(error.max_credits - error.committed_credits, price)
+
+
+def _covered(left: float, price: float) -> int:
+    """Return how many contacts the credits cover, whatever was lost to rounding."""
+    return max(0, int((left + facts.ROUNDING_CREDITS) // price))

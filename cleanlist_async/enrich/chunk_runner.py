@@ -10,16 +10,11 @@ from typing import Any, Final
 from anyio.abc import TaskGroup
 
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.budget import contacts_within
-from cleanlist_async.enrich.change_signal import ChangeSignal
-from cleanlist_async.enrich.chunk import Chunk, RunSpec
-from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
-from cleanlist_async.enrich.claims import Claims
+from cleanlist_async.enrich.chunk import Chunk, HeldChunks, RunSpec, contacts_within
+from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, Claims
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
-from cleanlist_async.enrich.held_chunks import HeldChunks
-from cleanlist_async.enrich.progress import ProgressReporter
 from cleanlist_async.enrich.report import RunOutcome
-from cleanlist_async.enrich.result_sink import ResultSink
+from cleanlist_async.enrich.result_sink import ChangeSignal, ProgressReporter, ResultSink
 from cleanlist_async.enrich.submit_outcome import (
     ENDS_EVERY_SUBMIT,
     FAILURES_IN_A_ROW,
@@ -105,14 +100,14 @@ class RunParts:
 
 
 class ChunkRunner:
-    """Submits a chunk, waits for its workflow, and hands out its results."""
+    """Brings a chunk from its submit to its results."""
 
     def __init__(self, parts: RunParts, group: TaskGroup) -> None:
         self._parts = parts
         self._group = group
 
     async def run(self, chunk: Chunk) -> None:
-        """Submit a chunk, wait for its workflow, and hand out its results."""
+        """Bring a chunk to its end. Raises nothing of its own."""
         try:
             await self._submit(chunk)
             if chunk.workflow is not None:
@@ -199,7 +194,6 @@ class ChunkRunner:
             await self._record(chunk.record.accepted(workflow))
 
     async def _settle(self, chunk: Chunk, results: Sequence[EnrichmentResult]) -> None:
-        """Record the results of a chunk, then hand them out."""
         if chunk.record is not None:
             await self._record(chunk.record.settle(results))
         self._parts.sink.settle(chunk, results)

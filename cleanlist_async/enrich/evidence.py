@@ -21,29 +21,24 @@ open     not s.    open   any         PLACED
 
 input
     The contact that the row repeats as the one it was made for, letter by letter. Written in another way it
-    is the same where all contacts of the workflow are known and only one of them can be meant; else open.
+    is the same where all contacts are known and only one of them can be meant; else open.
 profile
     The LinkedIn address, of whose parts an id (``ACoAA...``) is compared letter by letter. Two that differ
-    may be of one person: a profile gets renamed, and has an id beside its name. So a difference does not
-    prove that these are two people; but name and employer do not outweigh it, since in a large company there
-    are namesakes.
+    may be of one person: a profile gets renamed, and has an id beside its name. But name and employer do not
+    outweigh a difference, since a large company has namesakes.
 name, employer
     A name is the same word for word; an employer by domain, else by name.
 
-CERTAIN
-    Nothing else is asked.
 by elimination
-    All contacts of the workflow are known, and nobody else of them can be meant, whatever else the row
-    carries. That is: nobody else who lacks a row has the name in any of its forms (`normalize.name_key`), or
-    has it with a word more or less ("Ana Lee" and "Ana Maria Lee") and no row with their own, or is known by
-    profile alone, so that the name might be theirs. Or somebody is, but each contact has a row
-    and each row a name: then the contact's own is among them. Of namesakes at several employers, each must
-    have a row that names its own; one row that does not leaves all of them in doubt, since one of them may
-    have moved to the other's employer.
+    All contacts of the workflow are known, and nobody else who lacks a row has the name in any of its forms
+    (`normalize.name_key`), or has it with a word more or less ("Ana Lee" and "Ana Maria Lee") and no row with
+    their own, or is known by profile alone. Or somebody is, but each contact has a row and each row a name:
+    then the contact's own is among them. Of namesakes at several employers, each must have a row that names
+    its own, since one of them may have moved to the other's employer.
 in its place
     The row's id is the contact's if ids follow the order, and no other row in sight has the name. Used where
-    other contacts of the workflow are not known. So a contact keeps such an id only if no other that lacks a
-    row may have its name, and no row contradicts the order: see `matching.Match.trusted_ids`.
+    other contacts are not known. So a contact keeps such an id only if no other that lacks a row may have its
+    name, and no row contradicts the order: see `matching.Match.trusted_ids`.
 in a proven order
     There are as many ids as contacts, no row contradicts their order, and either the rows of all others are
     in their places, or of so many that luck would have it less than once in a million times. In the second
@@ -51,16 +46,14 @@ in a proven order
     or have its employer's domain instead of the own; and of namesakes that are left no row is given, unless
     theirs are all alike.
 
-What remains, since the API documents neither that ids follow the order of contacts nor anything else that a
-row must carry:
+What remains, since the API documents neither that ids follow the order of contacts nor what a row carries:
 
 - A few ids are exchanged among themselves, all other rows are in their places, and the rows of those few
   name nobody, nor do their addresses. The same answer comes, letter by letter, where ids follow the order,
-  so no rule can leave the one pending and join the other. One such row alone leaves no doubt.
+  so no rule can tell the two apart. One such row alone leaves no doubt.
 - A workflow that nobody waits for to its end is collected later, contact by contact. An id that is not the
-  contact's own leads to the row of a namesake at the same employer, the namesake is known by profile alone
-  (a name in words or in an address would have taken the id away), the row shows no profile, and the
-  contact's own row is missing.
+  contact's own leads to the row of a namesake at the same employer who is known by profile alone, the row
+  shows no profile, and the contact's own row is missing.
 """
 
 from __future__ import annotations

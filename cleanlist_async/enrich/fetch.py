@@ -70,7 +70,7 @@ class AcceptedWorkflow:
 
     @property
     def ids_before_the_end(self) -> tuple[str | None, ...]:
-        """The id by which each contact may be collected, if nobody waits for the end of the workflow."""
+        """The id by which each contact may be collected, if nobody waits for the end."""
         return ids_before_the_end([contact.sent for contact in self.contacts], self.task_ids)
 
     @classmethod
@@ -152,8 +152,8 @@ class Fetcher:
     ) -> list[EnrichmentResult]:
         """Wait for a workflow and return a result for each of its contacts, in their order.
 
-        *finished* is called once the workflow is, before its rows are completed. *until* returns the time
-        by which a caller needs the results: see `PollScheduler.finished`.
+        *finished* is called once the workflow is, before its rows are completed. *until* returns the time by
+        which a caller needs the results: see `PollScheduler.finished`.
         """
         status, key = await self._finished(workflow, until)
         finished()
@@ -174,7 +174,7 @@ class Fetcher:
         return _FinishedWorkflow(workflow, status, rows, enrichment_type).results(matched)
 
     def hurry(self, workflow_ids: Collection[str]) -> None:
-        """Have workflows that this client waits for already asked about as urgently as these results are."""
+        """Have workflows that are waited for already asked about as urgently as these results are."""
         if self._kind is RequestClass.INTERACTIVE and workflow_ids:
             self._polls.hurry(workflow_ids)
 
@@ -224,7 +224,6 @@ class Fetcher:
         raise AssertionError  # there is always a key to try
 
     async def _look_up(self, task_ids: Sequence[str], key: str | None) -> list[EnrichmentRow]:
-        """Ask for each task on its own."""
         rows_found: list[EnrichmentRow] = []
         line = anyio.Semaphore(_LOOKUPS_AT_ONCE)
 
@@ -261,7 +260,7 @@ def _is_whole(workflow: AcceptedWorkflow, status: BulkStatus) -> bool:
     """Whether the answer says that a workflow has no more contacts than these.
 
     Its rows are no proof, since an answer may lack some. And of two contacts of one profile the server may
-    have made one task: then there are fewer tasks than contacts.
+    have made one task.
     """
     slugs = [linkedin_slug(one.sent.linkedin_url) for one in workflow.contacts]
     known = [slug for slug in slugs if slug]

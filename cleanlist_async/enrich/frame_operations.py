@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.service import BulkService
     from cleanlist_async.http.options import CallOptions
     from cleanlist_async.tables.contact_rows import Columns, Extra
+    from cleanlist_async.tables.input_options import Suppress
     from cleanlist_async.tables.output_choice import Keep, Only
-    from cleanlist_async.tables.suppression import Suppress
 
 log: Final = logging.getLogger("cleanlist_async")
 

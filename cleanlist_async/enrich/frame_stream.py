@@ -1,4 +1,4 @@
-"""A frame on its way through a run: its parts are read, enriched, and returned in their order."""
+"""A frame on its way through a run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from cleanlist_async.contacts.checks import is_frame
 from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.report import Summary
-from cleanlist_async.enrich.result_columns import enrichment_columns
 from cleanlist_async.enrich.row_results import skipped, without_row
 from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.frame_columns import rows_where, with_columns
 from cleanlist_async.tables.frames import (
     BETWEEN_CHECKPOINTS,
     FrameReader,
@@ -30,9 +28,11 @@ from cleanlist_async.tables.frames import (
     next_part,
     opened,
     parts,
+    rows_where,
+    with_columns,
 )
 from cleanlist_async.tables.input_options import preparation
-from cleanlist_async.tables.output_choice import OutputChoice
+from cleanlist_async.tables.output_choice import OutputChoice, enrichment_columns
 from cleanlist_async.tables.rendering import new_names
 
 
@@ -45,7 +45,7 @@ def opened_frame(frame: object) -> Any:
 
 @dataclass(slots=True)
 class _Part:
-    """Some rows of the frame: the index of the first, and their results as far as they are there."""
+    """Some rows of the frame: the index of the first, and their results so far."""
 
     rows: Any
     start: int
@@ -150,7 +150,6 @@ class FrameStream:
         return enriched
 
     async def _rows(self) -> AsyncGenerator[Prepared | Invalid, None]:
-        """Read the frame, and yield the contact of each row, checked."""
         while (part := await self._next_part()) is not None:
             for contact in self._contacts(part):
                 yield contact

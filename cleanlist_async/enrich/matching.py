@@ -20,7 +20,7 @@ from cleanlist_async.enrich.normalize import Name, name_key
 from cleanlist_async.enrich.people import People, Person, PlacedRow
 
 _CHANCE: Final = math.log(1e6)
-"""An order is taken as proven when luck would agree with it less than once in a million times."""
+"""An order is proven when luck would agree with it less than once in a million times."""
 
 
 def match_rows(
@@ -48,15 +48,9 @@ def ids_before_the_end(contacts: Sequence[Contact], task_ids: Sequence[str | Non
 class Match:
     """Contacts of one workflow and its rows, joined.
 
-    *task_ids* holds the id of each contact by position, or None where there is none to be had. *whole*:
-    these are all contacts of the workflow, so that a row which fits one of them cannot be another's.
-
-    Attributes
-    ----------
-    given
-        For each position in *contacts* the row that is certainly its own. Contacts left out have no row, or
-        none that is certain.
-
+    *task_ids* holds the id of each contact, or None. *whole*: these are all contacts of the workflow, so that
+    a row which fits one of them cannot be another's. `given` holds for each position in *contacts* the row
+    that is certainly its own; others are left out.
     """
 
     def __init__(
@@ -155,7 +149,6 @@ class Match:
         )
 
     def _count(self, keys: Iterable[Name]) -> int:
-        """Return how many rows have such a name."""
         return sum(len(self._by_key.get(key, ())) for key in keys)
 
     @property
@@ -264,9 +257,9 @@ class Match:
     def trusted_ids(self) -> tuple[str | None, ...]:
         """The id of each contact, or None where it may be that of another.
 
-        A contact that has no row yet may be asked for later, without the others. It would then be given the
-        row of a namesake that has its id. And where one row contradicts the order, the rows of a part must
-        not prove it.
+        A contact without a row may be asked for later, without the others. It would then be given the row of
+        a namesake that has its id. And where one row contradicts the order, the rows of a part must not prove
+        it.
         """
         if not self._whole:
             return tuple(self._task_ids)

@@ -49,97 +49,96 @@ _LONGEST_NAME: Final = 4_001
 _LONGEST_TEXT: Final = 2_000
 """Characters: what is longer is no name (two fields of a contact), and no address or domain."""
 _LONGEST_COMPARED: Final = 200
-"""Characters of a name up to which it is compared letter by letter, which takes the square of them."""
+"""Characters of a name up to which it is compared letter by letter, which takes their square."""
 _ALIKE: Final = 0.75
-"""Share of letters in common from which two words may be spellings of one: Jörg and Joerg, Aase and Ase."""
+"""Share of letters in common of two spellings of one word: Jörg and Joerg, Aase and Ase."""
 
 _DOUBLED: Final = re.compile(r"([a-z])\1")
 _DIGRAPH: Final = re.compile(r"([aou])e")
+_FORMS: Final = """
+    abigail abby
+    alexander alex alec sandy sasha xander alexandra alexandria lexi
+    andrew andy drew andreas andre
+    anthony tony antonio anton
+    barbara barb babs
+    benjamin ben benny benji
+    bernard bernie
+    catherine cathy cate katherine kathy kate katie kathryn katharine kit
+    charles charlie chuck chas
+    christopher chris christian kris christine christina tina chrissy
+    cynthia cindy
+    daniel dan danny danielle
+    david dave davy
+    deborah deb debbie debra
+    donald don donny
+    dorothy dot dottie
+    douglas doug
+    edward ed eddie ted teddy ned edwin edmund
+    elizabeth liz lizzie beth betty betsy eliza lisa elisabeth bess
+    eugene gene
+    francis frank fran frankie frances franklin
+    frederick fred freddie
+    geoffrey geoff jeffrey jeff jeffery
+    george georgie
+    gerald gerry jerry jerome
+    gregory greg gregg
+    harold harry hal henry hank
+    isabella bella izzy isabel
+    jacob jake
+    james jim jimmy jamie jem
+    jennifer jen jenny jenna
+    jessica jess jessie
+    john jack johnny jon jonathan johnathan johannes hans
+    joseph joe joey josef jose pepe
+    joshua josh
+    judith judy
+    kenneth ken kenny
+    laurence larry lawrence lorenzo
+    leonard leo len lenny leonardo
+    margaret maggie meg peggy marge margie greta rita
+    martin marty
+    matthew matt mathew matthias mathias
+    maximilian max maxwell maxim
+    melissa mel melanie
+    michael mike mick mickey mikey
+    nathaniel nate nathan nat
+    nicholas nick nicky nicolas nikolai klaus nico
+    olivia liv
+    pamela pam
+    patrick pat paddy patricia patty trish trisha
+    peter pete
+    philip phil phillip
+    raymond ray
+    rebecca becky becca
+    richard dick rick ricky rich richie
+    robert bob bobby rob robbie bert
+    ronald ron ronnie
+    samuel sam sammy samantha
+    sara sarah sally sadie
+    stephen steve steven stefan stephan
+    susan sue susie suzanne susanna
+    theodore theo
+    theresa terry teresa tess
+    thomas tom tommy
+    timothy tim timmy
+    valerie val
+    victoria vicky vicki tori
+    vincent vince vinny
+    walter walt wally
+    william will bill billy willy liam wilhelm
+    zachary zach zack
+"""
 _SHORT_FORMS: Final = {
-    short: forms.split()[0]
-    for forms in (
-        "abigail abby",
-        "alexander alex alec sandy sasha xander alexandra alexandria lexi",
-        "andrew andy drew andreas andre",
-        "anthony tony antonio anton",
-        "barbara barb babs",
-        "benjamin ben benny benji",
-        "bernard bernie",
-        "catherine cathy cate katherine kathy kate katie kathryn katharine kit",
-        "charles charlie chuck chas",
-        "christopher chris christian kris christine christina tina chrissy",
-        "cynthia cindy",
-        "daniel dan danny danielle",
-        "david dave davy",
-        "deborah deb debbie debra",
-        "donald don donny",
-        "dorothy dot dottie",
-        "douglas doug",
-        "edward ed eddie ted teddy ned edwin edmund",
-        "elizabeth liz lizzie beth betty betsy eliza lisa elisabeth bess",
-        "eugene gene",
-        "francis frank fran frankie frances franklin",
-        "frederick fred freddie",
-        "geoffrey geoff jeffrey jeff jeffery",
-        "george georgie",
-        "gerald gerry jerry jerome",
-        "gregory greg gregg",
-        "harold harry hal henry hank",
-        "isabella bella izzy isabel",
-        "jacob jake",
-        "james jim jimmy jamie jem",
-        "jennifer jen jenny jenna",
-        "jessica jess jessie",
-        "john jack johnny jon jonathan johnathan johannes hans",
-        "joseph joe joey josef jose pepe",
-        "joshua josh",
-        "judith judy",
-        "kenneth ken kenny",
-        "laurence larry lawrence lorenzo",
-        "leonard leo len lenny leonardo",
-        "margaret maggie meg peggy marge margie greta rita",
-        "martin marty",
-        "matthew matt mathew matthias mathias",
-        "maximilian max maxwell maxim",
-        "melissa mel melanie",
-        "michael mike mick mickey mikey",
-        "nathaniel nate nathan nat",
-        "nicholas nick nicky nicolas nikolai klaus nico",
-        "olivia liv",
-        "pamela pam",
-        "patrick pat paddy patricia patty trish trisha",
-        "peter pete",
-        "philip phil phillip",
-        "raymond ray",
-        "rebecca becky becca",
-        "richard dick rick ricky rich richie",
-        "robert bob bobby rob robbie bert",
-        "ronald ron ronnie",
-        "samuel sam sammy samantha",
-        "sara sarah sally sadie",
-        "stephen steve steven stefan stephan",
-        "susan sue susie suzanne susanna",
-        "theodore theo",
-        "theresa terry teresa tess",
-        "thomas tom tommy",
-        "timothy tim timmy",
-        "valerie val",
-        "victoria vicky vicki tori",
-        "vincent vince vinny",
-        "walter walt wally",
-        "william will bill billy willy liam wilhelm",
-        "zachary zach zack",
-    )
-    for short in forms.split()
-}  # fmt: skip
-"""First names, each with the form that stands for all of its forms."""
+    short: forms.split()[0] for forms in _FORMS.strip().splitlines() for short in forms.split()
+}
+"""First names, each with the form that stands for all."""
 
 
 def linkedin_slug(url: str | None) -> str | None:
     """Return what names the person in a LinkedIn address, folded; None where nothing does for certain.
 
-    A company's page or a search (``/profile/view?id=1``) names no person. An id keeps its letter case,
-    which distinguishes two people.
+    A company's page or a search (``/profile/view?id=1``) names no person. An id keeps its letter case, which
+    distinguishes two people.
     """
     return _slug(url) if url and len(url) <= _LONGEST_TEXT else None
 
@@ -184,7 +183,7 @@ def name_of(contact: Contact) -> Name:
 
 
 def half_name(contact: Contact) -> Name:
-    """Return the first or last name of a contact that has only one of them; else nothing."""
+    """Return the first or last name of a contact that lacks the other; else nothing."""
     half = (
         contact.last_name if not contact.first_name else contact.first_name if not contact.last_name else None
     )
@@ -204,7 +203,7 @@ def _full_name(first: str | None, last: str | None) -> Name:
 def name_key(name: Name) -> Name:
     """Return what two forms of one name have in common: "Bob Lee" and "Robert Q. Lee", Jörg and Joerg.
 
-    Two people whose names have the same key may be taken for one another.
+    People whose names have the same key may be taken for one another.
     """
     # Initials come and go, unless there is nothing else.
     full = frozenset(word for word in name if len(word) > 1)
@@ -268,7 +267,7 @@ def same_employer(contact: Employed, row: Employed) -> bool | None:
 
 
 def company_words(name: str | None) -> Name:
-    """Return the words of a company's name without its legal form, unless that is all there is."""
+    """Return the words of a company's name without its legal form, unless that is all."""
     found = frozenset(words(name))
     return found - _COMPANY_FORMS or found
 
@@ -286,7 +285,7 @@ def input_of(contact: Contact) -> Input:
 
 
 def input_in(row: EnrichmentRow) -> Input:
-    """Return the contact that a row says it was made for; empty where it says none."""
+    """Return the contact that a row says it was made for, or nothing."""
     return _as_sent(given) if (given := row.input) else ()
 
 
@@ -296,7 +295,7 @@ def _as_sent(fields: Mapping[str, JSON]) -> Input:
 
 
 def folded(given: Input) -> Input:
-    """Return the fields of a contact, the same however they are written."""
+    """Return the fields, the same however they are written."""
     return tuple((name, _folded_field(name, value)) for name, value in given)
 
 

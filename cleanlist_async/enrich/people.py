@@ -1,4 +1,4 @@
-"""The people of a workflow, by what a row may carry about them. Pure."""
+"""The people of a workflow, by what a row may carry about them, and contacts that look alike by it. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.evidence import Evidence, Said, agreement, weigh
 from cleanlist_async.enrich.normalize import (
     Input,
@@ -58,7 +59,7 @@ class PlacedRow:
 
     @property
     def in_place(self) -> bool:
-        """Whether it belongs to the contact that its id belongs to if ids follow the order."""
+        """Whether it belongs to the contact of its id if ids follow the order."""
         return self.position in self.owners
 
 
@@ -66,7 +67,7 @@ class PlacedRow:
 class Person:
     """The contacts that are one person: of one profile, or the same word for word.
 
-    `rows` are certainly its own; `keys` are those of the names that it has, in a contact or in such a row.
+    `rows` are certainly its own; `keys` are those of its names, in a contact or in such a row.
     """
 
     positions: list[int] = field(default_factory=list[int])
@@ -160,7 +161,7 @@ class People:
         )
 
     def _is_made_for(self, position: int, row: PlacedRow) -> bool | None:
-        """Whether a row was made for a contact; None if it does not say, or writes it in another way."""
+        """Whether a row was made for a contact; None if it does not say, or in another way."""
         if not row.echo or row.echo == self._inputs[position]:
             return bool(row.echo) or None
         return None if folded(row.echo) == folded(self._inputs[position]) else False
@@ -193,7 +194,7 @@ class People:
         return self._by_key.get(key, ())
 
     def has_name_of_another(self, position: int, row: PlacedRow) -> bool:
-        """Whether a row has the name of others, lacking a row or not, and not one that a contact has."""
+        """Whether a row has the name of others, and not one that a contact has."""
         key = name_key(row.name)
         return key in self._keys and key not in self.at[position].keys
 
@@ -237,7 +238,7 @@ class People:
                     self._names[same] = name
 
     def _is_of_another_half(self, person: Person, key: Name) -> bool:
-        """Whether a name contradicts the first or last name that a person is given without the other."""
+        """Whether a name contradicts the one half of a name that a person is given."""
         halves = (half_name(self._contacts[position]) for position in person.positions)
         return any(names_differ(name_key(half), key) for half in halves if half)
 
@@ -247,8 +248,8 @@ class People:
     def namesakes(self, people: Sequence[Person], *, hidden: bool) -> Mapping[int, set[int]]:
         """Return the positions of the others of *people* whose row may be taken for that of a position.
 
-        *hidden*: the name of a person that is known by profile alone may be any name. Else only one that
-        its address spells counts.
+        *hidden*: the name of a person that is known by profile alone may be any name. Else only one that its
+        address spells counts.
         """
         named = [(person, form) for person in people for form in self._name_forms(person)]
         by_word: dict[str, list[tuple[Person, Name]]] = defaultdict(list)
@@ -315,3 +316,56 @@ def _positions_by(inputs: Iterable[Input]) -> dict[Input, list[int]]:
     for position, own in enumerate(inputs):
         positions[own].append(position)
     return positions
+
+
+class LookAlikes:
+    """The contacts of one request, by what a row may say of them.
+
+    Of one person with and without an e-mail address both would be paid for, and neither row would be certain
+    to be whose it is. In requests of their own, each has its own workflow.
+    """
+
+    def __init__(self) -> None:
+        self._slugs: set[str] = set()
+        self._by_word: dict[str, list[tuple[Name, Contact]]] = defaultdict(list)
+
+    def clear(self) -> None:
+        """Begin another request."""
+        self._slugs.clear()
+        self._by_word.clear()
+
+    def add(self, contact: Prepared) -> None:
+        """Take a contact into the request."""
+        if slug := linkedin_slug(contact.sent.linkedin_url):
+            self._slugs.add(slug)
+        key = _key_of(contact.sent)
+        for word in key:
+            self._by_word[word].append((key, contact.sent))
+
+    def has_like(self, contact: Prepared) -> bool:
+        """Whether a contact of the request may be taken for this one."""
+        if linkedin_slug(contact.sent.linkedin_url) in self._slugs:
+            return True
+        key = _key_of(contact.sent)
+        # A middle name comes and goes: of two such names, one has all the words of the other.
+        near = (self._by_word.get(word, ()) for word in key)
+        return any(
+            (key <= other_key or other_key <= key) and not _differ(contact.sent, other)
+            for others in near
+            for other_key, other in others
+        )
+
+
+def _key_of(contact: Contact) -> Name:
+    """Return the name of a contact, or the one that its profile spells."""
+    if name := name_of(contact):
+        return name_key(name)
+    spelled = slug_words(linkedin_slug(contact.linkedin_url) or "")
+    return name_key(frozenset(word for word in spelled if word.isalpha()))
+
+
+def _differ(one: Contact, other: Contact) -> bool:
+    """Whether a row shows which of two namesakes it is for."""
+    if linkedin_slug(one.linkedin_url) and linkedin_slug(other.linkedin_url):
+        return True
+    return same_employer(one, other) is False

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
-from cleanlist_async.contacts.first_seen import FirstSeen
-from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
-from cleanlist_async.enrich.look_alikes import LookAlikes
-from cleanlist_async.enrich.source_thread import read
+from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare
+from cleanlist_async.enrich.people import LookAlikes
+from cleanlist_async.enrich.source import FirstSeen, each
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.storage.store.records import Claim, Doubtful, Mine
-from cleanlist_async.tables.contact_source import ContactSource
-from cleanlist_async.tables.input_options import Prepare
+from cleanlist_async.tables.input_options import ContactSource, Prepare
 
 Look: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Mapping[int, Claim]]]
 """Says what a store has of contacts, by their index, and claims nothing."""
@@ -195,25 +192,3 @@ async def make_plan(
     if look is not None and gathered:
         planner.sort(gathered, await look(gathered))
     return planner.finish(limits, keys)
-
-
-async def prepared(
-    contacts: ContactSource, prepare: Prepare = prepare
-) -> AsyncGenerator[Prepared | Invalid, None]:
-    """Yield contacts checked, each with its index."""
-    index = 0
-    async with aclosing(each(contacts)) as given:
-        async for contact in given:
-            yield prepare(index, contact)
-            index += 1
-
-
-async def each(contacts: ContactSource) -> AsyncGenerator[ContactLike, None]:
-    """Yield contacts, and let other tasks run now and then."""
-    if isinstance(contacts, AsyncIterable):
-        async for contact in contacts:
-            yield contact
-        return
-    async with aclosing(read(contacts)) as given:  # it may have a thread, which ends then
-        async for contact in given:
-            yield contact

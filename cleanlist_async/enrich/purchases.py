@@ -22,7 +22,7 @@ from cleanlist_async.enrich.row_results import without_row
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import CleanlistError, NotFoundError, StoreError
-from cleanlist_async.events.results import report_settled
+from cleanlist_async.events.delivery import report_settled
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import operations, same_contact
@@ -43,12 +43,12 @@ log: Final = logging.getLogger("cleanlist_async")
 
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 4.0
-"""Seconds between two looks at what others are buying: a workflow takes some seconds at least."""
+"""Seconds between two looks at what others are buying: a workflow takes some at least."""
 
 
 @dataclass(slots=True)
 class _Begun:
-    """How far a claim got: whether the store was asked, and what it may have taken over."""
+    """Whether the store was asked, and what it may have taken over."""
 
     is_begun: bool = False
     adopted: set[str] = field(default_factory=set[str])
@@ -337,7 +337,6 @@ def _paid_elsewhere(result: EnrichmentResult) -> EnrichmentResult:
 
 
 def _bought(result: EnrichmentResult) -> EnrichmentResult:
-    """Return a result as one of an earlier purchase."""
     return result if result.status == "pending" else replace(result, bought_at=datetime.now(UTC))
 
 

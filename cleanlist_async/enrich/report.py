@@ -127,10 +127,9 @@ class Progress:
 class RunOutcome:
     """How a run ended: ``stopped_by`` what it met at the API, ``failure`` what the caller's own code raised.
 
-    ``fault`` is the first error that kept contacts from a result, of a submit or of the reading of a
-    workflow, also of one after which the run went on; ``accepted`` says whether the server accepted any of
-    it; ``has_refusals``, whether it refused contacts by name; ``is_remembered``, whether a store or a journal
-    keeps the same call from buying it again.
+    ``fault`` is the first error that kept contacts from a result, also of one after which the run went on;
+    ``accepted`` says whether the server accepted any of it; ``has_refusals``, whether it refused contacts by
+    name; ``is_remembered``, whether a store or a journal keeps the same call from buying it again.
     """
 
     stopped_by: CleanlistError | None = None
@@ -190,7 +189,7 @@ class EnrichmentReport:
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the results as rows: place, key, the contact (``contact_email``, ...) and what was found."""
-        from cleanlist_async.enrich.result_columns import as_dict  # noqa: PLC0415  # see _frame
+        from cleanlist_async.tables.output_choice import as_dict  # noqa: PLC0415  # see _frame
 
         return [as_dict(result) for result in self.results]
 
@@ -208,8 +207,8 @@ class EnrichmentReport:
 
     def _frame(self, library: Literal["polars", "pandas", "pyarrow"]) -> Any:
         # Here, not above: every run makes a report, and few make a frame of it.
-        from cleanlist_async.enrich.result_columns import report_columns  # noqa: PLC0415
-        from cleanlist_async.tables.frame_columns import new_frame  # noqa: PLC0415
+        from cleanlist_async.tables.frames import new_frame  # noqa: PLC0415
+        from cleanlist_async.tables.output_choice import report_columns  # noqa: PLC0415
 
         return new_frame(report_columns(self.results), library)
 

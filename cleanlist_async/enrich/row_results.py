@@ -1,15 +1,15 @@
-"""From a server's row to a result, and what it cost. Pure."""
+"""From a server's row to a result, what it cost, and the results of contacts that share a purchase. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
 from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
-from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult, ResultStatus
@@ -18,6 +18,11 @@ from cleanlist_async.tables.input_options import Prepare
 Rule: TypeAlias = Literal["charged", "price list", "price of a half", "cache", "duplicate", "none"]
 """By which rule a contact was priced; see `Receipt`."""
 _HALVES: Final = (facts.EMAIL_CREDITS, facts.PHONE_CREDITS)
+
+Dedupe: TypeAlias = Literal["all", "window", "off"]
+
+WINDOW: Final = 50_000
+"""Identities remembered of a source that cannot be read twice."""
 
 
 def found(
@@ -42,13 +47,13 @@ def found(
         error=row.error,
         enrichment_type=enrichment_type,
         credits_charged=row.credits_charged,
-        credits_estimated=_price(email, phones, enrichment_type),
+        credits_estimated=estimate(row, enrichment_type),
         raw=row.raw,
     )
 
 
 def without_row(
-    contact: Prepared,
+    contact: Prepared | Invalid,
     status: ResultStatus,
     error: str | None,
     *,
@@ -57,7 +62,7 @@ def without_row(
     row: EnrichmentRow | None = None,
     enrichment_type: EnrichmentType | None = None,
 ) -> EnrichmentResult:
-    """Make the result of a contact for which there is no row, or none that is certainly its own."""
+    """Make the result of a contact without a row that is certainly its own."""
     return EnrichmentResult(
         index=contact.index,
         contact=contact.contact,
@@ -73,13 +78,7 @@ def without_row(
 
 def skipped(contact: Invalid) -> EnrichmentResult:
     """Make the result of a contact that was never sent."""
-    return EnrichmentResult(
-        index=contact.index,
-        contact=contact.contact,
-        key=contact.contact.key,
-        status="invalid",
-        error=contact.reason,
-    )
+    return without_row(contact, "invalid", contact.reason)
 
 
 def never_read(
@@ -132,10 +131,7 @@ def estimate(row: EnrichmentRow, enrichment_type: EnrichmentType) -> float:
 
     A ``full`` enrichment that found only one half has no documented price; 11 credits are held for it.
     """
-    return _price(row.email, row.phones, enrichment_type)
-
-
-def _price(email: str | None, phones: tuple[str, ...], enrichment_type: EnrichmentType) -> float:
+    email, phones = row.email, row.phones
     match enrichment_type:
         case "partial":
             return facts.EMAIL_CREDITS if email else 0
@@ -164,3 +160,60 @@ def priced_by_halves(result: EnrichmentResult) -> EnrichmentResult:
 def _status_without_findings(row: EnrichmentRow, enrichment_type: EnrichmentType) -> ResultStatus:
     looked_for_nothing = enrichment_type in {"none", "prospecting_only"}
     return "found" if looked_for_nothing and not row.failed else "not_found"
+
+
+class Duplicates:
+    """Links each contact to the first one of the same identity.
+
+    *mode* ``"all"`` links across the whole input, ``"window"`` across its last 50,000 identities (whose
+    ``raw`` is not kept for later duplicates), ``"off"`` not. *repeated* are the identities that occur more
+    than once, where that is known: only their results need to be remembered.
+    """
+
+    def __init__(self, mode: Dedupe, repeated: Collection[bytes] | None = None) -> None:
+        self._mode = mode
+        self._repeated = repeated
+        self._followers: dict[bytes, list[Prepared]] = {}
+        self._results: OrderedDict[bytes, EnrichmentResult] = OrderedDict()
+        self.waiting = 0
+        """Contacts whose result is still to come with that of another."""
+
+    def follow(self, contact: Prepared) -> EnrichmentResult | bool:
+        """Return False for the first of its identity, the result if it is there, or True: it will come."""
+        identity = contact.identity
+        if self._mode == "off" or (self._repeated is not None and identity not in self._repeated):
+            return False
+        if (result := self._results.get(identity)) is not None:
+            return copy_for(contact, result)
+        if (followers := self._followers.get(identity)) is None:
+            self._followers[identity] = []
+            return False
+        followers.append(contact)
+        self.waiting += 1
+        return True
+
+    def settle(self, identity: bytes, result: EnrichmentResult) -> Sequence[EnrichmentResult]:
+        """Take the result of a first, and return those of its followers."""
+        followers = self._followers.pop(identity, None)
+        if followers is None:
+            return ()
+        self.waiting -= len(followers)
+        # `raw` is most of a result, and 50,000 of them would not be a flat memory.
+        self._results[identity] = replace(result, raw=None) if self._mode == "window" else result
+        if self._mode == "window" and len(self._results) > WINDOW:
+            self._results.popitem(last=False)
+        return [copy_for(follower, result) for follower in followers]
+
+
+def copy_for(contact: Prepared, result: EnrichmentResult) -> EnrichmentResult:
+    """Return the result of the first contact as that of its duplicate, which cost nothing."""
+    return replace(
+        result,
+        index=contact.index,
+        contact=contact.contact,
+        key=contact.contact.key,
+        duplicate_of=result.index,
+        credits_charged=None if result.credits_charged is None else 0.0,  # None: the server named no price
+        credits_estimated=0.0,
+        bought_for=None if result.bought_for is None else 0.0,
+    )

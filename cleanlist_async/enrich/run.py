@@ -16,20 +16,16 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.checks import FormCheck
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
-from cleanlist_async.enrich.change_signal import ChangeSignal
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.chunk_runner import ChunkRunner, RunParts
-from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter
-from cleanlist_async.enrich.claims import Claims
-from cleanlist_async.enrich.dedupe import Duplicates, repeated_identities
+from cleanlist_async.enrich.chunk_submitter import ChunkSubmitter, Claims, UnsentContacts
 from cleanlist_async.enrich.fetch import Fetcher
-from cleanlist_async.enrich.look_alikes import LookAlikes
-from cleanlist_async.enrich.progress import ProgressReporter
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.report import RunOutcome, Summary
-from cleanlist_async.enrich.result_sink import ResultSink
-from cleanlist_async.enrich.row_results import skipped
-from cleanlist_async.enrich.unsent import UnsentContacts
+from cleanlist_async.enrich.result_sink import ChangeSignal, ProgressReporter, ResultSink
+from cleanlist_async.enrich.row_results import Duplicates, skipped
+from cleanlist_async.enrich.source import repeated_identities
 from cleanlist_async.errors import (
     CleanlistError,
     ConfigurationError,
@@ -48,7 +44,7 @@ RepeatedIn: TypeAlias = tuple[Iterable[ContactLike], Prepare]
 """Rows that can be read again, and what checks each."""
 NOTHING_REPEATED: Final[RepeatedIn] = ((), prepare)
 _DUPLICATES_AHEAD: Final = 50_000
-"""Duplicates of an endless source that wait for the result of their first before it is read on."""
+"""Duplicates of an endless source that wait for their first before it is read on."""
 _SILENCE_S: Final = 10.0
 """Seconds that claimed contacts wait for others to share their request, while none come."""
 
@@ -316,7 +312,6 @@ def _deadline_error(spec: RunSpec, latest: LatestFailure, summary: Summary) -> D
 
 
 def _a_window(pipeline: Pipeline) -> int:
-    """Return how many contacts can be submitted in a window."""
     limits, keys = pipeline.limiter.limits, len(pipeline.route.keys)
     return limits.per_window(keys) * facts.MAX_CONTACTS_PER_REQUEST
 

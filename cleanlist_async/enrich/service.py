@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Sized
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+    Sized,
+)
+from dataclasses import replace
 from functools import partial
-from typing import Final, cast
+from types import TracebackType
+from typing import Final, Self, cast
+
+import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.checks import a_type, is_any, wrong
 from cleanlist_async.contacts.checks import check_form
-from cleanlist_async.contacts.identity import Invalid, Prepared
+from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
-from cleanlist_async.enrich.collect import Collector
-from cleanlist_async.enrich.plan import Look, Plan, each, make_plan, prepared
+from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
+from cleanlist_async.enrich.plan import Look, Plan, make_plan
 from cleanlist_async.enrich.purchases import Purchases
-from cleanlist_async.enrich.report import EnrichmentReport
-from cleanlist_async.enrich.row_results import never_read
+from cleanlist_async.enrich.report import EnrichmentReport, RunOutcome, Summary
+from cleanlist_async.enrich.result_sink import ProgressReporter
+from cleanlist_async.enrich.row_results import copy_for, never_read
 from cleanlist_async.enrich.run import NOTHING_REPEATED, BulkRun, RepeatedIn
-from cleanlist_async.enrich.stream import ResultStream
-from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.enrich.source import each, prepared
+from cleanlist_async.errors import CleanlistError, ConfigurationError, DeadlineExceededError
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.contact_source import ContactSource, open_source
-from cleanlist_async.tables.input_options import Prepare, preparation
+from cleanlist_async.tables.input_options import ContactSource, Prepare, open_source, preparation
 from cleanlist_async.webhooks.submissions import Submissions
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -91,7 +104,7 @@ class BulkService:
         return EnrichmentReport(ordered, stream.summary, stopped_by, stream.fault)
 
     def keep_abandoned(self, results: list[EnrichmentResult], spec: RunSpec) -> None:
-        """Keep all results of the latest cancelled run, and of those before it as many as have room."""
+        """Keep all results of the latest cancelled run, and of those before as many as have room."""
         if self._purchases is not None and not spec.is_unclaimed:  # the same call finds them again
             self._remembered.update(one.workflow_id for one in results if one.workflow_id is not None)
         kept = max(facts.MAX_ABANDONED_RESULTS, len(results))
@@ -171,3 +184,186 @@ def _checked_pending(pending: object) -> list[EnrichmentResult]:
         if not isinstance(result, EnrichmentResult):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"pending must be {expected}; {a_type(result)} is in it.")
     return results
+
+
+class Collector:
+    """One `collect` call: workflow by workflow, each asked for all of its pending contacts at once."""
+
+    def __init__(self, pipeline: Pipeline, polls: PollScheduler, options: CallOptions) -> None:
+        self._clock = pipeline.limiter.clock
+        self._deadline_s = options.deadline_s
+        self._progress = ProgressReporter(pipeline, polls, None, None)
+        self._outcome = RunOutcome()
+        # Without the deadline: it is that of the whole call, not of each request.
+        self._fetcher = Fetcher(
+            pipeline,
+            polls,
+            replace(options, deadline_s=None),
+            self._progress.report_lookups,
+            self._outcome.note,
+        )
+        self._room = anyio.Semaphore(facts.MAX_OPEN_WORKFLOWS)
+        self._results: list[EnrichmentResult] = []
+
+    async def collect(self, pending: list[EnrichmentResult]) -> EnrichmentReport:
+        """Return *pending* in its order, with results where there are some by now."""
+        self._results = pending
+        workflows: dict[str, _Wanted] = {}
+        for position, result in enumerate(self._results):
+            if result.workflow_id is not None and result.status in {"pending", "unknown"}:
+                workflows.setdefault(result.workflow_id, _Wanted()).add(position, result)
+        with anyio.move_on_after(self._deadline_s) as deadline:
+            async with anyio.create_task_group() as group:
+                for workflow_id, wanted in workflows.items():
+                    # Acquired before the task starts, so that there are never more tasks than places.
+                    await self._room.acquire()
+                    group.start_soon(self._collect_workflow, workflow_id, wanted)
+        if deadline.cancelled_caught:
+            self._outcome.stopped_by = DeadlineExceededError(
+                f"Collecting took longer than deadline_s = {self._deadline_s or 0:g} s.",
+                fix="Collect what is still pending again: it is free.",
+            )
+        return self._report(len(workflows))
+
+    def _report(self, workflows: int) -> EnrichmentReport:
+        summary = self._progress.summary
+        for result in self._results:
+            summary.count(result)
+        summary.workflows = workflows
+        self._progress.report()
+        return EnrichmentReport(tuple(self._results), summary, self._outcome.stopped_by, self._outcome.fault)
+
+    async def _collect_workflow(self, workflow_id: str, wanted: _Wanted) -> None:
+        try:
+            workflow = wanted.workflow(workflow_id, self._clock())
+            fetched = await self._fetcher.fetch(workflow, wanted.enrichment_type)
+        except CleanlistError as error:
+            self._outcome.stopped_by = error
+            self._outcome.note(error)
+        else:
+            for position, result in wanted.fan_out(fetched):
+                self._results[position] = result
+        finally:
+            self._room.release()
+
+
+class _Wanted:
+    """The pending results of one workflow. Duplicates share a contact, as they did when it was submitted."""
+
+    def __init__(self) -> None:
+        self.enrichment_type: facts.EnrichmentType = "partial"
+        self._firsts: dict[bytes, Prepared] = {}
+        self._task_ids: list[str | None] = []
+        self._wanted: dict[bytes, list[tuple[int, EnrichmentResult]]] = {}
+
+    def add(self, position: int, result: EnrichmentResult) -> None:
+        """Take a pending result; one whose contact could never have been sent stays."""
+        contact = prepare(result.index, result.contact)
+        if not isinstance(contact, Prepared):
+            return
+        self.enrichment_type = result.enrichment_type or self.enrichment_type
+        if contact.identity not in self._firsts:
+            self._firsts[contact.identity] = contact
+            self._task_ids.append(result.task_id)
+            self._wanted[contact.identity] = []
+        self._wanted[contact.identity].append((position, result))
+
+    def workflow(self, workflow_id: str, now: float) -> AcceptedWorkflow:
+        known = tuple(task_id for task_id in self._task_ids if task_id is not None)
+        contacts = tuple(self._firsts.values())
+        ids = tuple(self._task_ids)
+        # Without a key: a result does not say with which one its workflow was started.
+        return AcceptedWorkflow(workflow_id, contacts, ids, known, None, now, is_new=False, whole=False)
+
+    def fan_out(self, fetched: Sequence[EnrichmentResult]) -> Iterable[tuple[int, EnrichmentResult]]:
+        for first, result in zip(self._firsts.values(), fetched, strict=True):
+            for position, old in self._wanted[first.identity]:
+                if old.index == first.index:
+                    yield position, replace(result, duplicate_of=old.duplicate_of)
+                else:
+                    own = Prepared(old.index, old.contact, first.payload, first.identity)
+                    yield position, copy_for(own, result)
+
+
+class ResultStream:
+    """Yields each result as soon as it is there; use it as ``async with client.stream(...) as results``.
+
+    After the last result it raises the error that stopped the run, if one did. Leaving the block early
+    stops the run: what was accepted by then is in `pending`, and what was found but not read in `leftover`.
+    """
+
+    def __init__(self, start: Callable[[], Awaitable[BulkRun]]) -> None:
+        self._start = start
+        self._run: BulkRun | None = None
+        self._ended = False
+        self.leftover: list[EnrichmentResult] = []
+
+    @property
+    def summary(self) -> Summary:
+        """Counts so far."""
+        return self._run.summary if self._run else Summary()
+
+    @property
+    def stopped_by(self) -> CleanlistError | None:
+        """The error that stopped the run, or None."""
+        return self._run.outcome.stopped_by if self._run else None
+
+    @property
+    def fault(self) -> CleanlistError | None:
+        """The first error that kept contacts from a result, also of one after which the run went on."""
+        return self._run.outcome.fault if self._run else None
+
+    @property
+    def is_for_nothing(self) -> bool:
+        """Whether no contact has an outcome, from a store either, or was accepted, or refused by name."""
+        statuses = self.summary.statuses
+        has_outcomes = any(statuses[one] for one in ("found", "not_found", "pending", "unknown"))
+        outcome = RunOutcome() if self._run is None else self._run.outcome
+        return not (has_outcomes or outcome.accepted or outcome.has_refusals)
+
+    @property
+    def pending(self) -> list[EnrichmentResult]:
+        """What was accepted and not finished when the run was stopped; ``client.collect`` fetches it free."""
+        return [result for result in self.leftover if result.status == "pending"]
+
+    async def __aenter__(self) -> Self:
+        await self._started()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> EnrichmentResult:
+        run = await self._started()
+        if (result := await run.results.take()) is not None:
+            return result
+        if not self._ended:
+            self._ended = True  # to be raised once: who iterates again gets the end
+            if (error := run.outcome.error) is not None:
+                raise error
+        raise StopAsyncIteration
+
+    def ready(self, most: int) -> list[EnrichmentResult]:
+        """Take up to so many further results that are there already."""
+        return self._run.results.take_ready(most) if self._run else []
+
+    async def aclose(self) -> None:
+        """Stop the run if it is not over. Waits for a submit that is on its way: it may have been paid."""
+        run = self._run
+        if run is None:
+            return
+        if not run.finished.is_set():
+            run.cancel()
+            with anyio.CancelScope(shield=True):
+                await run.finished.wait()
+        self.leftover += run.results.drain()
+
+    async def _started(self) -> BulkRun:
+        if self._run is None:
+            self._run = await self._start()
+        return self._run

@@ -1,16 +1,17 @@
-"""A client's session with its store: its lease there, and whose purchases it makes."""
+"""A client's session with its store."""
 
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.api.public import VALIDATE_KEY
 from cleanlist_async.contacts.identity import Prepared
-from cleanlist_async.enrich.owed_writes import OwedWrites
 from cleanlist_async.errors import CleanlistError, StoreError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
@@ -24,22 +25,18 @@ from cleanlist_async.storage.store.store import Store
 log: Final = logging.getLogger("cleanlist_async")
 
 _IDENTIFY_S: Final = 90.0
-"""Seconds that the question for the organization may take, with its wait for a token. Without an answer the
-key stands for the organization."""
+"""Seconds that the question for the organization may take, with its wait for a token. Without an answer
+the key stands for the organization.
+"""
+
+Write: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class StoreSession:
     """Opens the store when it is first needed, and keeps a lease in it until the client is closed.
 
-    Attributes
-    ----------
-    owed
-        Writes that are still to be made.
-    jobs
-        The ids of jobs that the client runs.
-    taking_job
-        Held from the look whether a job is free until it is among `jobs`.
-
+    `owed` are writes that are still to be made, `jobs` the ids of jobs that the client runs; `taking_job` is
+    held from the look whether a job is free until it is among them.
     """
 
     def __init__(self, store: Store, pipeline: Pipeline) -> None:
@@ -104,7 +101,7 @@ class StoreSession:
         return bool(dead)
 
     async def _organization(self) -> str:
-        """Return whose purchases these are: the organization's id; the key's digest while nobody tells it."""
+        """Return the organization's id; the key's digest while nobody tells it."""
         origin = self.pipeline.route.organization.rpartition("@")[2]
         name = self.store.digest(f"{self.pipeline.secret.reveal()}@{origin}".encode())
         if (known := await self.store.run(operations.find_organization(name))) is not None:
@@ -122,3 +119,37 @@ class StoreSession:
         organization = f"{answer.organization_id}@{origin}"
         await self.store.run(operations.name_organization(name, organization))
         return organization
+
+
+class OwedWrites:
+    """Writes to the store that must not be lost, made in order: one that fails is repeated.
+
+    What was sent, refused or settled is true whether the store takes it or not. Until it has, the store takes
+    the contacts for under way, and whoever asks for them waits.
+    """
+
+    def __init__(self) -> None:
+        self._writes: deque[Write] = deque()
+        self._turn = anyio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._writes)
+
+    def add(self, write: Write) -> None:
+        """Owe a write: it is made before the next one, or the next claim."""
+        self._writes.append(write)
+
+    async def make(self, write: Write) -> None:
+        """Make a write after all that are owed. Raises StoreError, and then it is owed."""
+        self.add(write)
+        await self.repay()
+
+    async def repay(self) -> None:
+        """Make all writes that are owed. Raises StoreError."""
+        if not self._writes:
+            return
+        async with self._turn:
+            while self._writes:
+                # Taken out when it is made: one that fails, or is cancelled, is still owed.
+                await self._writes[0]()
+                self._writes.popleft()

@@ -185,7 +185,6 @@ def _is_yes(status: int) -> bool:
 
 
 def _named(error: RequestValidationError, contacts: Sequence[Prepared]) -> dict[int, EnrichmentResult]:
-    """Return the results of the contacts that a 422 names, by position."""
     reasons = {
         found.contact_index: found.msg for found in error.field_errors if _is_of_request(found, contacts)
     }
@@ -199,7 +198,7 @@ def _named(error: RequestValidationError, contacts: Sequence[Prepared]) -> dict[
 def _is_of_request(found: FieldError, contacts: Sequence[Prepared]) -> bool:
     """Whether an invalid field is one that its contact has, or lacks as the server says.
 
-    Else the answer is to another request, or a gateway's, and says nothing of the contact at that place.
+    Else the answer is to another request, or a gateway's, and says nothing of the contact.
     """
     place = found.contact_index
     if place is None or place >= len(contacts):

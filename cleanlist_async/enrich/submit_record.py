@@ -1,4 +1,4 @@
-"""One submit in the store: what was about to be sent, and what became of it."""
+"""What a store has of one submit."""
 
 from __future__ import annotations
 
@@ -46,18 +46,10 @@ class Wanted:
 
 
 class SubmitRecord:
-    """One submit, recorded at each step.
+    """One submit, recorded at each step, in order, and repeated where the store fails: see `OwedWrites`.
 
-    Attributes
-    ----------
-    submission
-        Our name for it.
-    is_written
-        Whether its intent may be in the store: then it may have been sent.
-    contacts
-        Those that are sent.
-
-    What came of it is written in order, and repeated where the store fails: see `OwedWrites`.
+    `submission` is our name for it; `is_written`: its intent may be in the store, so that it may have been
+    sent.
     """
 
     def __init__(

@@ -1,14 +1,20 @@
-"""Delivery of events: to the log, and to the listener of the client."""
+"""Delivery of events to the log and the listener, and those that report what became of contacts."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from cleanlist_async.events.kinds import Event
+from cleanlist_async.events.contact_kinds import ContactsUndelivered, ResultsSettled, RunKind
+from cleanlist_async.events.kinds import Event, identifier
 from cleanlist_async.events.log_lines import write
+
+if TYPE_CHECKING:
+    from cleanlist_async.events.statistics import Counters
+    from cleanlist_async.results import EnrichmentResult
 
 Listener: TypeAlias = Callable[[Event], object]
 """What `on_event` takes: it is called with each event, and what it returns is ignored."""
@@ -70,3 +76,29 @@ def report_failure(what: str, problem: BaseException) -> None:
     """Log that *what* failed; the exception's message, which may quote contacts, only at DEBUG."""
     log.warning("%s failed with %s", what, type(problem).__name__)
     log.debug("%s failed", what, exc_info=problem)
+
+
+def report_settled(
+    events: Events,
+    counters: Counters,
+    kind: RunKind,
+    workflow_id: str | None,
+    results: Iterable[EnrichmentResult],
+) -> None:
+    """Count the credits of the final results of a workflow, and report them."""
+    contacts, found, credits_spent = 0, 0, 0.0
+    for result in results:
+        if result.status != "pending":
+            contacts, found = contacts + 1, found + (result.status == "found")
+            credits_spent += result.credits
+            counters.count_credits(result.credits_charged, result.credits_estimated)
+    if contacts:
+        named = identifier(workflow_id) if workflow_id else None
+        events.emit(ResultsSettled(kind, named, contacts, found, credits_spent))
+
+
+def report_undelivered(events: Events, parts: Iterable[Counter[str]]) -> None:
+    """Report contacts that were bought and not handed out, each part of them counted by workflow."""
+    left = sum(parts, Counter[str]())
+    if left:
+        events.emit(ContactsUndelivered(left.total(), tuple(map(identifier, left))))

@@ -19,14 +19,14 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.checks import is_frame
-from cleanlist_async.contacts.values import as_text
-from cleanlist_async.enrich.result_columns import as_dict
+from cleanlist_async.contacts.texts import as_text
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.integrations import explain_missing
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables.contact_rows import Columns
-from cleanlist_async.tables.suppression import Suppress
+from cleanlist_async.tables.input_options import Suppress
+from cleanlist_async.tables.output_choice import as_dict
 
 try:
     import dlt

@@ -21,11 +21,11 @@ import anyio
 
 from cleanlist_async.checks import check_instance, check_text, optional, wrong
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.result_columns import as_dict
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.integrations import explain_missing
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.to_end import to_end
+from cleanlist_async.tables.output_choice import as_dict
 
 try:
     import sqlalchemy as sa

@@ -50,14 +50,10 @@ class ResultCache:
             _refuse_journal(self._connection, self._path)
             self._connection.execute(for_this_sqlite(_TABLE))
 
-    def find(self, contacts: Sequence[Prepared], enrichment_type: EnrichmentType) -> list[EnrichmentResult]:
-        """Return the stored results of these contacts, which cost nothing now."""
-        return [result for result, _ in self.find_with_age(contacts, enrichment_type)]
-
-    def find_with_age(
+    def find(
         self, contacts: Sequence[Prepared], enrichment_type: EnrichmentType
     ) -> list[tuple[EnrichmentResult, float]]:
-        """Return the same, each with its age in seconds."""
+        """Return the stored results of these contacts, which cost nothing now, and their ages in seconds."""
         now = time.time()
         found: list[tuple[EnrichmentResult, float]] = []
         with explained(self._path):

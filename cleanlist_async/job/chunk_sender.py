@@ -11,7 +11,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.budget import RunBudget
+from cleanlist_async.enrich.chunk import RunBudget
 from cleanlist_async.enrich.row_results import skipped
 from cleanlist_async.enrich.submit_outcome import (
     FAILURES_IN_A_ROW,
@@ -36,13 +36,12 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.events import identifier
 from cleanlist_async.http.options import backoff_s
-from cleanlist_async.job.journal.records import Acceptance, AttemptOutcome
-from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.job.journal.records import SETTLED, Acceptance, AttemptOutcome, ChunkState
 from cleanlist_async.job.planning import PlannedChunk, fingerprint
-from cleanlist_async.job.run_context import RunContext
-from cleanlist_async.job.submits.bulk import Intent
+from cleanlist_async.job.run_state import RunContext
+from cleanlist_async.job.submits import Intent
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.suppression import SUPPRESSED, Suppression
+from cleanlist_async.tables.input_options import SUPPRESSED, Suppression
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -102,17 +101,12 @@ class ChunkSender:
         contacts = [contact for contact in chunk.contacts if contact.index not in done]
         # Not when the job is planned: the list may have grown since.
         if suppressed := _suppressed(contacts, self._run.suppression):
-            self._run.journal.known_already(chunk.row.number, suppressed, cached=False)
-            for result in suppressed:
-                self._run.handout.give(result)
+            self._run.know(chunk.row.number, suppressed, cached=False)
             contacts = _without(contacts, suppressed)
         if self._run.cache is not None and contacts:
-            hits = self._run.cache.find(contacts, self._run.header.enrichment_type)
-            if hits:
-                # On disk first: the cache may be purged, or its file be gone, before the job is resumed.
-                self._run.journal.known_already(chunk.row.number, hits, cached=True)
-                for result in hits:
-                    self._run.handout.give(result)
+            found = self._run.cache.find(contacts, self._run.header.enrichment_type)
+            if hits := [result for result, _age_s in found]:
+                self._run.know(chunk.row.number, hits, cached=True)
                 contacts = _without(contacts, hits)
         if not contacts:
             chunk.row = self._run.journal.nothing_to_send(chunk.row.number)
@@ -128,14 +122,12 @@ class ChunkSender:
             results = await self._run.shared.claim(contacts, again=again)
         known = [result for result in results if result.status in {"found", "not_found"}]
         if known:
-            self._run.journal.known_already(chunk.row.number, known, cached=True)
-        for result in known:
-            self._run.handout.give(result)
-        if len(known) == len(results):
+            self._run.know(chunk.row.number, known, cached=True)
+        doubtful = [result for result in results if result.status not in {"found", "not_found"}]
+        if not doubtful:
             return True
-        why = next(result.error for result in results if result.status not in {"found", "not_found"})
         self.kept_back = StoreError(
-            f"{len(results) - len(known)} contacts of chunk {chunk.row.number} were not sent: {why}",
+            f"{len(doubtful)} contacts of chunk {chunk.row.number} were not sent: {doubtful[0].error}",
             fix="When that is decided, or over, run the job again.",
         )
         return False
@@ -179,7 +171,7 @@ class ChunkSender:
         count = sum(contact.index <= last.index for contact in chunk.contacts)
         halves = [chunk.contacts[:count], chunk.contacts[count:]]
         # With a fingerprint each: on resume the halves are compared with the source one by one.
-        chunk.row, _ = self._run.journal.split(
+        chunk.row = self._run.journal.split(
             chunk.row,
             [
                 (half[0].index, half[-1].index, len(half), fingerprint(self._run.header.salt, half))
@@ -282,11 +274,10 @@ class ChunkSender:
                 return
             case SetAside(invalid):
                 # They count as done from here on, so the next attempt goes without them.
-                self._run.journal.known_already(chunk.row.number, list(invalid.values()), cached=False)
-                for result in invalid.values():
-                    self._run.handout.give(result)
+                self._run.know(chunk.row.number, [*invalid.values()], cached=False)
             case Refused():
-                state = _refused(contacts, error)
+                log.warning("the server refused %d contacts of a job: %s", len(contacts), reason_of(error))
+                state = ChunkState.REFUSED
             case Unknown():
                 state = ChunkState.UNKNOWN
             case Split() | Retry() | Stop():
@@ -315,8 +306,3 @@ def _suppressed(contacts: Sequence[Prepared], suppression: Suppression | None) -
         for contact in contacts
         if suppression.covers(contact.sent)
     ]
-
-
-def _refused(contacts: Sequence[Prepared], error: CleanlistError) -> ChunkState:
-    log.warning("the server refused %d contacts of a job: %s", len(contacts), reason_of(error))
-    return ChunkState.REFUSED

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, TypeGuard
 
+from cleanlist_async import facts
 from cleanlist_async.checks import check_flag, check_instance, check_text, check_whole
 from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.events import report_failure
 from cleanlist_async.job.journal.records import Decision, SubmitMode
+from cleanlist_async.job.journal.schema import APPLICATION_ID
 from cleanlist_async.job.pilot import Pilot
-from cleanlist_async.job.run_state import WaitsFor
-from cleanlist_async.job.status import JobReport, JobStatus, Receipt
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor
 from cleanlist_async.job.unknown import UnknownChunk, the_decision
 from cleanlist_async.results import EnrichmentResult
+
+_LONGEST_NAME: Final = 200
+_APPLICATION_ID: Final = slice(68, 72)
+"""Where a SQLite file has its application id (sqlite.org/fileformat.html)."""
 
 
 class Job(ABC):
@@ -62,6 +72,15 @@ class Job(ABC):
         Whatever stopped it is in ``stopped_by``: out of credits, a bad key, an outage. The same call resumes.
         """
 
+    def _show(self, status: Callable[[], JobStatus]) -> None:
+        """Call `on_progress`."""
+        if self.on_progress is None:
+            return
+        try:
+            self.on_progress(status())
+        except Exception as problem:  # noqa: BLE001  # a failing display must not end the job
+            report_failure("on_progress", problem)
+
     @abstractmethod
     async def aclose(self) -> None:
         """Stop, and leave the job to others. A submit that is on its way is awaited to its answer."""
@@ -92,7 +111,6 @@ class Job(ABC):
     async def plan(self) -> Plan:
         """Return what the whole job takes: requests, minutes, and credits at most. Free."""
 
-    @abstractmethod
     async def pilot(self, n: int = 15) -> Pilot:
         """Buy a sample of *n* contacts first, in proportion to the kinds of contacts. Spends credits.
 
@@ -100,6 +118,12 @@ class Job(ABC):
         job; pending contacts are left out. Raises JournalError or StoreError once anything else of the job
         was sent, UnknownOutcomeError when the sample may or may not have been bought.
         """
+        check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
+        return await self._pilot(n)
+
+    @abstractmethod
+    async def _pilot(self, n: int) -> Pilot:
+        """Buy the sample."""
 
     # -- looking at it -------------------------------------------------------------------------
 
@@ -177,3 +201,29 @@ class Job(ABC):
         With `keep_results`, a job in a store loses only its copy of the input: what it bought stays in the
         store, and serves later calls. A journal cannot keep one without the other: ConfigurationError.
         """
+
+
+def is_name(journal: str | PathLike[str]) -> TypeGuard[str]:
+    """Whether a job is named: text without a folder that does not end in ``.journal``.
+
+    Raises ConfigurationError for text that cannot be one.
+    """
+    if not isinstance(journal, str) or journal.endswith(".journal"):
+        return False
+    if any(separator in journal for separator in (os.sep, os.altsep) if separator):
+        return False
+    if not journal.strip() or len(journal) > _LONGEST_NAME or not journal.isprintable():
+        raise ConfigurationError(
+            f"The name of a job must have 1 to {_LONGEST_NAME} characters that can be printed."
+        )
+    return True
+
+
+def is_journal(path: Path) -> bool:
+    """Whether there is the journal of a job at a path."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_APPLICATION_ID.stop)
+    except (OSError, ValueError):
+        return False
+    return head[_APPLICATION_ID] == APPLICATION_ID.to_bytes(4, "big")

@@ -15,36 +15,24 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.engine import Engine
-from cleanlist_async.job.job_webhooks import JobWebhooks
-from cleanlist_async.job.open_journal import OpenJournal
+from cleanlist_async.job.exact import ExactSubmitter
+from cleanlist_async.job.run_state import Handout, RunContext, RunState
 from cleanlist_async.job.shared_purchases import SharedPurchases
-from cleanlist_async.job.source import Source
-from cleanlist_async.job.spec import JobSpec
-from cleanlist_async.job.submits.bulk import PlainSubmitter, Submitter, TrackedSubmitter
-from cleanlist_async.job.submits.exact import ExactSubmitter
-from cleanlist_async.job.submits.webhook_inbox import WebhookInbox
+from cleanlist_async.job.spec import JobSpec, OpenJournal
+from cleanlist_async.job.status import job_is_running
+from cleanlist_async.job.submits import JobWebhooks, PlainSubmitter, Submitter, TrackedSubmitter, WebhookInbox
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.storage.store.records import REMEMBERED
 
 
 class JobRuns:
-    """Starts and ends engines on one journal.
-
-    Attributes
-    ----------
-    engine
-        The current run, or None.
-    turn
-        Lock held while a run is started or a pilot is planned.
-
-    """
+    """Starts and ends engines on one journal; `turn` is held while a run is started or a pilot is planned."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         polls: PollScheduler,
         opened: OpenJournal,
-        source: Source,
         spec: JobSpec,
         *,
         session: StoreSession | None,
@@ -56,7 +44,6 @@ class JobRuns:
         self._pipeline = pipeline
         self._polls = polls
         self._opened = opened
-        self._source = source
         self._spec = spec
         self._session = session
         self._webhooks = webhooks
@@ -74,23 +61,25 @@ class JobRuns:
         return engine
 
     def _new_engine(self, *, wants_results: bool, only_pilot: bool) -> Engine:
-        inbox = self._new_inbox()
-        return Engine(
+        journal, header, inbox = self._opened.journal, self._opened.header, self._new_inbox()
+        run = RunContext(
             self._pipeline,
-            self._opened.journal,
-            self._opened.header,
-            self._source,
+            journal,
+            header,
             self.submitter(inbox),
+            self._opened.cache,
+            self._shared(),
+            self._spec.input.suppression,
+            RunState(self._pipeline.limiter, self._spec.max_open_workflows),
+            Handout(journal, header, self._opened.source, is_wanted=wants_results),
+            self._report,
+        )
+        return Engine(
+            run,
             inbox=inbox,
             policy=self._spec.policy,
-            cache=self._opened.cache,
-            shared=self._shared(),
-            suppression=self._spec.input.suppression,
-            max_open=self._spec.max_open_workflows,
-            only_pilot=only_pilot,
-            wants_results=wants_results,
-            report=self._report,
             demands=self._polls.demands,
+            only_pilot=only_pilot,
         )
 
     async def take_over(self) -> None:
@@ -98,7 +87,7 @@ class JobRuns:
         self._opened.check()
         # An `async for` that was left early may still be open: only the garbage collector closes it.
         if self.engine is not None and not self.engine.wants_results:
-            raise ConfigurationError("This job is running already.")
+            raise job_is_running()
         await self.end("The job was run again while its results were read.")
 
     async def end(self, reason: str) -> None:

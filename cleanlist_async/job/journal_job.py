@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import anyio.lowlevel
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_flag, check_function, check_instance, check_whole, optional
-from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.checks import check_flag, check_function, check_instance, optional
+from cleanlist_async.enrich.plan import Plan, seconds_for
 from cleanlist_async.enrich.store_session import StoreSession
-from cleanlist_async.events import report_failure
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.job.forecast import plan_of
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.job_runs import JobRuns
-from cleanlist_async.job.job_webhooks import JobWebhooks
-from cleanlist_async.job.journal.audit import problems_of
-from cleanlist_async.job.journal.records import Decision, SubmitMode
-from cleanlist_async.job.kept_source import KeptSource
-from cleanlist_async.job.open_journal import OpenJournal
+from cleanlist_async.job.journal.journal import Journal, problems_of
+from cleanlist_async.job.journal.records import Decision, Header, SubmitMode
 from cleanlist_async.job.pilot import Pilot, plan_pilot, read_pilot
-from cleanlist_async.job.planning import STEPS_AT_ONCE
-from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.run_state import WaitsFor
-from cleanlist_async.job.source import JobSource, Source
-from cleanlist_async.job.spec import JobSpec
-from cleanlist_async.job.status import JobReport, JobStatus, Receipt, keeps_both, status_of
+from cleanlist_async.job.source import STEPS_AT_ONCE, JobSource, Source
+from cleanlist_async.job.spec import JobSpec, OpenJournal
+from cleanlist_async.job.status import (
+    JobReport,
+    JobStatus,
+    Receipt,
+    WaitsFor,
+    keeps_both,
+    receipts,
+    status_of,
+)
+from cleanlist_async.job.submits import JobWebhooks
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
+
+_MAX_LISTED: Final = 1_000
+"""Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
+_REQUESTS_PER_CHUNK: Final[dict[SubmitMode, int]] = {"plain": 2, "tracked": 2, "exact": 5}
+"""Requests for each chunk if nothing goes wrong: in mode exact these are the list, the price, the import, the
+status and the leads."""
+
+
+def plan_of(journal: Journal, header: Header, pipeline: Pipeline) -> Plan:
+    """Return what the whole job takes: requests, minutes, and credits at most."""
+    invalid, duplicates = journal.set_aside()
+    counts = journal.counts().values()  # chunks hold neither duplicates nor invalid contacts
+    unique = sum(contacts for _, contacts in counts)
+    worst = facts.WORST_CASE_CREDITS.get(header.enrichment_type)
+    limits, keys = pipeline.limiter.limits, len(pipeline.route.keys)
+    plan = Plan(
+        header.enrichment_type,
+        contacts=header.contacts,
+        unique=unique,
+        invalid=invalid,
+        duplicates=duplicates,
+        chunks=sum(chunks for chunks, _ in counts),
+        credits_max=None if worst is None else worst * unique,
+        invalid_contacts=list(islice(journal.invalid(), _MAX_LISTED)),
+        duplicate_contacts=list(islice(journal.duplicates(), _MAX_LISTED)),
+        requests_per_chunk=_REQUESTS_PER_CHUNK[header.submit_mode],
+    )
+    plan.minutes = seconds_for(plan.requests, limits, keys) / 60
+    return plan
 
 
 class JournalJob(Job):
@@ -42,7 +73,6 @@ class JournalJob(Job):
         pipeline: Pipeline,
         polls: PollScheduler,
         opened: OpenJournal,
-        source: Source,
         spec: JobSpec,
         *,
         session: StoreSession | None,
@@ -51,14 +81,13 @@ class JournalJob(Job):
         self._opened = opened
         self._journal = opened.journal
         self._header = opened.header
-        self._source = source
+        self._source = opened.source
         self._receiver = spec.receiver
         self._webhooks = JobWebhooks(opened.journal)
         self._runs = JobRuns(
             pipeline,
             polls,
             opened,
-            source,
             spec,
             session=session,
             webhooks=self._webhooks,
@@ -85,9 +114,7 @@ class JournalJob(Job):
         await pipeline.root.ensure()
         source = None if given is None else Source(given, spec.input.rows)
         opened = await OpenJournal.open(path, source, spec, pipeline)
-        # From here on the copy: what was given may change while the job runs.
-        kept = KeptSource(opened.journal, opened.header)
-        return cls(pipeline, polls, opened, kept, spec, session=session)
+        return cls(pipeline, polls, opened, spec, session=session)
 
     # -- running -------------------------------------------------------------------------------
 
@@ -127,15 +154,11 @@ class JournalJob(Job):
         # A failure is raised, as it comes from the caller's own code; what the API said is in the report.
         if engine.outcome.failure is not None:
             raise engine.outcome.failure
-        return JobReport(self._status(), self._unknown(), engine.outcome.stopped_by)
+        return JobReport(self._status(), await self.unknown(), engine.outcome.stopped_by)
 
     def _report_progress(self) -> None:
-        if self.on_progress is None or self._opened.is_closed:
-            return
-        try:
-            self.on_progress(self._status())
-        except Exception as problem:  # noqa: BLE001  # a failing display must not end the job
-            report_failure("on_progress", problem)
+        if not self._opened.is_closed:
+            self._show(self._status)
 
     # -- before it spends ----------------------------------------------------------------------
 
@@ -164,9 +187,7 @@ class JournalJob(Job):
         self._opened.check()
         return plan_of(self._journal, self._header, self._pipeline)
 
-    async def pilot(self, n: int = 15) -> Pilot:
-        """Buy a sample, in a chunk of its own."""
-        check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
+    async def _pilot(self, n: int) -> Pilot:
         # Within the turn, no run can start and send chunks of the plan that is being replaced.
         async with self._runs.turn:
             await self._runs.take_over()
@@ -187,9 +208,6 @@ class JournalJob(Job):
 
     async def unknown(self) -> list[UnknownChunk]:
         """Return the chunks whose outcome is unknown."""
-        return self._unknown()
-
-    def _unknown(self) -> list[UnknownChunk]:
         self._opened.check()
         return unknown_chunks(self._journal, self._header)
 

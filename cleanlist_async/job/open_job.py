@@ -12,13 +12,14 @@ from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import ConfigurationError, JournalError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.job import Job
+from cleanlist_async.job.job import Job, is_journal, is_name
 from cleanlist_async.job.journal_job import JournalJob
 from cleanlist_async.job.source import JobSource
 from cleanlist_async.job.spec import JobSpec
-from cleanlist_async.job.stored.spec import StoredJobSpec, is_journal, is_name
 from cleanlist_async.job.stored.stored_job import StoredJob
+from cleanlist_async.job.unknown import UnknownPolicy
 from cleanlist_async.storage.store import job_owners
+from cleanlist_async.storage.store.records import REMEMBERED
 
 
 async def unfinished_names(session: StoreSession | None) -> list[str]:
@@ -67,10 +68,28 @@ async def open_job(
                 fix="Give the client a store (store=, or $CLEANLIST_STORE), or the job a journal file: a"
                 " path, or a name that ends in .journal.",
             )
-        return await StoredJob.open(bulk, session, name, source, StoredJobSpec.of(spec, asked_type))
+        _refuse_journal_options(spec)
+        return await StoredJob.open(bulk, session, name, source, spec, asked_type=asked_type)
     path = checked_path("name", name)
     _check_folder(name, path)
     return await JournalJob.open(bulk.pipeline, bulk.polls, path, source, spec, session=session)
+
+
+def _refuse_journal_options(spec: JobSpec) -> None:
+    """Raise ConfigurationError for what a job in a store does not have."""
+    journal_only = {
+        "webhook_url": spec.webhook_url is not None,
+        f"submit_mode={spec.submit_mode!r}": spec.submit_mode not in {"auto", "plain"},
+        "on_unknown": spec.policy != UnknownPolicy(),
+        "half_full_price": spec.half_full_price != "full",
+        f"enrichment_type={spec.enrichment_type!r}": spec.enrichment_type not in REMEMBERED,
+    }
+    for option, is_given in journal_only.items():
+        if is_given:
+            raise ConfigurationError(
+                f"A job in a store does not take {option}.",
+                fix="Leave it out, or use a journal file: a path, or a name that ends in .journal.",
+            )
 
 
 def _check_folder(name: str | PathLike[str], path: Path) -> None:

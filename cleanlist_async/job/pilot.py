@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections import defaultdict
+from bisect import insort
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,15 +16,13 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Prepared
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.errors import ConfigurationError, UnknownOutcomeError
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import Header
-from cleanlist_async.job.journal.states import ChunkState
-from cleanlist_async.job.planning import STEPS_AT_ONCE
-from cleanlist_async.job.source import Source
-from cleanlist_async.job.spec import write_chunks
+from cleanlist_async.job.journal.records import ChunkState, Header
+from cleanlist_async.job.planning import write_plan
+from cleanlist_async.job.source import STEPS_AT_ONCE, Source
 from cleanlist_async.results import EnrichmentResult
 
 _Z: Final = 1.959964
@@ -83,7 +82,7 @@ async def plan_pilot(journal: Journal, source: Source, header: Header, n: int) -
         # In one transaction: a crash in between must leave the old plan, not a job without chunks.
         with journal.transaction():
             journal.forget_plan()
-            await write_chunks(journal, source.prepared(), header.salt, header.submit_mode, places)
+            await write_plan(journal, source.prepared(), header.salt, header.submit_mode, places)
         number = _pilot_number(journal)
     if number is None:
         raise ConfigurationError("There is no contact to buy.")
@@ -94,15 +93,20 @@ def read_pilot(journal: Journal, number: int, source: Source, header: Header) ->
     """Return the figures of a pilot that has run. Raises UnknownOutcomeError if its outcome is unknown."""
     chunk = journal.chunk(number)
     if chunk.state in {ChunkState.UNKNOWN, ChunkState.ABANDONED}:
-        raise UnknownOutcomeError(
-            "The pilot was sent, and it is not known whether it was accepted.",
-            fix="Decide about it with resolve, then ask for it again.",
-        )
+        raise in_doubt()
     picked = journal.picked()
     contacts = {one.index: one.contact for one in source.prepared() if one.index in picked}
     worst = facts.WORST_CASE_CREDITS.get(header.enrichment_type, math.inf)
     results = journal.results_of(chunk, contacts)
     return Pilot.of(results, sum(one.contacts for one in journal.chunks()), worst)
+
+
+def in_doubt() -> UnknownOutcomeError:
+    """Return the error for a pilot whose outcome is unknown."""
+    return UnknownOutcomeError(
+        "The pilot was sent, and it is not known whether it was accepted.",
+        fix="Decide about it with resolve, then ask for it again.",
+    )
 
 
 def _pilot_number(journal: Journal) -> int | None:
@@ -141,19 +145,33 @@ class Sampler:
     def __init__(self, n: int, salt: bytes) -> None:
         self._n = n
         self._salt = salt
-        self._strata = defaultdict[str, _Sample](lambda: _Sample(n))
-        self.total = 0
+        self._sizes = Counter[str]()
+        self._lowest = defaultdict[str, list[tuple[bytes, int]]](list)
+        """The *n* lowest ranks of each kind, and their places."""
+
+    @property
+    def total(self) -> int:
+        """How many contacts were added."""
+        return self._sizes.total()
 
     def add(self, place: int, contact: Contact) -> None:
         """Add a contact that may be sent, and repeats none before."""
-        self.total += 1
+        kind = _kind(contact)
+        self._sizes[kind] += 1
         # As good as random, and the same again when a pilot of this size is planned a second time.
         rank = hmac.digest(self._salt, place.to_bytes(8, "big"), sha256)
-        self._strata[_kind(contact)].add(rank, place)
+        insort(self._lowest[kind], (rank, place))
+        del self._lowest[kind][self._n :]
 
     def chosen(self) -> frozenset[int]:
-        """Return the places of the sample."""
-        return frozenset(_apportion(list(self._strata.values()), min(self._n, self.total), self.total))
+        """Return the places of the sample: each kind has its share, rounded by the largest remainders."""
+        n = min(self._n, self.total)
+        shares = {kind: n * size / self.total for kind, size in self._sizes.items()}
+        counts = {kind: int(share) for kind, share in shares.items()}
+        by_remainder = sorted(shares, key=lambda kind: shares[kind] - counts[kind], reverse=True)
+        for kind in by_remainder[: n - sum(counts.values())]:
+            counts[kind] += 1
+        return frozenset(place for kind in counts for _, place in self._lowest[kind][: counts[kind]])
 
 
 def _kind(given: Contact) -> str:
@@ -161,34 +179,3 @@ def _kind(given: Contact) -> str:
     if given.linkedin_url:
         return "linkedin"
     return "domain" if given.company_domain else "company"
-
-
-class _Sample:
-    """The *n* lowest ranks of a stratum."""
-
-    def __init__(self, n: int) -> None:
-        self._n = n
-        self._lowest: list[tuple[bytes, int]] = []
-        self.size = 0
-
-    def add(self, rank: bytes, place: int) -> None:
-        self.size += 1
-        if len(self._lowest) < self._n or rank < self._lowest[-1][0]:
-            self._lowest.append((rank, place))
-            self._lowest.sort()
-            del self._lowest[self._n :]
-
-    def first(self, count: int) -> list[int]:
-        return [place for _, place in self._lowest[:count]]
-
-
-def _apportion(strata: list[_Sample], n: int, total: int) -> list[int]:
-    """Give each stratum its share of *n*, rounded by the largest remainders."""
-    if not total:
-        return []
-    exact = [n * stratum.size / total for stratum in strata]
-    counts = [int(share) for share in exact]
-    by_remainder = sorted(range(len(strata)), key=lambda i: exact[i] - counts[i], reverse=True)
-    for index in by_remainder[: n - sum(counts)]:
-        counts[index] += 1
-    return [place for stratum, count in zip(strata, counts, strict=True) for place in stratum.first(count)]

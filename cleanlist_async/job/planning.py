@@ -13,16 +13,15 @@ import anyio.lowlevel
 from cleanlist_async import facts
 from cleanlist_async.contacts.chunking import Chunker
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.people import LookAlikes
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.errors import InputChangedError, JournalError
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import ChunkRow, Header
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.journal.records import ChunkRow, Header, SubmitMode
+from cleanlist_async.job.source import STEPS_AT_ONCE, Source
 
-STEPS_AT_ONCE: Final = 250
-"""Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
+_CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 _WRITTEN_AT_ONCE: Final = 5_000
 """Duplicates and invalid contacts that wait in memory: a file may consist of nothing else."""
 
@@ -48,19 +47,19 @@ async def write_plan(
     journal: Journal,
     contacts: Iterable[Prepared | Invalid],
     salt: bytes,
-    chunk_contacts: int,
+    mode: SubmitMode,
     picked: Container[int] = (),
-    *,
-    max_bytes: int = facts.MAX_REQUEST_BYTES,
 ) -> tuple[int, bytes]:
     """Read the contacts once and record their chunks, duplicates and invalid contacts.
 
-    Contacts at *picked* places go into one chunk of their own, the pilot, which is sent first. Returns the
-    number of contacts, and a digest of the duplicates among them. To be called within a transaction, on a
-    journal without chunks.
+    Chunks are as large as the submit mode allows. Contacts at *picked* places go into one of their own, the
+    pilot, which is sent first. Returns the number of contacts, and a digest of the duplicates among them. To
+    be called within a transaction, on a journal without chunks.
     """
+    # Measured as JSON in every mode: as a row of CSV a contact takes no more bytes.
+    max_bytes = facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
     # In order: a chunk is known by its first and last contact.
-    chunker = Chunker(chunk_contacts, max_bytes, apart=LookAlikes(), in_order=True)
+    chunker = Chunker(_CHUNK_CONTACTS, max_bytes, apart=LookAlikes(), in_order=True)
     planner = _Planner(journal, salt, chunker, picked)
     for contact in contacts:
         planner.add(contact)
@@ -141,13 +140,6 @@ class PlannedChunk:
         return {contact.index: contact.contact for contact in self.contacts}
 
 
-def _planned(journal: Journal) -> Iterator[PlannedChunk]:
-    """Yield the chunks, each read when its turn comes: with their ids, all of them take much memory."""
-    # The numbers are read beforehand: a chunk that is split off later is met in the next pass.
-    for number in journal.numbers():
-        yield PlannedChunk(journal.chunk(number), [])
-
-
 Step: TypeAlias = PlannedChunk | Prepared | Invalid
 """A chunk, a duplicate, or an invalid contact."""
 
@@ -169,7 +161,9 @@ class Walk:
         except IndexError:
             raise JournalError("The journal is damaged: it names more contacts than there are.") from None
         self._pilot = next((PlannedChunk(chunk, []) for chunk in journal.chunks("WHERE is_pilot")), None)
-        self._upcoming = _planned(journal)
+        # Each is read when its turn comes: with their ids, all of them take much memory. Not the numbers: a
+        # chunk that is split off later is met in the next pass.
+        self._upcoming = (PlannedChunk(journal.chunk(number), []) for number in journal.numbers())
         self._current = next(self._upcoming, None)
 
     def __iter__(self) -> Iterator[Step]:

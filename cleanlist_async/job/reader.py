@@ -11,25 +11,28 @@ from typing import Final, TypeAlias
 
 from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich import row_results
-from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.row_results import copy_for
 from cleanlist_async.errors import JournalError, JournalLockedError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.changed_input import Comparison, mark
-from cleanlist_async.job.journal import known_journals as known
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.lock import JournalLock
-from cleanlist_async.job.journal.records import ChunkRow, Header
-from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.job.journal.lock import JournalLock, forget, was_sent
+from cleanlist_async.job.journal.records import SETTLED, ChunkRow, ChunkState, Header
 from cleanlist_async.job.planning import Walk
-from cleanlist_async.job.receipts import receipts
-from cleanlist_async.job.source import Source
-from cleanlist_async.job.status import WITHOUT_RESULT, JobStatus, Receipt, is_finished, status_of
+from cleanlist_async.job.source import Comparison, Source, mark
+from cleanlist_async.job.status import (
+    NEVER_SENT,
+    JobStatus,
+    Receipt,
+    is_finished,
+    left_without,
+    receipts,
+    status_of,
+)
 from cleanlist_async.job.unknown import UnknownChunk, unknown_chunks
 from cleanlist_async.results import EnrichmentResult
 
 _READ_AT_ONCE: Final = 500
 """Contacts: a read transaction over more of them would keep the job from writing."""
-_NEVER_SENT: Final = "never sent: the job has not reached it"
 _HOT_JOURNAL: Final = "SQLITE_READONLY_ROLLBACK"  # SQLite's name for what a crash left to be undone
 _Opened: TypeAlias = tuple[Journal, Header]
 
@@ -82,7 +85,7 @@ class JournalReader:
 
         Raises InputChangedError for a source that differs from that of a journal without a copy of it.
         """
-        if source.digest and source.digest == self.header.source_digest:
+        if source.is_of(self.header.source_digest):
             return Comparison.same(self.header.contacts)
         if self._journal.keeps_input:
             return Comparison.of([*map(mark, self.contacts())], [*map(mark, source.prepared())])
@@ -146,24 +149,15 @@ class _ResultReader:
         """Return the result of a contact that has none on disk."""
         chunk = self._chunk_of(contact.index)
         if chunk is not None and chunk.state in SETTLED:  # it was settled since its results were read
-            return self._settled(contact)
+            stored = self._journal.result_at(contact.index, contact.contact)
+            if stored is None:
+                raise self._journal.lost_result(contact.index)
+            return replace(stored, enrichment_type=self._enrichment_type, raw=None)
         if chunk is None or chunk.state is ChunkState.PLANNED:
             return row_results.without_row(
-                contact, "failed", _NEVER_SENT, enrichment_type=self._enrichment_type
+                contact, "failed", NEVER_SENT, enrichment_type=self._enrichment_type
             )
-        return row_results.without_row(
-            contact,
-            WITHOUT_RESULT.get(chunk.state, "failed"),
-            chunk.reason,
-            workflow_id=chunk.workflow_id,
-            enrichment_type=self._enrichment_type,
-        )
-
-    def _settled(self, contact: Prepared) -> EnrichmentResult:
-        stored = self._journal.result_at(contact.index, contact.contact)
-        if stored is None:
-            raise self._journal.lost_result(contact.index)
-        return replace(stored, enrichment_type=self._enrichment_type, raw=None)
+        return left_without(contact, chunk, self._enrichment_type)
 
     def _chunk_of(self, place: int) -> ChunkRow | None:
         if place in self._picked:
@@ -215,10 +209,10 @@ def discard_unsent(path: Path) -> bool:
         with closing(Journal.open(path)) as journal:
             journal_id = journal.id
             # The record as well: this may be a backup of a job that has sent since.
-            if journal.was_sent() or known.was_sent(journal_id):
+            if journal.was_sent() or was_sent(journal_id):
                 return False
         path.unlink()
-        known.forget(journal_id)
+        forget(journal_id)
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # SQLite's own, empty by now
         return True
 

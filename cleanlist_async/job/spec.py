@@ -1,12 +1,12 @@
-"""The options of a job, and how it is opened: a new plan, or a check that it is the same job."""
+"""The options of a job in a journal, and how it is opened: a new plan, or a check that it is the same job."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -18,23 +18,24 @@ from cleanlist_async.checks import (
     check_whole,
 )
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.budget import RunBudget
-from cleanlist_async.errors import ConfigurationError, InputChangedError, JournalError
+from cleanlist_async.enrich.chunk import RunBudget
+from cleanlist_async.errors import ConfigurationError, InputChangedError, JobNotFoundError, JournalError
 from cleanlist_async.facts import ApiVersion, EnrichmentType
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.job.changed_input import Comparison, marks
+from cleanlist_async.job.cache import ResultCache
 from cleanlist_async.job.journal.journal import Journal
+from cleanlist_async.job.journal.lock import Fence, JournalLock
 from cleanlist_async.job.journal.records import HalfFullPrice, Header, SubmitMode, now
 from cleanlist_async.job.planning import Walk, read_through, write_plan
-from cleanlist_async.job.source import Source
-from cleanlist_async.job.status import is_finished
+from cleanlist_async.job.source import Comparison, Source, marks
+from cleanlist_async.job.status import is_finished, job_is_closed
 from cleanlist_async.job.unknown import UnknownPolicy
+from cleanlist_async.storage.filesystem import refuse_network
 from cleanlist_async.tables.input_options import NOTHING_SAID, InputOptions
 from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 ChosenMode: TypeAlias = Literal["auto", "plain", "tracked", "exact"]
-_CHUNK_CONTACTS: Final = facts.MAX_CONTACTS_PER_REQUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ async def begin(journal: Journal, source: Source | None, spec: JobSpec, pipeline
     # The header goes last: a journal without one was never planned to its end, and is planned again.
     with journal.transaction():
         given = journal.keeping(source.prepared())
-        contacts, duplicates_digest = await write_chunks(journal, given, salt, spec.mode)
+        contacts, duplicates_digest = await write_plan(journal, given, salt, spec.mode)
         if contacts == 0:
             raise source.has_no_contacts()
         header = Header(
@@ -173,23 +174,9 @@ async def _check_input(journal: Journal, header: Header, source: Source | None) 
         await read_through(Walk(journal, header, source))
         with journal.transaction():
             await read_through(journal.keeping(source.prepared()))
-    elif not is_finished(journal) and (not source.digest or source.digest != header.source_digest):
+    elif not is_finished(journal) and not source.is_of(header.source_digest):
         comparison = Comparison.of(await marks(journal.kept(header.contacts)), await marks(source.prepared()))
-        if not comparison.is_same:
-            raise comparison.refusal(journal.path.name, source)
-
-
-async def write_chunks(
-    journal: Journal,
-    contacts: Iterable[Prepared | Invalid],
-    salt: bytes,
-    mode: SubmitMode,
-    picked: Container[int] = (),
-) -> tuple[int, bytes]:
-    """Record the plan, in chunks as large as the submit mode allows; see `write_plan`."""
-    # Measured as JSON in every mode: as a row of CSV a contact takes no more bytes.
-    max_bytes = facts.MAX_IMPORT_BYTES if mode == "exact" else facts.MAX_REQUEST_BYTES
-    return await write_plan(journal, contacts, salt, _CHUNK_CONTACTS, picked, max_bytes=max_bytes)
+        comparison.require_same(journal.path.name, source)
 
 
 def _needs_its_input(journal: Journal) -> ConfigurationError:
@@ -202,3 +189,93 @@ def _needs_its_input(journal: Journal) -> ConfigurationError:
 def _origin(pipeline: Pipeline) -> str:
     # Without the name of the organization: a rotated key must not end a job.
     return pipeline.route.organization.rpartition("@")[2]
+
+
+class KeptSource(Source):
+    """The contacts of a journal. The input itself may change, or be gone."""
+
+    def __init__(self, journal: Journal, header: Header) -> None:
+        self.name = header.source_name
+        self.digest = ""
+        self.table = None
+        self._journal = journal
+        self._count = header.contacts
+
+    def prepared(self) -> Iterator[Prepared | Invalid]:
+        """Yield the contacts in their order."""
+        return self._journal.kept(self._count)
+
+
+@dataclass(slots=True)
+class OpenJournal:
+    """The journal of a job, locked against other processes, and the cache of results, if it has one."""
+
+    journal: Journal
+    header: Header
+    lock: JournalLock
+    cache: ResultCache | None
+    source: Source
+    is_closed: bool = False
+
+    @classmethod
+    async def open(cls, path: Path, source: Source | None, spec: JobSpec, pipeline: Pipeline) -> OpenJournal:
+        """Open the journal at *path*, or plan a new job and write it there. Sends nothing.
+
+        Raises JournalError for a journal that is not the latest of its job; see :class:`Fence`.
+        Raises JobNotFoundError without a source where one is needed.
+        """
+        refuse_network(path, "journal", JournalError)
+        # Before any look at the journal: two processes must not both find none, and both plan one.
+        lock = JournalLock(path)
+        lock.take()
+        fence = Fence(path, adopt=spec.adopt)
+        journal: Journal | None = None
+        cache: ResultCache | None = None
+        try:
+            fence.check_place()  # before a journal is created where one with purchases has been
+            if spec.cache is not None:
+                cache = ResultCache(spec.cache, pipeline.secret, ttl_s=spec.cache_ttl_s)
+            # After the cache: options that are refused must leave no journal behind.
+            journal = _at(path, source)
+            fence.check(journal)
+            header = journal.header
+            if header is None:
+                header = await begin(journal, source, spec, pipeline)
+            else:
+                header = await resumed(journal, header, source, spec, pipeline)
+                journal.recover()  # with the lock held, nobody else can be sending what is SENDING
+            fence.raise_generation(journal)  # last: what was refused above must stay as it was
+        except BaseException:
+            for opened in (journal, cache):
+                if opened is not None:
+                    opened.close()
+            lock.give_back()  # after the files, as in `close`
+            raise
+        # From here on the copy: what was given may change while the job runs.
+        return cls(journal, header, lock, cache, KeptSource(journal, header))
+
+    def check(self) -> None:
+        """Raise ConfigurationError once it is closed."""
+        if self.is_closed:
+            raise job_is_closed()
+
+    def purge(self) -> None:
+        """Remove all contact data from the journal and the cache."""
+        self.journal.purge()
+        if self.cache is not None:
+            self.cache.purge()
+
+    def close(self) -> None:
+        """Close the files, and release them to other processes."""
+        self.is_closed = True
+        self.journal.close()
+        if self.cache is not None:
+            self.cache.close()
+        # Last: the next process must find no open transaction of this one.
+        self.lock.give_back()
+
+
+def _at(path: Path, source: Source | None) -> Journal:
+    if source is None and not path.exists():
+        raise JobNotFoundError(f"There is no journal {path}.", fix="Begin the job with an input.")
+    return Journal.at(path)

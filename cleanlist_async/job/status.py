@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async import facts
-from cleanlist_async.enrich.row_results import Rule
-from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.contacts.identity import Invalid, Prepared
+from cleanlist_async.enrich.row_results import Rule, estimate_rule, without_row
+from cleanlist_async.enrich.submit_outcome import reason_of
+from cleanlist_async.errors import CleanlistError, ConfigurationError, InsufficientCreditsError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import Header, SubmitMode
-from cleanlist_async.job.journal.states import SETTLED, ChunkState
+from cleanlist_async.job.journal.records import SETTLED, ChunkRow, ChunkState, Header, SubmitMode
 from cleanlist_async.job.unknown import UnknownChunk
-from cleanlist_async.results import ResultStatus
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.storage.store.records import OrphanedSubmit
 
 JobState: TypeAlias = Literal["planned", "running", "paused", "complete", "complete_with_unknown", "purged"]
+WaitsFor: TypeAlias = Literal["workflows", "credits", "connection", "evidence"]
+"""Why nothing is sent right now: the limit of open workflows is reached; reserved credits may come back; the
+last attempt failed; only chunks with an unknown outcome are left."""
 
+NEVER_SENT: Final = "never sent: the job has not reached it"
+"""The error of a contact that is still to be sent."""
 _UNFINISHED = frozenset({ChunkState.PLANNED, ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING})
 _LEFT: Final = frozenset[ResultStatus]({"pending", "unknown"})
 _IN_DOUBT = frozenset({ChunkState.UNKNOWN, ChunkState.PARTIAL, ChunkState.REMOTE_EXPIRED})
@@ -37,6 +43,17 @@ WITHOUT_RESULT: Final[Mapping[ChunkState, ResultStatus]] = {
     ChunkState.REFUSED: "failed",
 }
 """The status of a contact without a result, by the state of its chunk."""
+
+
+def left_without(contact: Prepared, chunk: ChunkRow, enrichment_type: EnrichmentType) -> EnrichmentResult:
+    """Return the result of a contact that has none on disk, by the state of its chunk."""
+    return without_row(
+        contact,
+        WITHOUT_RESULT[chunk.state],
+        chunk.reason,
+        workflow_id=chunk.workflow_id,
+        enrichment_type=enrichment_type,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +196,22 @@ def status_of(journal: Journal, header: Header, *, running: bool) -> JobStatus:
     )
 
 
+def pause_note(error: CleanlistError) -> tuple[str, float | None]:
+    """Return what is recorded of the error that stopped a run: why, and the credits that are missing."""
+    shortfall = error.shortfall_credits if isinstance(error, InsufficientCreditsError) else None
+    return reason_of(error), shortfall
+
+
+def job_is_closed() -> ConfigurationError:
+    """Return the error for what needs an open job."""
+    return ConfigurationError("This job is closed; open it again with the same call.")
+
+
+def job_is_running() -> ConfigurationError:
+    """Return the error for a second run at a time."""
+    return ConfigurationError("This job is running already.")
+
+
 def keeps_both() -> ConfigurationError:
     """Return the error for a journal that is to lose its contacts and keep its results."""
     return ConfigurationError(
@@ -208,3 +241,33 @@ def _state(counts: dict[ChunkState, int], header: Header, *, running: bool) -> J
             return "paused"
         return "planned" if counts.keys() <= {ChunkState.PLANNED} and not running else "running"
     return "complete_with_unknown" if counts.keys() & _IN_DOUBT else "complete"
+
+
+def receipts(journal: Journal, header: Header, contacts: Iterable[Prepared | Invalid]) -> Iterator[Receipt]:
+    """Yield the receipts of a job, whose contacts are read beside its results."""
+    firsts, skipped = dict(journal.duplicates()), dict(journal.invalid())
+    for contact in contacts:
+        place, key = contact.index, contact.contact.key
+        if place in skipped:
+            yield Receipt(place, key, "invalid", 0.0, "none", None, None)
+            continue
+        first = firsts.get(place, place)
+        receipt = journal.receipt_at(first)
+        if receipt is None:
+            state = journal.state_at(first)
+            # A settled chunk has a result for each contact: one that is missing is damage, not "no cost".
+            if state in SETTLED:
+                raise journal.lost_result(first)
+            yield Receipt(place, key, state, 0.0, "none", None, None)
+            continue
+        status, charged, estimated, workflow_id, request_id, cached = receipt
+        # The credits are on the receipt of the first, so that the sum is what was charged.
+        if first != place:
+            yield Receipt(place, key, status, 0.0, "duplicate", workflow_id, request_id)
+        elif cached:
+            yield Receipt(place, key, status, 0.0, "cache", workflow_id, request_id)
+        elif charged is not None:
+            yield Receipt(place, key, status, charged, "charged", workflow_id, request_id)
+        else:
+            rule = estimate_rule(estimated, header.enrichment_type)
+            yield Receipt(place, key, status, estimated, rule, workflow_id, request_id)

@@ -24,7 +24,7 @@ from cleanlist_async.api.raw_responses import (
 from cleanlist_async.api.search import SearchAPI
 from cleanlist_async.api.smart_agents import SmartAgents
 from cleanlist_async.api.workspace import Workspace
-from cleanlist_async.enrich.budget_control import BudgetControl
+from cleanlist_async.enrich.client_spending import BudgetControl
 from cleanlist_async.runtime.loop_thread import Blocking, Front, Making
 from cleanlist_async.storage.store.audit import AuditLine
 from cleanlist_async.storage.store.store import Store

@@ -75,7 +75,7 @@ class Resources:
 
     async def _ended(self) -> None:
         self._detach()
-        from cleanlist_async.events.results import report_undelivered
+        from cleanlist_async.events.delivery import report_undelivered
 
         for runtime in list(self.tenants.values()):
             # Of parts that were used: to ask for another would make it, and load what it needs.

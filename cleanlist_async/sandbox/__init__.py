@@ -6,18 +6,16 @@ Written apart from the client and its rate limiter, so that one misunderstanding
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cleanlist_async.checks import with_extras
 
-from .faults import Fault
 from .ledger import AcceptedContact, ChargeRecord, DeliveryRecord, Ledger, RequestRecord
-from .options import Envelope, HalfFullPrice, LimiterKind, Options, Shape, Tier
+from .options import Envelope, Fault, HalfFullPrice, LimiterKind, Options, Shape, Tier
 from .people import Expected, Person, expected
 
 if TYPE_CHECKING:
-    from .server import Sandbox
-    from .threaded import ThreadedSandbox
+    from .server import Sandbox, ThreadedSandbox
 
 __all__ = [
     "AcceptedContact",
@@ -40,15 +38,12 @@ __all__ = [
 ]
 
 
-_SERVERS: Final = {"Sandbox": ".server", "ThreadedSandbox": ".threaded"}
-
-
 def __getattr__(name: str) -> object:
     # Only the server needs two more packages: `cleanlist_async.testing` uses the limits without them.
-    if name not in _SERVERS:
+    if name not in {"Sandbox", "ThreadedSandbox"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        server: object = getattr(import_module(_SERVERS[name], __name__), name)
+        server: object = getattr(import_module(".server", __name__), name)
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
             raise

@@ -6,15 +6,13 @@ given the webhook's fields, since the webhook's ``results_endpoint`` points to i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from .ledger import PUBLIC_PREFIX
+from .options import Shape
+from .people import Expected
 from .responses import encode
-
-if TYPE_CHECKING:
-    from .options import Shape
-    from .people import Expected
-    from .workflows import Task, Workflow
+from .workflows import Task, Workflow
 
 RESULTS_LIMIT: Final = 250
 NOTHING_FOUND: Final = "No data found"

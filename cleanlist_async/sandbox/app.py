@@ -1,4 +1,4 @@
-"""The ASGI application: records each arrival, finds the operation, records the answer."""
+"""The ASGI applications: of one organization, and of a server with several."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
+from cleanlist_async.errors import ConfigurationError
+
+from .gate import SCHEME
 from .ledger import Ledger, RequestRecord
-from .refusals import RefusedError
+from .options import Clock
+from .responses import Envelopes, RefusedError
+from .wire import Connection
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope, Send
-
-    from .options import Clock
-    from .refusals import Envelopes
-    from .wire import Connection
+    from .server import Sandbox
 
 
 class App:
@@ -78,3 +80,33 @@ class App:
         """Give up every request that is being answered."""
         for request in list(self._open):
             request.cancel()
+
+
+class Dispatcher:
+    """The application of a server: passes a request on to the organization whose credential or file it names.
+
+    One that names none of any goes to the first, which refuses it.
+    """
+
+    def __init__(self, *organizations: Sandbox) -> None:
+        self._all = organizations
+        self._by_credential: dict[str, Sandbox] = {}
+        for one in self._all:
+            for credential in (*one.api_keys, *one.no_api_keys, *one.jwts):
+                if self._by_credential.setdefault(credential, one) is not one:
+                    raise ConfigurationError(
+                        f"{one.organization_id} has a key that another organization has too.",
+                        fix="Give each organization api_keys of its own.",
+                    )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._addressee(scope).own_app(scope, receive, send)
+
+    def _addressee(self, scope: Scope) -> Sandbox:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        credential = headers.get(b"authorization", b"").decode("latin-1").removeprefix(SCHEME)
+        if (known := self._by_credential.get(credential)) is not None:
+            return known
+        # A signed address takes no credential.
+        return next((one for one in self._all if one.holds_file(scope["path"])), self._all[0])

@@ -2,31 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .options import Options, drawn, seeded
-from .refusals import RefusedError
-from .responses import json_response
+from .ledger import RequestRecord, key_id_of
+from .limits import Limits
+from .options import Fault, Options, drawn, seeded
+from .responses import Envelopes, RefusedError, json_response
 from .wire import answer_of
-
-if TYPE_CHECKING:
-    from .auth import Keyring
-    from .faults import Fault, FaultPlan
-    from .ledger import RequestRecord
-    from .limits import Limits
-    from .refusals import Envelopes
 
 Operation: TypeAlias = Callable[[Request], Awaitable[Response]]
 
+SCHEME: Final = "Bearer "
 FIRST_ERROR: Final = 400
 RATE_LIMITED: Final = 429
 RETRY_AFTER_OF_A_FAULT_S: Final = 2.0
 """The wait that docs.cleanlist.ai/mcp-api/errors shows in its example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An accepted credential."""
+
+    key_id: str
+    organization_id: str
+    has_key_limit: bool
+    """False for a session token, which passes the organization's limit only."""
+
+    @property
+    def user_id(self) -> str:
+        """The user whose credential it is."""
+        # A user for each key, so that tests see lists and runs of one user hidden from another.
+        return "user_" + self.key_id.removeprefix("key_")
+
+
+class Keyring:
+    """The credentials that are known, and what each may do."""
+
+    def __init__(self, options: Options) -> None:
+        self._callers = {
+            credential: Caller(key_id_of(credential), options.organization_id, has_key_limit)
+            for credentials, has_key_limit in ((options.api_keys, True), (options.jwts, False))
+            for credential in credentials
+        }
+        self._without_access = set(options.no_api_keys)
+
+    def revoke(self, credential: str) -> None:
+        """Refuse a credential from now on."""
+        self._callers.pop(credential, None)
+        self._without_access.discard(credential)
+
+    def identify(self, authorization: str | None) -> Caller:
+        """Return the sender of this ``Authorization`` header.
+
+        Raises RefusedError 401 for a missing, malformed, unknown or revoked credential; 403 for
+        a plan without API access.
+        """
+        # X-API-Key and basic auth are refused as well; the word Bearer and one space are required.
+        if authorization is None or not authorization.startswith(SCHEME):
+            raise RefusedError(401)
+        credential = authorization[len(SCHEME) :]
+        # 403 and not 401: the key is good, but its plan has no API access.
+        if credential in self._without_access:
+            raise RefusedError(403)
+        if credential not in self._callers:
+            raise RefusedError(401)
+        return self._callers[credential]
+
+
+class FaultPlan:
+    """The faults that are armed, and how many requests each has seen."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._armed: list[_Armed] = []
+        for fault in faults:
+            self.add(fault)
+
+    def add(self, fault: Fault) -> None:
+        """Arm a fault; it counts requests from now on."""
+        self._armed.append(_Armed(fault))
+
+    def clear(self) -> None:
+        """Disarm every fault."""
+        self._armed.clear()
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Count a request, and return the first fault that strikes it."""
+        # Every fault counts the request, even if an earlier one strikes it.
+        struck = [armed.fault for armed in self._armed if armed.strikes(method, path)]
+        return struck[0] if struck else None
+
+
+@dataclass(slots=True)
+class _Armed:
+    fault: Fault
+    seen: int = 0
+
+    def strikes(self, method: str, path: str) -> bool:
+        if not self.fault.matches(method, path):
+            return False
+        self.seen += 1
+        return self.fault.nth <= self.seen < self.fault.nth + self.fault.times
 
 
 class Gate:

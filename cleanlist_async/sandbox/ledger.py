@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
-from .identity import Identity, identity_of, key_id_of
+from cleanlist_async.contacts.contact import API_FIELDS, Contact, ContactDict
+
+ContactLike: TypeAlias = Contact | ContactDict | Mapping[str, object]
+Identity: TypeAlias = tuple[str, ...]
+"""The values of ``API_FIELDS``, in that order, without surrounding blanks; "" for an absent one."""
 
 PUBLIC_PREFIX: Final = "/api/v1/public"
 MODERN_PREFIX: Final = "/api/v2"
-
-Contact: TypeAlias = Mapping[str, object]
+SentContact: TypeAlias = Mapping[str, object]
 """A contact exactly as it was sent."""
+
+
+def identity_of(contact: ContactLike) -> Identity:
+    """Return what makes two contacts the same purchase: the fields that the API is sent."""
+    if isinstance(contact, Contact):
+        return tuple(_text(getattr(contact, name)) for name in API_FIELDS)
+    # From a list, which is faster than a generator: this runs for every contact of a submit.
+    return tuple([_text(contact.get(name)) for name in API_FIELDS])
+
+
+def key_id_of(credential: str) -> str:
+    """Return a stable name for an API key or JWT that does not reveal it."""
+    return "key_" + hashlib.sha256(credential.encode()).hexdigest()[:12]
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
 
 
 @dataclass(slots=True)
@@ -47,7 +68,7 @@ class AcceptedContact:
     """Its id in that."""
     index: int
     """Position in its request."""
-    contact: Contact
+    contact: SentContact
     """Its fields, exactly as sent."""
     enrichment_type: str
     """What is looked for."""
@@ -164,3 +185,30 @@ class Ledger:
 def same_path(full: str, path: str) -> bool:
     """Whether a request's path is ``path``: in full, without ``/api/v1/public``, or with ``*`` in it."""
     return full in {path, PUBLIC_PREFIX + path} or ("*" in path and fnmatchcase(full, path))
+
+
+class Account:
+    """The organization's credits: what it has, and what running workflows may still take of it."""
+
+    def __init__(self, balance: float, ledger: Ledger) -> None:
+        self.balance = balance
+        self._reserved = 0.0
+        self._ledger = ledger
+
+    @property
+    def available(self) -> float:
+        """Credits that a new request can count on."""
+        return self.balance - self._reserved
+
+    def reserve(self, credits_: float) -> bool:
+        """Hold credits for a workflow; False, and nothing held, if there are not enough."""
+        if credits_ > self.available:
+            return False
+        self._reserved += credits_
+        return True
+
+    def charge(self, credits_: float, *, reserved: float, tool: str = "enrich_bulk") -> None:
+        """Take credits for a purchase, and release what was held for it."""
+        self.balance -= credits_
+        self._reserved -= reserved
+        self._ledger.charge(tool, credits_)

@@ -8,7 +8,7 @@ four ways here, and a client has to be right under each. Written apart from the 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class FixedWindow:
         self._phase_s = phase_s
         self._window: int = 0
         self._count = 0
+        self._previous = 0  # the count of the window before
 
     def wait_s(self, now: float) -> float:
         """See :class:`ArrivalLimit`."""
@@ -73,10 +74,14 @@ class FixedWindow:
         self._turn_to(now)
         self._count += 1
 
-    def _turn_to(self, now: float) -> None:
+    def _turn_to(self, now: float) -> float:
+        """Return the seconds since this window's beginning."""
         window = math.floor((now - self._phase_s) / self._window_s)
         if window != self._window:
+            # After a window without a request nothing of the last one counts any more.
+            self._previous = self._count if window == self._window + 1 else 0
             self._window, self._count = window, 0
+        return now - self._phase_s - window * self._window_s
 
 
 class TokenBucket:
@@ -111,49 +116,26 @@ class TokenBucket:
         self._filled_at = now
 
 
-class WeightedWindows:
+class WeightedWindows(FixedWindow):
     """The estimate of large gateways: this window's count and the last one's, weighted by its overlap.
 
     It lets a request in while the estimate is below the limit. It is stricter than the exact log
     after a burst late in a window, so a client that is safe with the other three can fail here.
     """
 
-    def __init__(self, limit: int, window_s: float, phase_s: float = 0.0) -> None:
-        self._limit = limit
-        self._window_s = window_s
-        self._phase_s = phase_s
-        self._window: int = 0
-        self._previous = 0
-        self._current = 0
-
     def wait_s(self, now: float) -> float:
         """See :class:`ArrivalLimit`."""
         elapsed = self._turn_to(now)
         overlap = 1.0 - elapsed / self._window_s
-        if self._previous * overlap + self._current < self._limit:
+        if self._previous * overlap + self._count < self._limit:
             return 0.0
-        return self._lets_in_at() - elapsed + SHORTEST_WAIT_S
-
-    def count(self, now: float) -> None:
-        """See :class:`ArrivalLimit`."""
-        self._turn_to(now)
-        self._current += 1
-
-    def _lets_in_at(self) -> float:
-        """Seconds after this window's beginning at which the estimate falls to the limit."""
-        # Solves previous * overlap + current = limit: still in this window, or else in the next one,
-        # where the current count has become the previous one.
-        if self._current < self._limit:
-            return self._window_s * (1.0 - (self._limit - self._current) / self._previous)
-        return self._window_s * (2.0 - self._limit / self._current)
-
-    def _turn_to(self, now: float) -> float:
-        window = math.floor((now - self._phase_s) / self._window_s)
-        if window != self._window:
-            # A window without a request lies between: nothing overlaps any more.
-            self._previous = self._current if window == self._window + 1 else 0
-            self._window, self._current = window, 0
-        return now - self._phase_s - window * self._window_s
+        # Solves previous * overlap + count = limit: still in this window, or else in the next one,
+        # where this count has become the previous one.
+        if self._count < self._limit:
+            lets_in_at = self._window_s * (1.0 - (self._limit - self._count) / self._previous)
+        else:
+            lets_in_at = self._window_s * (2.0 - self._limit / self._count)
+        return lets_in_at - elapsed + SHORTEST_WAIT_S
 
 
 def make_limit(kind: LimitKind, limit: int, window_s: float, phase_s: float = 0.0) -> ArrivalLimit:
@@ -174,19 +156,20 @@ class Limits:
 
     def __init__(
         self,
-        kind: LimiterKind,
+        kind: LimitKind | LimiterKind,
         *,
         org_limit: int,
         key_limit: int,
         window_s: float,
+        phase_s: float = 0.0,
         count_rejected: bool = False,
     ) -> None:
-        self._kind: LimiterKind = kind
-        self._key_limit = key_limit
+        self._kind: LimitKind | LimiterKind = kind
         self._window_s = window_s
+        self._phase_s = phase_s
         self._count_rejected = count_rejected
         self._organization = self._bucket(org_limit)
-        self._keys: dict[str, ArrivalLimit] = {}
+        self._keys = defaultdict[str, ArrivalLimit](lambda: self._bucket(key_limit))
 
     def admit(self, key_id: str | None, now: float) -> float:
         """Return 0.0 for a request that is accepted (and counted), else the seconds until one would be.
@@ -195,7 +178,7 @@ class Limits:
         """
         if self._kind == "off":
             return 0.0
-        buckets = [self._organization] if key_id is None else [self._organization, self._bucket_of(key_id)]
+        buckets = [self._organization] if key_id is None else [self._organization, self._keys[key_id]]
         # All are asked before any is counted: what one refuses must not use up the other.
         wait_s = max(bucket.wait_s(now) for bucket in buckets)
         if wait_s == 0.0 or self._count_rejected:
@@ -203,11 +186,7 @@ class Limits:
                 bucket.count(now)
         return wait_s
 
-    def _bucket_of(self, key_id: str) -> ArrivalLimit:
-        if key_id not in self._keys:
-            self._keys[key_id] = self._bucket(self._key_limit)
-        return self._keys[key_id]
-
     def _bucket(self, limit: int) -> ArrivalLimit:
         # With the limiter off the limits are never asked, so any kind will do.
-        return make_limit("sliding" if self._kind == "off" else self._kind, limit, self._window_s)
+        kind = "sliding" if self._kind == "off" else self._kind
+        return make_limit(kind, limit, self._window_s, self._phase_s)

@@ -1,21 +1,36 @@
-"""Every option of the sandbox, in one place."""
+"""Every option of the sandbox, in one place; what cannot work is refused by the types of the fields."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
+from functools import cache
 from random import Random
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_type_hints
 
-from pydantic import Field, InstanceOf
+from pydantic import Field, InstanceOf, TypeAdapter, ValidationError
 
+from cleanlist_async.checks import check_function, shown
 from cleanlist_async.errors import ConfigurationError
 
-from .faults import Fault
-from .fields import Count, Length, Positive, Share, Text, check_fields
+from .ledger import same_path
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# A deque, which holds the arrivals of a limit, cannot be longer.
+_MOST = 2**63 - 1
+
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Length: TypeAlias = Annotated[float, Field(ge=0)]
+"""A length of time in seconds, which may be infinite."""
+Count: TypeAlias = Annotated[int, Field(ge=0, le=_MOST)]
+Positive: TypeAlias = Annotated[int, Field(ge=1, le=_MOST)]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
 
 LimiterKind: TypeAlias = Literal["sliding", "fixed", "token_bucket", "off"]
 Envelope: TypeAlias = Literal["detail", "error"]
@@ -24,6 +39,93 @@ HalfFullPrice: TypeAlias = Literal["each", "full"]
 Clock: TypeAlias = Callable[[], float]
 Seconds: TypeAlias = Length | Callable[[Random], float]
 """A number of seconds, or a function that draws one."""
+
+
+def check_fields(options: DataclassInstance) -> None:
+    """Raise ConfigurationError for the first field that is not of its type."""
+    for name, adapter in _adapters(type(options)).items():
+        value = getattr(options, name)
+        try:
+            # Strict, because pydantic would otherwise take "1" for 1, and True for a number.
+            read = adapter.validate_python(value, strict=True)
+        except ValidationError as problem:
+            reason = problem.errors(include_url=False, include_input=False)[0]["msg"]
+        else:
+            if callable(value):
+                check_function(name, value)
+            if not isinstance(read, float) or isinstance(value, int | float):
+                continue
+            reason = "Input should be an int or a float"  # not just something that can be made one
+        raise ConfigurationError(f"{name} is {shown(value)}: {reason}.")
+
+
+# Building an adapter takes much longer than using it, and a test may make many faults.
+@cache
+def _adapters(kind: type[DataclassInstance]) -> dict[str, TypeAdapter[Any]]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: TypeAdapter(hints[field.name]) for field in fields(kind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One disturbance, for the ``nth`` to the ``nth + times - 1``-th request that matches.
+
+    Requests that fail authentication or the rate limit neither match nor count. ``path`` is given with or
+    without ``/api/v1/public``; ``*`` in it stands for any text, so that ``*/lead-lists`` is both prefixes;
+    None matches every path, as ``method`` None does every method.
+
+    ``when="after"`` executes the operation and then spoils its answer; ``when="before"`` does not execute
+    it if the fault has an answer of its own (``status``, ``body``, ``size``, ``reset`` or ``close``), and
+    only holds it up by ``delay_s`` otherwise.
+    """
+
+    path: str | None = None
+    _: KW_ONLY
+    method: str | None = None
+    nth: Positive = 1
+    times: Annotated[float, Field(ge=0)] = 1
+    """How many requests; ``math.inf`` for all from the nth on."""
+    when: Literal["before", "after"] = "before"
+    """Whether it strikes before or after the operation."""
+    status: Annotated[int, Field(ge=100, le=999)] | None = None
+    """Answer with this status; without ``body``, in the documented words for it."""
+    body: object = None
+    """Answer with this body: text or bytes as they are, anything else as JSON."""
+    headers: Sequence[tuple[str, str]] = ()
+    """Set on the answer, over those it has; ``content-type`` is JSON unless given here."""
+    reset: bool = False
+    """Reset the connection (TCP RST) instead of answering, or after ``truncate`` bytes of the body."""
+    close: bool = False
+    """Close the connection without a byte of an answer."""
+    delay_s: Length = 0.0
+    """Seconds before the operation, or between the operation and its answer."""
+    truncate: Count | None = None
+    """Cut the body after so many bytes, promise the whole length, and close."""
+    drip: tuple[Positive, Length] | None = None
+    """Send the body in pieces of so many bytes, one each so many seconds."""
+    duplicate: bool = False
+    """Put the whole answer on the wire twice."""
+    size: Annotated[float, Field(ge=0)] | None = None
+    """Answer with a body of so many bytes; ``math.inf`` never ends."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not work. Raises ConfigurationError."""
+        check_fields(self)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the fault has an answer of its own."""
+        own = (self.status, self.body, self.size)
+        return self.reset or self.close or any(part is not None for part in own)
+
+    @property
+    def executes(self) -> bool:
+        """Whether the operation takes place."""
+        return self.when == "after" or not self.answers
+
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether the fault applies to a request, whatever its number."""
+        return (self.path is None or same_path(path, self.path)) and self.method in {None, method}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,3 +266,10 @@ def seeded(seed: int, purpose: object) -> Random:
 def drawn(seconds: Seconds, random: Random) -> float:
     """Return the number of seconds, drawn if it is a function."""
     return seconds(random) if callable(seconds) else seconds
+
+
+def seeded_uuid(*parts: object) -> str:
+    """Return the UUID that belongs to these values, the same one each time."""
+    digits = hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    # Version 4 in form, so that a strict parser accepts it as a UUID.
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"

@@ -1,4 +1,4 @@
-"""What the sandbox finds about a contact: decided by its own fields and the seed alone."""
+"""What the sandbox finds about a contact, and its price: decided by its own fields and the seed alone."""
 
 from __future__ import annotations
 
@@ -8,18 +8,33 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cleanlist_async.contacts.contact import API_FIELDS
 
-from .identity import ContactLike, Identity, identity_of
-from .prices import price_of
+from .ledger import ContactLike, Identity, identity_of
+
+if TYPE_CHECKING:
+    from .options import Options
+
+EMAIL_CREDITS: Final = 1.0
+PHONE_CREDITS: Final = 10.0
+FULL_CREDITS: Final = 11.0
+DISCOVERED_CREDITS: Final = 1.0
+
+WORST_CASE: Final[dict[str, float]] = {
+    "none": 0.0,
+    "partial": EMAIL_CREDITS,
+    "phone_only": PHONE_CREDITS,
+    "full": FULL_CREDITS,
+    "prospecting_only": DISCOVERED_CREDITS,
+}
+"""Credits that one contact costs at most."""
 
 FIRST_NAMES: Final = ("Ada", "Alan", "Barbara", "Edsger", "Grace", "Katherine", "Linus", "Margaret")
 LAST_NAMES: Final = ("Hamilton", "Hopper", "Johnson", "Kernighan", "Liskov", "Lovelace", "Turing", "Wirth")
 RELIABLE_SHARE: Final = 0.80
 RISKY_SHARE: Final = 0.15
-
 _DIGEST: Final = Struct(">5I6sQ")
 _NOT_IN_LOCAL_PART: Final = re.compile(r"[^a-z0-9]+")
 _WEBSITE: Final = re.compile(r"^(?:[a-z]+://)?(?:www\.)?", re.IGNORECASE)
@@ -101,19 +116,27 @@ def expected(
     finds_phone = enrichment_type in {"phone_only", "full"} and dice.phone < hit_rate
     # It has no probability of its own among the options.
     discovers = enrichment_type == "prospecting_only" and dice.email < hit_rate
+    parts = finds_email * EMAIL_CREDITS + finds_phone * PHONE_CREDITS + discovers * DISCOVERED_CREDITS
+    # No page gives the price of a full result of which one half was found.
+    pays_for_both = enrichment_type == "full" and half_full_price == "full" and parts > 0
     return Expected(
         person=person,
         successful=finds_email or finds_phone or discovers or enrichment_type == "none",
         email=_email(person, dice) if finds_email else None,
         email_status=_email_status(dice) if finds_email else None,
         phones=(f"+1555{dice.number % 10_000_000:07d}",) if finds_phone else (),
-        credits=price_of(
-            enrichment_type,
-            emails=int(finds_email),
-            phones=int(finds_phone),
-            discovered=int(discovers),
-            half_full_price=half_full_price,
-        ),
+        credits=FULL_CREDITS if pays_for_both else parts,
+    )
+
+
+def expected_by(options: Options, contact: ContactLike, enrichment_type: str) -> Expected:
+    """Return what a sandbox with *options* answers for ``contact``."""
+    return expected(
+        contact,
+        enrichment_type,
+        seed=options.seed,
+        hit_rate=options.hit_rate,
+        half_full_price=options.half_full_price,
     )
 
 

@@ -2,28 +2,109 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import ipaddress
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, Self, cast
+from urllib.parse import urlsplit
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+from starlette.requests import Request
 from starlette.responses import Response
 
 from . import answers
-from .ledger import PUBLIC_PREFIX
-from .refusals import RefusedError
-from .responses import json_response
-from .validation import field_error, parse_submission
+from .clock import Agenda
+from .gate import Caller, Operation
+from .ledger import PUBLIC_PREFIX, Account, Ledger
+from .options import Options
+from .responses import RefusedError, decode, field_error, json_response, validated
+from .webhooks import WebhookSender
+from .workflows import Submission, Workflows
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from .auth import Caller
-    from .gate import Operation
-    from .ledger import Ledger
-    from .options import Options
-    from .prices import Account
-    from .webhooks import WebhookSender
-    from .workflows import Workflows
-
+MAX_CONTACTS: Final = 250
+EMPTY: Final = "At least one contact is required."
+TOO_MANY: Final = "Bulk enrichment supports up to 250 contacts per request."
+INCOMPLETE: Final = (
+    "Each contact must include linkedin_url OR first_name + last_name + (company_domain or company_name)."
+)
 ONE_ID: Final = "Provide exactly one of workflow_id or task_id."
+
+
+def _checked_url(url: object) -> object:
+    if url is None:
+        return None
+    if not isinstance(url, str):
+        raise PydanticCustomError("url_type", "URL input should be a string or URL")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:  # such as an unclosed bracket
+        parts, host = urlsplit(""), ""
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
+        return url
+    raise PydanticCustomError("url_parsing", "Input should be a valid public HTTPS URL")
+
+
+def _is_loopback(host: str) -> bool:
+    # Plain HTTP to this machine is the sandbox's one concession: tests have no certificate.
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Body(BaseModel):
+    # As FastAPI reads a body. Other keys are let through: whether the API refuses them is not documented.
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SubmittedContact(_Body):
+    """One contact: the fields of ``API_FIELDS``."""
+
+    linkedin_url: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    company_name: str | None = None
+    company_domain: str | None = None
+    email: str | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        def has(text: str | None) -> bool:
+            return bool((text or "").strip())
+
+        named = has(self.first_name) and has(self.last_name)
+        if has(self.linkedin_url) or (named and (has(self.company_domain) or has(self.company_name))):
+            return self
+        raise PydanticCustomError("value_error", INCOMPLETE)
+
+
+class Submit(_Body):
+    """Body of ``POST /enrich/bulk``."""
+
+    contacts: list[SubmittedContact]
+    # The newest page makes the type optional; older ones required it.
+    enrichment_type: Literal["none", "partial", "phone_only", "full", "prospecting_only"] = "partial"
+    webhook_url: Annotated[str | None, BeforeValidator(_checked_url)] = None
+
+
+def parse_submission(body: bytes) -> Submission:
+    """Read the body of ``POST /enrich/bulk``.
+
+    Raises RefusedError 422 with every field error there is, else 400 for no contacts or more than 250.
+    """
+    document = decode(body or b"null", echo=True)
+    if document is None:
+        raise RefusedError(422, [field_error("missing", ["body"], "Field required", input=None)])
+    # As FastAPI does: the model is validated first, and the counts after it.
+    submit = validated(document, Submit, "body", echo=True)
+    contacts = cast("dict[str, list[Mapping[str, object]]]", document)["contacts"]
+    if not contacts:
+        # 400 and not 422: the documentation keeps counts apart from fields.
+        raise RefusedError(400, EMPTY)
+    if len(contacts) > MAX_CONTACTS:
+        raise RefusedError(400, TOO_MANY)
+    return Submission(contacts, submit.enrichment_type, submit.webhook_url)
 
 
 class PublicApi:
@@ -32,12 +113,15 @@ class PublicApi:
     def __init__(
         self,
         options: Options,
+        agenda: Agenda,
         account: Account,
         workflows: Workflows,
+        *,
         webhooks: WebhookSender,
         ledger: Ledger,
     ) -> None:
         self._options = options
+        self._agenda = agenda
         self._account = account
         self._workflows = workflows
         self._webhooks = webhooks
@@ -62,7 +146,7 @@ class PublicApi:
     async def credits_balance(self, request: Request) -> Response:
         """Return the balance; what running workflows hold still counts."""
         _ = request
-        self._now()
+        self._agenda.advance()
         balance = self._account.balance
         return json_response(
             {
@@ -75,7 +159,7 @@ class PublicApi:
     async def enrich_bulk(self, request: Request) -> Response:
         """Accept a batch."""
         submission = parse_submission(await request.body())
-        workflow = self._workflows.submit(submission, self._now())
+        workflow = self._workflows.submit(submission, self._agenda.advance())
         self._webhooks.schedule(workflow)
         return json_response(answers.submitted(workflow, self._options.shape))
 
@@ -86,7 +170,7 @@ class PublicApi:
         # An empty id counts as none.
         if bool(workflow_id) == bool(task_id):
             raise RefusedError(400, ONE_ID)
-        now, shape = self._now(), self._options.shape
+        now, shape = self._agenda.advance(), self._options.shape
         if workflow_id:
             workflow = self._workflows.workflow(workflow_id)
             return json_response(answers.workflow_answer(workflow, shape, now))
@@ -97,9 +181,8 @@ class PublicApi:
         """List the attempts to deliver a workflow's webhook."""
         workflow_id = request.query_params.get("workflow_id")
         if workflow_id is None:
-            # field_error() places every error in the body; this one is in the query.
-            missing = field_error("missing", (), "Field required", None)
-            raise RefusedError(422, [missing | {"loc": ["query", "workflow_id"]}])
+            where = ["query", "workflow_id"]
+            raise RefusedError(422, [field_error("missing", where, "Field required", input=None)])
         # Raises 404: an unknown workflow is not one without deliveries.
         self._workflows.workflow(workflow_id)
         rows = [
@@ -114,9 +197,3 @@ class PublicApi:
             if delivery.workflow_id == workflow_id
         ]
         return json_response({"workflow_id": workflow_id, "deliveries": rows})
-
-    def _now(self) -> float:
-        self._ledger.on_read()  # the modern surface spends the same credits
-        now = self._options.clock()
-        self._workflows.advance(now)
-        return now

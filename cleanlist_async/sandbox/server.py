@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
 import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.routing import Route
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -17,20 +20,17 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import DEFAULT_BASE_URL
 
 from . import answers
-from .app import App
-from .auth import Keyring
-from .faults import Fault, FaultPlan
-from .gate import Gate
-from .identity import ContactLike
-from .ledger import Ledger
+from .app import App, Dispatcher
+from .clock import Agenda
+from .gate import FaultPlan, Gate, Keyring
+from .ledger import Account, ContactLike, Ledger
 from .limits import Limits
-from .modern.assembly import Modern
-from .options import Options
-from .organizations import Dispatcher
-from .people import Expected, expected
-from .prices import Account
+from .modern import Modern
+from .modern.export import FILE_PATH
+from .options import Fault, Options
+from .people import Expected, expected_by
 from .public_api import PublicApi
-from .refusals import Envelopes
+from .responses import Envelopes
 from .webhooks import WebhookSender
 from .wire import Connection
 from .workflows import Workflow, Workflows
@@ -63,21 +63,18 @@ class Sandbox(Options):
         self._ledger = Ledger(on_read=self._advance)
         # One for both surfaces, which spend the same credits.
         self._account = Account(self.credits, self._ledger)
-        self._workflows = Workflows(self, self._account, self._ledger)
+        self._agenda = Agenda(self.clock)
+        self._workflows = Workflows(self, self._account, self._ledger, self._agenda)
         self._modern = Modern(
             self,
             self._account,
             self._ledger,
+            self._agenda,
             default_list_id=self._workflows.lead_list_id,
             # The address is known only once the port is open.
             base_url=lambda: self.base_url or DEFAULT_BASE_URL,
         )
-        self._keyring = Keyring(
-            organization_id=self.organization_id,
-            api_keys=tuple(self.api_keys),
-            no_api_keys=tuple(self.no_api_keys),
-            jwts=tuple(self.jwts),
-        )
+        self._keyring = Keyring(self)
         self._fault_plan = FaultPlan(self.faults)
         self.webhooks = WebhookSender(self, self._ledger, self._webhook_payload)
         self._envelopes = Envelopes(self.envelope, self.limit_429, self.seed)
@@ -209,13 +206,7 @@ class Sandbox(Options):
 
     def expected(self, contact: ContactLike, enrichment_type: str) -> Expected:
         """Return what this sandbox answers and charges for a contact."""
-        return expected(
-            contact,
-            enrichment_type,
-            seed=self.seed,
-            hit_rate=self.hit_rate,
-            half_full_price=self.half_full_price,
-        )
+        return expected_by(self, contact, enrichment_type)
 
     def client(self, **options: Unpack[ClientOptions]) -> AsyncCleanlist:
         """Return a client of this server with its keys and limits, and with options of `AsyncCleanlist`.
@@ -236,22 +227,19 @@ class Sandbox(Options):
 
     def holds_file(self, path: str) -> bool:
         """Whether a path is that of a file that this organization has exported."""
-        return self._modern.holds_file(path)
+        return self._modern.files.holds(path)
 
     @property
     def is_settled(self) -> bool:
         """Whether all workflows of this organization are finished, and all webhooks delivered or given up."""
         self._advance()
-        return self._workflows.settled and self._modern.settled and self.webhooks.idle
+        return self._agenda.settled and self.webhooks.idle
 
     def _advance(self) -> None:
-        now = self.clock()
-        self._workflows.advance(now)
-        self._modern.advance(now)
+        self._agenda.advance()
 
     def _webhook_payload(self, workflow: Workflow) -> bytes:
-        now = self.clock()
-        self._workflows.advance(now)
+        now = self._agenda.advance()
         return answers.webhook_payload(workflow, self.shape, self._workflows.lead_list_id, now)
 
     def _build_app(self) -> App:
@@ -263,7 +251,14 @@ class Sandbox(Options):
             count_rejected=self.count_rejected,
         )
         gate = Gate(self, self._keyring, limits, self._fault_plan)
-        public_api = PublicApi(self, self._account, self._workflows, self.webhooks, self._ledger)
+        public_api = PublicApi(
+            self,
+            self._agenda,
+            self._account,
+            self._workflows,
+            webhooks=self.webhooks,
+            ledger=self._ledger,
+        )
         routes = [
             Route(path, gate.guard(operation, of_surface), methods=[method])
             for operations, of_surface in (
@@ -273,9 +268,7 @@ class Sandbox(Options):
             for method, path, operation in operations
         ]
         # Without the gate: a signed address takes no key, and counts on no limit.
-        routes += [
-            Route(path, operation, methods=[method]) for method, path, operation in self._modern.downloads
-        ]
+        routes.append(Route(FILE_PATH, self._modern.files.download, methods=["GET"]))
         return App(routes, self._envelopes_of, self._ledger, self.clock)
 
     def _envelopes_of(self, path: str) -> Envelopes:
@@ -295,3 +288,40 @@ def _listener(host: str, port: int) -> socket.socket:
     # Connections inherit it; asyncio does not set it here, and a body would wait 40 ms for its header's ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+class ThreadedSandbox(Sandbox):
+    """A :class:`Sandbox` that runs in a thread: ``with ThreadedSandbox(workflow_s=0.1) as sandbox: ...``.
+
+    Its methods may be called from any thread. It takes the options of :class:`Sandbox`.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse options that cannot work. Raises ConfigurationError."""
+        self._portal: BlockingPortal | None = None
+        self._thread = 0
+        self._running = ExitStack()
+        super().__post_init__()
+
+    def __enter__(self) -> Self:
+        """Start; raises OSError if the port is taken."""
+        with ExitStack() as stack:
+            self._portal = stack.enter_context(start_blocking_portal())
+            self._thread = self._portal.call(threading.get_ident)
+            stack.enter_context(self._portal.wrap_async_context_manager(self))
+            self._running = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self._running.close()
+        self._portal = None
+
+    def _advance(self) -> None:
+        # In the thread of the server, whose requests change the same workflows.
+        if self._portal is None or threading.get_ident() == self._thread:
+            super()._advance()
+        else:
+            self._portal.call(super()._advance)

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from .ledger import DeliveryRecord, Ledger
+from .options import Options
+from .workflows import Workflow
 
 if TYPE_CHECKING:
     import httpx
-
-    from .options import Options
-    from .workflows import Workflow
 
 LONGEST_SLEEP_S: Final = 0.05
 """The clock may be a test's own, so it is looked at this often while a delivery is waiting."""

@@ -7,21 +7,18 @@ import math
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import anyio
 import anyio.lowlevel
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
+from .options import Fault
 from .responses import json_response
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
-    from uvicorn.config import Config
-    from uvicorn.server import ServerState
-
-    from .faults import Fault
 
 PIECE: Final = b" " * 65_536
 LINGER_0: Final = struct.pack("ii", 1, 0)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import partial
+from typing import Literal, NamedTuple, TypeAlias
 
-from .identity import identity_of, seeded_uuid
-from .ledger import AcceptedContact, Ledger
-from .options import Options, drawn, seeded
-from .people import Expected, expected, throw
-from .prices import WORST_CASE, Account
-from .refusals import RefusedError
-
-if TYPE_CHECKING:
-    from .ledger import Contact
-    from .validation import Submission
+from .clock import Agenda
+from .ledger import AcceptedContact, Account, Ledger, SentContact, identity_of
+from .options import Options, drawn, seeded, seeded_uuid
+from .people import WORST_CASE, Expected, expected_by, throw
+from .responses import RefusedError
 
 State: TypeAlias = Literal["processing", "completed", "failed"]
+
+
+class Submission(NamedTuple):
+    """An acceptable batch: 1..250 contacts, as they were sent."""
+
+    contacts: list[SentContact]
+    enrichment_type: str
+    webhook_url: str | None
 
 
 @dataclass(slots=True)
@@ -36,7 +39,7 @@ class Task:
     """Set when it has finished."""
 
     @property
-    def contact(self) -> Contact:
+    def contact(self) -> SentContact:
         """The contact as it was sent."""
         return self.entries[0].contact
 
@@ -71,30 +74,18 @@ class Workflow:
         return sum(task.outcome is not None for task in self.tasks)
 
 
-@dataclass(order=True, slots=True)
-class _Due:
-    at: float
-    number: int
-    workflow: Workflow = field(compare=False)
-
-
 class Workflows:
     """Every workflow there is; finishes them, and charges for them, as the clock goes on."""
 
-    def __init__(self, options: Options, account: Account, ledger: Ledger) -> None:
+    def __init__(self, options: Options, account: Account, ledger: Ledger, agenda: Agenda) -> None:
         self._options = options
+        self._agenda = agenda
         self._account = account
         self._ledger = ledger
         self._random = seeded(options.seed, "workflow_s")
         self._workflows: dict[str, Workflow] = {}
         self._tasks: dict[str, tuple[Workflow, Task]] = {}
-        self._due: list[_Due] = []
         self.lead_list_id = seeded_uuid(options.seed, "list")
-
-    @property
-    def settled(self) -> bool:
-        """Whether every workflow has finished and was charged, as of the last ``advance``."""
-        return not self._due
 
     def submit(self, submission: Submission, now: float) -> Workflow:
         """Accept a batch, and hold the credits it can cost at most.
@@ -110,7 +101,7 @@ class Workflows:
         for task in workflow.tasks:
             self._tasks[task.task_id] = (workflow, task)
         for at in _due_times(workflow):
-            heapq.heappush(self._due, _Due(at, workflow.number, workflow))
+            self._agenda.at(at, partial(self._finish, workflow, at))
         return workflow
 
     def workflow(self, workflow_id: str) -> Workflow:
@@ -124,12 +115,6 @@ class Workflows:
         if task_id not in self._tasks:
             raise RefusedError(404, "Task not found")
         return self._tasks[task_id]
-
-    def advance(self, now: float) -> None:
-        """Finish and charge what is due by ``now``."""
-        while self._due and self._due[0].at <= now:
-            due = heapq.heappop(self._due)
-            self._finish(due.workflow, due.at)
 
     def _workflow(self, submission: Submission, now: float) -> Workflow:
         options, number = self._options, len(self._workflows)
@@ -157,7 +142,7 @@ class Workflows:
             random.shuffle(workflow.rows)
         return workflow
 
-    def _add_tasks(self, workflow: Workflow, contacts: Sequence[Contact], now: float) -> None:
+    def _add_tasks(self, workflow: Workflow, contacts: Sequence[SentContact], now: float) -> None:
         by_profile: dict[object, Task] = {}
         for index, contact in enumerate(contacts):
             profile = contact.get("linkedin_url") if self._options.shape.merge_duplicates else None
@@ -172,7 +157,7 @@ class Workflows:
             task.entries.append(entry)
             self._ledger.contacts.append(entry)
 
-    def _task(self, workflow: Workflow, index: int, contact: Contact) -> Task:
+    def _task(self, workflow: Workflow, index: int, contact: SentContact) -> Task:
         shape = self._options.shape
         task_id = seeded_uuid(self._options.seed, workflow.number, index)
         task = Task(task_id, [], workflow.completes_at, omitted=False)
@@ -190,7 +175,7 @@ class Workflows:
                 self._charge(task, 0.0, at)
             # Once: a workflow is due again for tasks that finish late.
             elif task.outcome is None and task.finishes_at <= at:
-                task.outcome = self._outcome(task)
+                task.outcome = expected_by(self._options, task.contact, workflow.enrichment_type)
                 self._charge(task, task.outcome.credits, at)
             elif task.finishes_at == math.inf and at == workflow.completes_at:
                 # A task that never finishes will not be charged, so nothing is held for it any longer.
@@ -202,16 +187,6 @@ class Workflows:
         task.entries[0].credits = credits_
         for entry in task.entries:
             entry.charged_at = at
-
-    def _outcome(self, task: Task) -> Expected:
-        options = self._options
-        return expected(
-            task.contact,
-            task.entries[0].enrichment_type,
-            seed=options.seed,
-            hit_rate=options.hit_rate,
-            half_full_price=options.half_full_price,
-        )
 
 
 def insufficient_credits(tool: str, needed: float, available: float) -> RefusedError:

@@ -1,4 +1,4 @@
-"""Contacts of rows in memory, whose columns have any names: mappings, and the rows of frames."""
+"""Contacts of rows in memory, mappings or rows of frames, whose columns have any names."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 from cleanlist_async.checks import check_choice, check_instance, is_any, optional, wrong
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import ContactLike
-from cleanlist_async.contacts.values import as_text, is_absent
-from cleanlist_async.tables.contact_building import contact_builder
+from cleanlist_async.contacts.texts import as_text, is_absent
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, survey
 from cleanlist_async.tables.headers import OWN_WORD, addressable
-from cleanlist_async.tables.mapping import Mapper
+from cleanlist_async.tables.mapping import Mapper, contact_builder
 
 Extra: TypeAlias = Literal["ignore", "forbid"]
 Columns: TypeAlias = Mapping[str, str | None]
-"""Column to the field of a contact that it holds; None for one that holds none."""
+"""Column to the field that it holds, or None."""
 BuildRow: TypeAlias = Callable[[Sequence[object]], Contact]
 BuildMapping: TypeAlias = Callable[[Mapping[str, object]], ContactLike]
 
 SAMPLE: Final = 100
 """Rows whose values confirm or veto what the headers say."""
 _MOST_BUILDERS: Final = 1_000
-"""Sets of keys that are remembered: rows of some databases leave out what is missing."""
+"""Sets of keys: rows of some databases leave out what is missing."""
 _FIELDS: Final = frozenset(CONTACT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class RowFormat:
-    """What the caller said about the columns of rows.
+    """What the caller said about columns.
 
     ``extra`` says what a column means that is none of a contact's: nothing, or a mistake.
     """
@@ -59,8 +58,6 @@ GUESSED: Final = RowFormat()
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """Names a table that is no file in errors."""
-
     name: str
 
     def error(self, problem: str, fix: str = "", *, column: str | None = None) -> TableError:
@@ -81,9 +78,8 @@ def field_columns(
 ) -> dict[str, Guess]:
     """Return the column of each field: as the caller said, else guessed from headers and some rows.
 
-    Of two columns ``Email`` the caller calls the second one ``Email (2)``. The values below *trusted* headers
-    are not looked at. Raises TableError for a column that is not there, and for columns that tie for a field
-    that is needed.
+    Of two columns ``Email`` the second is ``Email (2)``. Values below *trusted* headers are not looked at.
+    Raises TableError for a column that is not there, and for a tie for a field that is needed.
     """
     sample = [
         ["" if header in trusted else _text(value) or "" for header, value in zip(headers, row, strict=True)]
@@ -98,9 +94,10 @@ def field_columns(
 
 
 def row_builder(columns: Mapping[str, Guess]) -> tuple[list[int], BuildRow]:
-    """Return the positions of the cells that matter, and a function from these cells to a contact.
+    """Return the column of each field: as the caller said, else guessed from headers and some rows.
 
-    A value that is no text stays as it is in the contact, which is refused with the reason.
+    Of two columns ``Email`` the second is ``Email (2)``. Values below *trusted* headers are not looked at.
+    Raises TableError for a column that is not there, and for a tie for a field that is needed.
     """
     positions = sorted({guess.column for guess in columns.values()})
     moved = {field: replace(guess, column=positions.index(guess.column)) for field, guess in columns.items()}
@@ -124,10 +121,9 @@ def _text(value: object) -> str | None:
 
 
 class MappingReader:
-    """Makes contacts of mappings whose keys are columns of any name; anything else passes as it is.
+    """Makes contacts of mappings with any keys; anything else passes as it is.
 
-    A key that is the name of a field holds it. Other fields are guessed, once for each set of keys, from the
-    keys and the values of *sample*.
+    A key that is the name of a field holds it; other fields are guessed, once for each set of keys.
     """
 
     def __init__(self, spec: RowFormat, sample: Sequence[object] = ()) -> None:

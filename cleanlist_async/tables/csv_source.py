@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from itertools import chain, islice
@@ -14,15 +15,13 @@ from cleanlist_async.tables.headers import addressable
 from cleanlist_async.tables.input import DAMAGE, InputFile
 from cleanlist_async.tables.odd_rows import OddRows
 from cleanlist_async.tables.records import Record
-from cleanlist_async.tables.spaced_rows import SpacedRows
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 T = TypeVar("T")
 MOST_LINES_OF_A_ROW: Final = 1_000
-"""A row of more lines than that holds a quote that was never closed."""
-
+"""A longer row holds a quote that was never closed."""
 _DETECT_FROM: Final = 1 << 16
 _OPEN_QUOTE: Final = (
     "a quote opens here and is not closed",
@@ -39,10 +38,10 @@ _TOO_LARGE: Final = (
 
 
 class CsvSource:
-    """A CSV file: its header, and its rows as often as wanted.
+    """The header and the rows of a CSV file.
 
-    A row that cannot be read exactly is a :class:`TableError`: a quote that is not doubled or never
-    closed, a cell of more than 1 MiB, a NUL, a byte that does not decode.
+    A row that cannot be read exactly is a :class:`TableError`: a quote that is not doubled or never closed, a
+    cell of more than 1 MiB, a NUL, a byte that does not decode.
     """
 
     def __init__(self, file: InputFile, delimiters: Sequence[str], *, has_header: bool = True) -> None:
@@ -72,7 +71,7 @@ class CsvSource:
         return [*notes, *self._odd_rows.notes]
 
     def records(self) -> Iterator[Record]:
-        """Read all rows after the header, in one pass."""
+        """Read all rows after the header."""
         with self.file.text() as text:
             yield from self._odd_rows.records(islice(self._rows(text), 1 if self.has_header else 0, None))
 
@@ -82,7 +81,7 @@ class CsvSource:
         return [cells[column] for column in columns] if isinstance(cells, tuple) else []
 
     def of_row(self, row: Sequence[T]) -> list[T]:
-        """Return what of a whole row of the file is part of the table."""
+        """Return what of a row of the file is part of the table."""
         return [*row]
 
     def _first_row(self) -> tuple[str, ...]:
@@ -156,7 +155,7 @@ class CsvColumns(CsvSource):
         return self._whole.notes
 
     def records(self) -> Iterator[Record]:
-        """Read all rows after the header, in one pass."""
+        """Read all rows after the header."""
         for record in self._whole.records():
             yield record._replace(cells=self._cells(cast("tuple[str, ...]", record.cells)))
 
@@ -208,3 +207,42 @@ def _next_state(state: _State, character: str, *, skip_space: bool) -> _State:
     if state == "quoted" or (state == "start" and character == " " and skip_space):
         return state
     return "bare"
+
+
+class SpacedRows:
+    """Reads rows as :func:`csv.reader` does, less spaces before quotes, as in ``"a", "b"``; others stay."""
+
+    def __init__(self, text: TextIOWrapper, delimiter: str) -> None:
+        self._text = text
+        self._delimiter = delimiter
+        self._lines: list[str] = []
+        self._cell = re.compile(rf' *"((?:[^"]|"")*)"|([^{re.escape(delimiter)}]*)')
+        self._reader = csv.reader(self._read(), delimiter=delimiter, skipinitialspace=True, strict=True)
+
+    @property
+    def line_num(self) -> int:
+        """How many lines were read."""
+        return self._reader.line_num
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for cells in self._reader:
+            row = "".join(self._lines).rstrip("\r\n")
+            self._lines.clear()
+            yield self._with_spaces(cells, row)
+
+    def _read(self) -> Iterator[str]:
+        for line in self._text:
+            self._lines.append(line)
+            yield line
+
+    def _with_spaces(self, cells: list[str], row: str) -> list[str]:
+        """Split a row once more, since the csv module drops spaces before all cells or none."""
+        found: list[str] = []
+        position = -1  # of the delimiter before a cell
+        while position < len(row) and (cell := self._cell.match(row, position + 1)):
+            found.append(cell[2] if cell[1] is None else cell[1].replace('""', '"'))
+            position = cell.end()
+            if row[position : position + 1] not in {"", self._delimiter}:
+                return cells
+        is_same = [cell.lstrip(" ") for cell in found] == [cell.lstrip(" ") for cell in cells]
+        return found if is_same else cells

@@ -1,15 +1,18 @@
-"""The layout of a CSV file: delimiter, line ends, quoting, and what precedes the header."""
+"""The layout of a CSV file: its encoding, delimiter, line ends and quoting, and what precedes the header."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from cleanlist_async.tables import values
+from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.headers import known_as
 
 LineEnd: TypeAlias = Literal["\r\n", "\n", "\r"]
@@ -21,13 +24,26 @@ LARGEST_CELL: Final = 1 << 20
 
 _SEPARATOR_HINT: Final = re.compile(r'"?sep=(.)"?[\r\n]+')
 _MOST_ROWS_ABOVE: Final = 20
-"""Rows among which a header is looked for; titles, notes and dates of a report may stand above it."""
+"""Rows among which a header is looked for; a report may have titles, notes and dates above it."""
 _SAMPLE_ROWS: Final = 40
+
+_DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
+# Little-endian, as `chosen_encoding` takes these names.
+_MARKS: Final = {"utf-16": codecs.BOM_UTF16_LE, "utf-32": codecs.BOM_UTF32_LE}
+
+_BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_WITHOUT_MARK: Final = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
-    """Lines before the header, kept as they are. A spreadsheet counts *rows* of them."""
+    """Lines before the header, as they are. A spreadsheet counts *rows* of them."""
 
     text: str = ""
     rows: int = 0
@@ -47,8 +63,7 @@ class Dialect:
 def allow_large_cells() -> None:
     """Raise the csv module's limit to :data:`LARGEST_CELL`, once for the process.
 
-    The limit is global and read while parsing, so putting it back would break a reader in another thread.
-    It is never lowered: that could break someone else's.
+    It is read while parsing, so putting it back would break a reader in another thread.
     """
     if csv.field_size_limit() < LARGEST_CELL:
         csv.field_size_limit(LARGEST_CELL)
@@ -57,8 +72,8 @@ def allow_large_cells() -> None:
 def detect_dialect(start: str, candidates: Sequence[str], *, has_header: bool) -> Dialect:
     """Detect the layout from the first few thousand characters of a file.
 
-    The delimiter is the one that makes most sense of the first rows: known headers (or, without a header,
-    e-mail addresses and the like), then rows of one width, then most columns, then the order of *candidates*.
+    The delimiter is the one with the most known headers (or e-mail addresses and the like), then rows of one
+    width, then most columns, then the first of *candidates*.
     """
     hint = _SEPARATOR_HINT.match(start)
     if hint and len(candidates) > 1:  # unless the caller named the one delimiter
@@ -82,7 +97,7 @@ def detect_dialect(start: str, candidates: Sequence[str], *, has_header: bool) -
 
 @dataclass(frozen=True, slots=True)
 class _FirstRow:
-    """One of the first rows: its cells, the offset of its text, and the last line of that."""
+    """Its cells, the offset of its text, and the last line of that."""
 
     cells: Sequence[str]
     start: int
@@ -90,7 +105,6 @@ class _FirstRow:
 
     @property
     def filled(self) -> Sequence[str]:
-        """The cells that are not blank."""
         return [cell for cell in self.cells if cell.strip()]
 
     def is_contact(self, width: int) -> bool:
@@ -101,13 +115,12 @@ class _FirstRow:
 
     @property
     def known(self) -> int:
-        """How many fields its cells are known as, taken for headers."""
         return len({found[0] for cell in self.cells if (found := known_as(cell))})
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The first rows as a delimiter splits them, and which of them is the header, or the first contact."""
+    """The first rows as a delimiter splits them; *first* is the header, or the first contact."""
 
     delimiter: str
     rows: Sequence[_FirstRow]
@@ -161,7 +174,7 @@ def _first_rows(text: str, delimiter: str) -> Iterator[_FirstRow]:
 
 
 class _Lines:
-    """The lines of a text; remembers the last one read, and where the next begins."""
+    """Lines of a text; remembers the last one read, and where the next begins."""
 
     def __init__(self, text: str) -> None:
         self._text = StringIO(text, newline="")
@@ -196,3 +209,114 @@ def _has_space_before_quote(text: str, delimiter: str) -> bool:
 def _all_quoted(text: str, header: Sequence[str], delimiter: str) -> bool:
     cells = ['"' + cell.replace('"', '""') + '"' for cell in header]
     return bool(cells) and text.startswith(delimiter.join(cells))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLayout:
+    """The encoding and the delimiter that a caller chose for a CSV; None for what the input decides.
+
+    *is_of_texts*: the input is a CSV of ours, made of texts that are to become no formulas.
+    """
+
+    encoding: Encoding | None = None
+    delimiter: str | None = None
+    is_of_texts: bool = False
+
+    @classmethod
+    def of(cls, path: str, encoding: str | None, delimiter: str | None) -> Self:
+        """Take what was chosen for the table at *path*. Raises TableError for what does not exist."""
+        return cls(
+            None if encoding is None else written_encoding(path, encoding),
+            None if delimiter is None else delimiter_named(path, delimiter),
+        )
+
+    def refuse_other_format(self, path: str, table_format: TableFormat | None) -> None:
+        """Raise TableError where the output has no such layout, as all formats but CSV."""
+        if table_format not in {None, "csv"} and (
+            self.encoding or (self.delimiter and table_format != "tsv")
+        ):
+            raise TableError(
+                path=path,
+                problem="has no encoding or delimiter to choose, and neither has the input",
+                fix="leave out --encoding and --delimiter, or write a .csv",
+            )
+
+
+AS_THE_INPUT: Final = OutputLayout()
+
+
+def written_encoding(path: str, name: str) -> Encoding:
+    """Return the encoding to write; UTF-16 and ``utf-8-sig`` with a byte order mark."""
+    try:
+        encoding = chosen_encoding(name, b"")
+    except LookupError:
+        problem = f'cannot be written as "{name}": no text encoding has that name'
+        raise TableError(path=path, problem=problem, fix="try utf-8-sig, utf-8 or cp1252") from None
+    canonical = codecs.lookup(name).name
+    if canonical == "utf-8-sig":
+        return UTF_8_MARKED
+    return Encoding(encoding.name, _MARKS.get(canonical, b""))
+
+
+def delimiter_named(path: str, name: str) -> str:
+    """Return the delimiter that a caller named or typed. Raises TableError."""
+    given = _DELIMITER_NAMES.get(name, name)
+    if len(given) != 1 or given in '"\r\n\0':
+        raise TableError(
+            path=path, problem=f"{name!r} is not a delimiter", fix="pass one character, such as ; or tab"
+        )
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A codec, and the byte order mark before the text, maybe empty."""
+
+    name: str
+    mark: bytes = b""
+
+
+UTF_8: Final = Encoding("utf-8")
+UTF_8_MARKED: Final = Encoding("utf-8", codecs.BOM_UTF8)
+
+
+def declared_encoding(start: bytes) -> Encoding | None:
+    """Return the encoding that a byte order mark declares."""
+    for mark, name in _BYTE_ORDER_MARKS:
+        if start.startswith(mark):
+            return Encoding(name, mark)
+    return None
+
+
+def wide_encoding(start: bytes) -> str | None:
+    """Return the encoding of a text without a mark whose characters take two or four bytes; else None.
+
+    It shows by the place of the zero bytes in delimiters, line ends and Latin letters.
+    """
+    zeros = [start[place::4].count(0) for place in range(4)]
+    nearly_all = len(start) // 4 * 0.9
+    if min(zeros[2:]) > nearly_all:
+        return "utf-32-le"
+    if min(zeros[:2]) > nearly_all:
+        return "utf-32-be"
+    big, little = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    # Of a table in any script, an eighth is delimiters and the like; a stray NUL is rarer.
+    if max(big, little) * 16 < len(start):
+        return None
+    return "utf-16-be" if big > little else "utf-16-le"
+
+
+def chosen_encoding(name: str, start: bytes) -> Encoding:
+    """Return the caller's encoding, with the file's byte order mark if that is of the same family.
+
+    Raises LookupError for what is no text encoding of Python.
+    """
+    "".encode(name)  # codecs.lookup also knows codecs that are no text encodings, such as hex
+    canonical = codecs.lookup(name).name
+    declared = declared_encoding(start)
+    family = _WITHOUT_MARK.get(canonical, canonical)
+    if canonical in {"utf-16", "utf-32"} and (wide := wide_encoding(start)) and wide.startswith(canonical):
+        family = wide  # without a mark Python would take the byte order of this machine
+    if declared and declared.name.startswith(canonical.removesuffix("-sig")):
+        return declared
+    return Encoding(family)

@@ -1,8 +1,12 @@
-"""The error of contact tables: the place in the file, the problem, the fix."""
+"""What is said of contact tables: errors with the place, the problem and the fix; counts for notes."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from cleanlist_async.errors import CleanlistError
+
+_NAMED: Final = 5
 
 
 class TableError(CleanlistError, ValueError):
@@ -59,3 +63,23 @@ class EncodingUnknownError(TableError):
 def on_one_line(text: str) -> str:
     """Replace line breaks and other control characters, so that a cell cannot forge a line of output."""
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+class Tally:
+    """Counts rows or cells, and names the first."""
+
+    def __init__(self, noun: str = "row") -> None:
+        self.count = 0
+        self._noun = noun
+        self._first: list[str] = []
+
+    def add(self, place: object) -> None:
+        """Count a row by its number, or a cell by its address."""
+        self.count += 1
+        if len(self._first) < _NAMED:
+            self._first.append(str(place))
+
+    def __str__(self) -> str:
+        more = ", ..." if self.count > len(self._first) else ""
+        nouns = self._noun if self.count == 1 else f"{self._noun}s"
+        return f"{self.count:,} {nouns} ({', '.join(self._first)}{more})"

@@ -1,15 +1,16 @@
-"""Frames of any library as tables of contacts: their parts, their headers, and the contact of each row.
+"""Frames of any library as tables of contacts. Needs the extra ``frames``.
 
-Needs the extra ``frames``. Narwhals reads all kinds but frames with two columns of one name, which pandas and
-Arrow have: those two are read by position.
+Narwhals reads all kinds but frames with two columns of one name, which pandas and Arrow have: those two are
+read by position.
 """
 
 from __future__ import annotations
 
 from asyncio import get_running_loop
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import anyio.lowlevel
 
@@ -21,7 +22,7 @@ from cleanlist_async.tables.guessing import Guess
 from cleanlist_async.tables.headers import addressable
 
 PART: Final = 10_000
-"""Rows of a frame that are read at once: in a few milliseconds."""
+"""Rows that are read at once: in a few milliseconds."""
 _READAHEAD: Final = {"batch_size": PART, "batch_readahead": 4, "fragment_readahead": 1}
 """By default Arrow reads 16 batches of 131,072 rows, and four files, ahead."""
 BETWEEN_CHECKPOINTS: Final = 250
@@ -44,7 +45,7 @@ def is_arrow(frame: Any) -> bool:
 
 
 def opened(frame: Any) -> Any:
-    """Return a frame as its library has it: in memory, unless it is lazy. None for what cannot be read."""
+    """Return a frame as its library has it, in memory unless it is lazy; None for what cannot be read."""
     given = narwhals().to_native(frame, pass_through=True)
     return given if is_lazy(given) else _in_memory(given)
 
@@ -67,7 +68,7 @@ def _is_stream(frame: Any) -> bool:
 
 
 def parts(frame: Any) -> Iterator[Any]:
-    """Yield an opened frame as frames of at most some thousand rows, at least one, in their order."""
+    """Yield an opened frame in parts of at most some thousand rows, at least one."""
     is_empty = True
     for batch in _batches(frame) if is_lazy(frame) else [frame]:
         if len(batch) or not is_lazy(frame):
@@ -158,14 +159,7 @@ def concatenated(frames: Sequence[Any], like: Any) -> Any:
 
 
 class FrameReader:
-    """Makes the contacts of a frame's parts; the first part tells the columns.
-
-    Attributes
-    ----------
-    columns
-        The column of each field, once a part was read.
-
-    """
+    """Makes the contacts of a frame's parts; the first part tells the `columns`."""
 
     def __init__(self, spec: RowFormat) -> None:
         self.columns: dict[str, Guess] = {}
@@ -174,7 +168,7 @@ class FrameReader:
         self._positions: list[int] = []
 
     def contacts(self, part: Any) -> Iterator[Contact]:
-        """Yield the contact of each row. Raises TableError for a frame none of whose columns is known."""
+        """Yield the contact of each row. Raises TableError if no column is known."""
         if self._build is None:
             self._build = self._resolve(part)
         if not self._positions:
@@ -235,7 +229,7 @@ class SizedFrameContacts(FrameContacts):
 
 
 class LazyFrameContacts(FrameContacts):
-    """The contacts of a frame that is computed as it is read; in a thread, where they are awaited."""
+    """The contacts of a lazy frame, computed in a thread where they are awaited."""
 
     async def __aiter__(self) -> AsyncIterator[Contact]:
         reader, unread = FrameReader(self._spec), parts(self._frame)
@@ -257,3 +251,89 @@ def frame_contacts(frame: Any, spec: RowFormat) -> FrameContacts | None:
     if (given := opened(frame)) is None:
         return None
     return LazyFrameContacts(given, spec) if is_lazy(given) else SizedFrameContacts(given, spec)
+
+
+@dataclass(frozen=True, slots=True)
+class NewColumn:
+    """A column of one kind of values or None: one of *choices*, text, texts or numbers."""
+
+    name: str
+    kind: Literal["choice", "text", "texts", "number", "whole"]
+    values: Sequence[object]
+    choices: tuple[str, ...] = ()
+
+
+def with_columns(frame: Any, columns: Sequence[NewColumn]) -> Any:
+    """Return a frame with columns after its own, which are not copied; rows and index are kept."""
+    if is_pandas(frame):
+        grown = frame.copy(deep=False)
+        levels = frame.columns.nlevels  # pandas warns of names that have fewer
+        for column in columns:
+            name = column.name if levels == 1 else (column.name, *[""] * (levels - 1))
+            grown[name] = _pandas_values(column, frame.index)
+        return grown
+    if is_arrow(frame):
+        # By Arrow itself: narwhals refuses a table with two columns of one name.
+        for column in columns:
+            frame = frame.append_column(column.name, _arrow_array(column))
+        return frame
+    read = narwhals().from_native(frame)
+    return read.with_columns(*_series(columns, read.implementation)).to_native()
+
+
+def rows_where(frame: Any, are_kept: list[bool]) -> Any:
+    """Return some rows of a frame, with their index."""
+    if is_pandas(frame):
+        return frame.loc[are_kept]
+    if is_arrow(frame):
+        return frame.filter(import_module("pyarrow").array(are_kept, "bool"))
+    return narwhals().from_native(frame).filter(are_kept).to_native()
+
+
+def new_frame(columns: Sequence[NewColumn], backend: Literal["polars", "pandas", "pyarrow"]) -> Any:
+    """Return a frame of these columns. Raises ModuleNotFoundError where the library is missing."""
+    narwhals()
+    library = import_module(backend)
+    rows = len(columns[0].values)
+    if backend == "pandas":
+        return with_columns(library.DataFrame(index=range(rows)), columns)
+    if backend == "pyarrow":
+        return library.table({column.name: _arrow_array(column) for column in columns})
+    return library.DataFrame([series.to_native() for series in _series(columns, backend)])
+
+
+def _series(columns: Sequence[NewColumn], backend: Any) -> list[Any]:
+    new_series = narwhals().new_series
+    return [new_series(column.name, column.values, _dtype(column), backend=backend) for column in columns]
+
+
+def _dtype(column: NewColumn) -> Any:
+    nw = narwhals()
+    if column.kind == "choice":
+        return nw.Enum(column.choices)
+    return {"text": nw.String, "texts": nw.List(nw.String), "number": nw.Float64, "whole": nw.Int64}[
+        column.kind
+    ]
+
+
+def _pandas_values(column: NewColumn, index: Any) -> Any:
+    pd = import_module("pandas")
+    values = list(column.values)
+    if column.kind == "choice":
+        data: Any = pd.Categorical(values, categories=list(column.choices))
+    elif column.kind == "texts":  # lists are objects, as pandas has no type for them
+        data = values
+    else:
+        data = pd.array(values, dtype={"text": "str", "number": "float64", "whole": "Int64"}[column.kind])
+    return pd.Series(data, index=index, dtype=object if column.kind == "texts" else None)
+
+
+def _arrow_array(column: NewColumn) -> Any:
+    pa = import_module("pyarrow")
+    values = list(column.values)
+    if column.kind == "choice":
+        numbers = {choice: number for number, choice in enumerate(column.choices)}
+        indices = pa.array([numbers.get(str(value)) for value in values], pa.int8())
+        return pa.DictionaryArray.from_arrays(indices, pa.array(column.choices, pa.string()))
+    kinds = {"text": pa.string(), "texts": pa.list_(pa.string()), "number": pa.float64(), "whole": pa.int64()}
+    return pa.array(values, kinds[column.kind])

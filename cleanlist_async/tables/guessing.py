@@ -22,7 +22,7 @@ _NOT_THE_PERSON: Final = frozenset(
         "referrer assigned created modified updated sender parent recruiter"
     )
 )
-"""Words in a header that refer to someone or something other than the contact."""
+"""Words of a header that refer to someone or something other than the contact."""
 
 _WEB_WORDS: Final = frozenset(words("web website site url domain homepage webseite"))
 _HALVES: Final = ("first_name", "last_name")
@@ -33,7 +33,7 @@ _NEARLY_ALL: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A column that holds a field: its header, its 0-based position, and the reason in a few words."""
+    """A column that holds a field."""
 
     header: str
     """The header of the column."""
@@ -84,11 +84,10 @@ class _Column:
 
     @classmethod
     def of(cls, header: str, position: int, rows: Sequence[Sequence[str]]) -> _Column:
-        """Take a column out of rows."""
         return cls(header, position, tuple(row[position].strip() for row in rows if position < len(row)))
 
     def share(self, test: Callable[[str], bool]) -> float:
-        """Share of the non-blank sample values that pass; 0 if there are none."""
+        """Return the share of the values that pass; 0 if there are none."""
         return sum(map(test, self.filled)) / len(self.filled) if self.filled else 0.0
 
     @property
@@ -146,7 +145,7 @@ class _Search:
             self._take(name, rivals[0], "known header", likely)
 
     def names(self) -> None:
-        """Find a full name to split where there is no first or no last name column."""
+        """Find a full name to split where a half of it has no column."""
         missing = [half for half in _HALVES if half not in self.guesses and half not in self.ambiguous]
         full = self._likely(FULL_NAME)
         if not missing or not full:
@@ -190,7 +189,7 @@ class _Search:
         return [column for *_, column in sorted(known, key=lambda rated: rated[:2])]
 
     def _is_whole(self, column: _Column, present: Guess | None) -> bool:
-        """Whether a column holds whole names, also beside a column that holds one half of them."""
+        """Whether a column holds whole names, also beside one that holds a half of them."""
         if present is None:
             return not column.filled or column.share(values.is_full_name) >= _MOST
         halves = self._at(present.column).sample
@@ -274,7 +273,7 @@ _CAN_BE: Final[Mapping[str, Callable[[str], bool]]] = {
     "company_domain": values.is_domain,
     "key": bool,
 }
-"""Whether a value can be that of a field, where it is not a name."""
+"""Whether a value can be that of a field that is no name."""
 _IS_CHOSEN_WELL: Final[Mapping[str, Callable[[str], bool]]] = {
     **dict.fromkeys(("first_name", "last_name", "company_name"), _can_be_a_name),
     **_CAN_BE,
@@ -283,4 +282,4 @@ _IS_CHOSEN_WELL: Final[Mapping[str, Callable[[str], bool]]] = {
         re.search(r"linkedin\.|\bin/", value, re.IGNORECASE) is not None and not _is_other_address(value)
     ),
 }
-"""Whether a value can be that of a field for which the caller chose the column."""
+"""The same for a column that the caller chose."""

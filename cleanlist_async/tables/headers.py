@@ -1,4 +1,4 @@
-"""Column headers: their comparison, unique names, and the contact field that each is known to mean. Pure."""
+"""Column headers: how they are compared, unique names, and the field that each is known to mean. Pure."""
 
 from __future__ import annotations
 
@@ -19,30 +19,20 @@ from cleanlist_async.tables.vocabulary import (
 )
 
 _PERSON_WORDS: Final = frozenset(
-    {
-        "person",
-        "people",
-        "contact",
-        "lead",
-        "prospect",
-        "candidate",
-        "member",
-        "profile",
-        "properties",
-    }
+    ["person", "people", "contact", "lead", "prospect", "candidate", "member", "profile", "properties"]
 )
 """Words before a header that do not change its meaning: ``Contact First Name`` is ``First Name``."""
 
 _SPELLINGS: Final = str.maketrans(
     {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "ة": "ه", "ى": "ي", "ی": "ي", "ک": "ك", "ـ": None}  # noqa: RUF001
 )
-"""Letters that are often written as others, and have no decomposition in Unicode."""
+"""Letters that are often written as others, and that Unicode does not decompose."""
 
 _TWO_HEADERS: Final = re.compile(r"[/|()\[\]（）【】・\r\n]")  # noqa: RUF001 - as Chinese and Japanese write them
 """Between two headers of one column, such as its name in two languages."""
 
 OWN_WORD: Final = "cleanlist"
-"""First word of the columns that an enrichment adds. None of them says whom to look for."""
+"""First word of the columns that an enrichment adds, none of which says whom to look for."""
 
 
 @lru_cache(maxsize=4096)
@@ -79,7 +69,7 @@ def last_name_comes_first(header: str) -> bool:
 
 
 def opens_a_footer(cell: str) -> bool:
-    """Whether a line below a table that begins with *cell* is known to be no row of it."""
+    """Whether a line that begins with *cell* is known to stand below a table."""
     first, *others = words(cell) or ("",)
     if first.isdigit():  # "3 of 3 rows"
         return any(word in _listed(FOOTER) for word in others)
@@ -87,7 +77,7 @@ def opens_a_footer(cell: str) -> bool:
 
 
 def opens_a_named_value(cell: str) -> bool:
-    """Whether a cell of a line below a table says what its next cell is: ``Run by``, ``Generated on``."""
+    """Whether a cell of such a line says what its next cell is: ``Run by``, ``Generated on``."""
     parts = words(cell)
     return len(parts) == 2 and parts[0] in _listed(FOOTER) and parts[1] in _listed(BEFORE_A_VALUE)
 
@@ -123,7 +113,6 @@ def _listed(listed: str) -> frozenset[str]:
 
 
 def _each(listed: str) -> Iterator[str]:
-    """Yield the headers of a list as they are compared."""
     return ("".join(words(header)) for header in listed.split(","))
 
 
@@ -143,7 +132,7 @@ def addressable(headers: Sequence[str]) -> tuple[str, ...]:
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """Return *name*, or ``name (2)``, ``name (3)``: the first that is not taken, ignoring letter case."""
+    """Return *name*, ``name (2)``, ``name (3)``: the first that is not taken in any letter case."""
     used = {other.strip().casefold() for other in taken}
     candidate, number = name, 1
     while candidate.strip().casefold() in used:

@@ -1,21 +1,28 @@
-"""A table as an import of leads takes it: the columns of a contact, and those that only an import knows."""
+"""A table as an import of leads takes it: its columns, and its split into files that one import takes.
+
+An import takes 150 KB and about 600 rows, and knows duplicates only within its file
+(docs.cleanlist.ai/openapi-public-v2.json). So rows that repeat an earlier one, in whatever spelling, are left
+out here already.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Self, cast
 
 from cleanlist_async import facts
 from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.texts import folded, profile
 from cleanlist_async.facts import CsvField
-from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.input import InputFile
-from cleanlist_async.tables.mapping import Mapper, is_split_name, no_columns_error
+from cleanlist_async.tables.mapping import Mapper, contact_builder, is_split_name, no_columns_error
 from cleanlist_async.tables.reading import (
     known_format,
     open_source,
@@ -25,20 +32,19 @@ from cleanlist_async.tables.reading import (
 from cleanlist_async.tables.records import Source
 
 _ALIASES: Final = {
-    "phone": "phone",
-    "phonenumber": "phone",
-    "mobile": "mobile_phone",
-    "mobilephone": "mobile_phone",
-    "cellphone": "mobile_phone",
-    "workphone": "work_phone",
-    "directphone": "work_phone",
-    "title": "job_title",
-    "jobtitle": "job_title",
-    "position": "job_title",
-    "city": "city",
-    "state": "state",
-    "country": "country",
+    **dict.fromkeys(("phone", "phonenumber"), "phone"),
+    **dict.fromkeys(("mobile", "mobilephone", "cellphone"), "mobile_phone"),
+    **dict.fromkeys(("workphone", "directphone"), "work_phone"),
+    **dict.fromkeys(("title", "jobtitle", "position"), "job_title"),
+    **{field: field for field in ("city", "state", "country")},
 }
+_IDENTITIES: Final[Mapping[str, str]] = {
+    "email": "duplicate_email",
+    "linkedin_url": "duplicate_linkedin",
+    "name": "duplicate_name",
+}
+_NAME: Final[Sequence[CsvField]] = ("full_name", "first_name", "last_name", "company_name", "company_domain")
+"""Fields that stand for a contact without an address."""
 
 
 class ImportTable:
@@ -105,7 +111,7 @@ class ImportTable:
         return cast("dict[CsvField, str]", headers)
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Read the rows that are not blank: the number of each, and its value for each of `columns`.
+        """Read the number of each row that is not blank, and its value for each of `columns`.
 
         Values that belong to a contact are those that enriching the row would send.
         """
@@ -146,8 +152,111 @@ def _survey(source: Source) -> Survey:
 
 
 def _known(header: str) -> tuple[str, int] | None:
-    """Return the field beyond those of a contact that a header means, and how well it fits (0 is best)."""
+    """Return the field beyond those of a contact that a header means, and its rank (0 is best)."""
     if alias := _ALIASES.get("".join(words(header))):
         return alias, 0
     known = known_as(header)
     return ("full_name", known[1]) if known and known[0] == "full_name" else None
+
+
+@dataclass(slots=True)
+class CsvPart:
+    """A CSV file in UTF-8, its headers names of fields. ``rows`` are its rows' numbers in the table."""
+
+    content: bytes
+    rows: Sequence[int]
+
+
+@dataclass(slots=True)
+class CsvParts:
+    """A table in parts. ``left_out`` are the numbers of rows that are in none, by reason."""
+
+    fields: Sequence[CsvField]
+    parts: list[CsvPart] = field(default_factory=list[CsvPart])
+    left_out: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+
+    @property
+    def mapping(self) -> dict[CsvField, str]:
+        """The header of each field in every part."""
+        return {name: name for name in self.fields}
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are in all parts."""
+        return sum(len(part.rows) for part in self.parts)
+
+
+def split_table(table: ImportTable) -> CsvParts:
+    """Split *table* into parts. Raises TableError for a row that cannot be read, or fits into no part."""
+    split = CsvParts(cast("tuple[CsvField, ...]", tuple(table.columns)))
+    part, seen = _OpenPart(split.fields), set[tuple[str, str]]()
+    for number, row in table.rows():
+        identities = _identities(dict(zip(split.fields, row, strict=True)))
+        if reason := _why_not(row, identities & seen):
+            split.left_out.setdefault(reason, []).append(number)
+            continue
+        seen |= identities  # over all parts: the server compares only within one
+        line = _encoded(table, number, row)
+        if not part.fits(line):
+            split.parts.append(part.closed())
+            part = _OpenPart(split.fields)
+        if not part.fits(line):
+            problem = f"is larger than one import may be ({facts.MAX_IMPORT_BYTES:,} bytes)"
+            raise table.source.file.error(problem, "shorten it", row=number)
+        part.add(line, number)
+    if part.numbers:
+        split.parts.append(part.closed())
+    return split
+
+
+def _why_not(row: Sequence[str], known: Iterable[tuple[str, str]]) -> str | None:
+    """Return why a row is not sent, in the server's words, or None."""
+    if not any(row):
+        return "missing_required"
+    return next((_IDENTITIES[name] for name, _ in sorted(known)), None)  # the e-mail address first
+
+
+class _OpenPart:
+    def __init__(self, header: Sequence[str]) -> None:
+        self._lines = [_line(header).encode()]
+        self._bytes = len(self._lines[0])
+        self.numbers: list[int] = []
+
+    def fits(self, line: bytes) -> bool:
+        is_full = len(self.numbers) >= facts.MAX_IMPORT_ROWS
+        return not is_full and self._bytes + len(line) <= facts.MAX_IMPORT_BYTES
+
+    def add(self, line: bytes, number: int) -> None:
+        self._lines.append(line)
+        self._bytes += len(line)
+        self.numbers.append(number)
+
+    def closed(self) -> CsvPart:
+        return CsvPart(b"".join(self._lines), tuple(self.numbers))
+
+
+def _encoded(table: ImportTable, number: int, row: Sequence[str]) -> bytes:
+    try:
+        return _line(row).encode()
+    except UnicodeEncodeError:  # JSON lines can hold lone surrogates
+        problem = "holds half of a surrogate pair, which cannot be encoded"
+        raise table.source.file.error(problem, "remove it", row=number) from None
+
+
+def _line(row: Sequence[str]) -> str:
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow(row)
+    return line.getvalue().replace("\0", "\ufffd")  # many readers of CSV refuse NUL, which JSON can hold
+
+
+def _identities(row: Mapping[CsvField, str]) -> set[tuple[str, str]]:
+    """Return what makes rows the same: their addresses, else name and company."""
+    addresses = {
+        ("email", folded(row.get("email", ""))),
+        ("linkedin_url", profile(row.get("linkedin_url", ""))),
+    }
+    if found := {(name, key) for name, key in addresses if key}:
+        return found
+    # Two people may share a name, but hardly a name, a company and the lack of any address.
+    name = [folded(row.get(field, "")) for field in _NAME]
+    return {("name", "\n".join(name))} if name[0] or (name[1] and name[2]) else set()

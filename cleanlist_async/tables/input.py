@@ -12,7 +12,7 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from cleanlist_async.tables.encoding import (
+from cleanlist_async.tables.dialect import (
     UTF_8,
     Encoding,
     chosen_encoding,
@@ -21,14 +21,20 @@ from cleanlist_async.tables.encoding import (
 )
 from cleanlist_async.tables.errors import EncodingUnknownError, TableError
 from cleanlist_async.tables.formats import TableFormat
-from cleanlist_async.tables.formats.compressions import DamagedError, decompressed, is_compressed
-from cleanlist_async.tables.formats.location import is_address, opened, version_of
+from cleanlist_async.tables.formats.location import (
+    DamagedError,
+    decompressed,
+    is_address,
+    is_compressed,
+    opened,
+    version_of,
+)
 from cleanlist_async.tables.formats.original import PACKED, Original
-from cleanlist_async.tables.snapshot import NoCopyError, Snapshot
+from cleanlist_async.tables.own_files import NoCopyError, Snapshot
 
 STDIN: Final = "-"
 LONGEST_LINE: Final = 16 << 20
-"""Characters of one line. A longer one is not from a table, and would have to be held in memory."""
+"""Characters of one line. A longer one is not from a table, and would be held in memory."""
 
 DAMAGE: Final = "\udfff"
 """Stands for bytes that do not decode: a lone surrogate, which no text that decodes can hold."""
@@ -58,7 +64,7 @@ codecs.register_error(_MARK_DAMAGE, _mark_damage)
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Identifies the content of a file: whether it is still the one that was checked.
+    """Identifies the content of a file.
 
     *sha256* is the digest of the content; of an object in a store that has ETags or versions, that of its
     address and version, which does not depend on how a workbook or a data file becomes text.
@@ -73,10 +79,10 @@ class InputFile:
     """A readable file, checked from end to end.
 
     ``damage`` is what is wrong with its characters, if anything: only a reader, which knows rows and columns,
-    can name the place. A *snapshot* is read from a private temporary copy: what happens to the file later
-    changes nothing. Standard input and pipes always are, because a table is read more than once; so are
-    addresses, compressed files, and files of a *kind* that is not text, which are read as text. Their
-    ``original`` stays at hand; of a workbook, *sheet* is read.
+    can name the place. A *snapshot* is read from a private temporary copy, so later changes do not matter.
+    Standard input and pipes always are, because a table is read more than once; so are addresses, compressed
+    files, and files of a *kind* that is not text, which are read as text. Their ``original`` stays at hand;
+    of a workbook, *sheet* is read.
     """
 
     def __init__(
@@ -108,7 +114,10 @@ class InputFile:
                 self._snapshot = self._copied(stream)
         if kind in PACKED and self._snapshot is not None:
             self.original = Original(self._snapshot.open, kind, self.name, sheet)
-            self._snapshot = self._as_text(self.original)
+            try:
+                self._snapshot = Snapshot(self.original.lines())
+            except NoCopyError as error:
+                raise error.refusal(self.name) from error
             encoding = UTF_8.name  # of the text that was made of it, whatever the original was in
         self.damage: str | None = None
         self._is_encoding_unknown = False
@@ -139,7 +148,7 @@ class InputFile:
 
     @property
     def given(self) -> Path | int | None:
-        """The file that was given: its path, or the descriptor of standard input; None for a pipe."""
+        """The path that was given, or the descriptor of standard input; None for a pipe."""
         if self._is_pipe or self._is_remote:
             return None
         return _descriptor_of_stdin() if self._is_stdin else self.path
@@ -175,7 +184,7 @@ class InputFile:
         return TableError(path=self.name, row=row, column=column, problem=problem, fix=fix)
 
     def damage_at(self, *, row: int | None = None, column: str | None = None) -> TableError:
-        """Return the error for characters that do not decode, at the first place that holds one."""
+        """Return the error for the first place that does not decode."""
         kind = EncodingUnknownError if self._is_encoding_unknown else TableError
         problem = self.damage or ""
         return kind(path=self.name, row=row, column=column, problem=problem, fix=self._way_out)
@@ -227,24 +236,18 @@ class InputFile:
     def _copied(self, stream: BinaryIO) -> Snapshot:
         try:
             return Snapshot.of(decompressed(stream))
-        except DamagedError as error:
-            raise self.error(f"is damaged ({error})", "compress it again, or pass it as it is") from error
-        except NoCopyError as error:
-            raise error.refusal(self.name) from error
-        except OSError as error:
+        except (DamagedError, OSError) as error:
             raise self._unreadable(error) from error
 
     def _must_be_copied(self, kind: TableFormat) -> bool:
         with self._open() as stream:
             return kind in PACKED or is_compressed(stream.read(4))
 
-    def _as_text(self, original: Original) -> Snapshot:
-        try:
-            return Snapshot(original.lines())
-        except NoCopyError as error:
-            raise error.refusal(self.name) from error
-
-    def _unreadable(self, error: OSError) -> TableError:
+    def _unreadable(self, error: OSError | DamagedError) -> TableError:
+        if isinstance(error, DamagedError):
+            return self.error(f"is damaged ({error})", "compress it again, or pass it as it is")
+        if isinstance(error, NoCopyError):
+            return error.refusal(self.name)
         what = "address and the access to it" if self._is_remote else "path and its permissions"
         return self.error(f"cannot be read ({error.strerror or error})", f"check the {what}")
 
@@ -260,7 +263,6 @@ class InputFile:
         return start
 
     def _encoding(self, chosen: str | None) -> Encoding:
-        """Return the encoding that was chosen, that the file declares, or UTF-8."""
         if chosen is None:
             return declared_encoding(self._start) or UTF_8
         try:
@@ -330,8 +332,6 @@ def is_stream(path: str | os.PathLike[str]) -> bool:
 
 
 class _Seen:
-    """What a text holds."""
-
     def __init__(self) -> None:
         self.beyond_ascii = 0
         self.damaged = 0

@@ -1,12 +1,17 @@
-"""Rows of a CSV file that are no contact, or have not as many cells as the header; a note on each kind."""
+"""Rows and cells of a table that are odd: no contact, of another width, or doubtful; a note on each kind."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.mangled import has_question_mark, unmangled
+from cleanlist_async.contacts.texts import cleaned, has_lost_letter, is_placeholder, is_profile
 from cleanlist_async.tables import values
+from cleanlist_async.tables.errors import Tally
+from cleanlist_async.tables.guessing import Guess
 from cleanlist_async.tables.headers import (
     known_as,
     opens_a_footer,
@@ -14,9 +19,9 @@ from cleanlist_async.tables.headers import (
     usual_headers,
     words,
 )
+from cleanlist_async.tables.mapping import Texts
 from cleanlist_async.tables.records import Record
 
-_NAMED: Final = 5
 _LONGEST_FOOTER: Final = 1_000
 _LEAST_REPEATED: Final = 2
 """Columns of a header that is looked for in the rows: a single word may be a value."""
@@ -25,24 +30,10 @@ _BETWEEN_FILES: Final = "\x1a\ufeff"
 _RULER: Final = re.compile(r"[-=_+:*]{2,}")
 """A cell of the line that query tools and Markdown draw below a header."""
 
-
-class RowTally:
-    """Counts rows, and names the first of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[int] = []
-
-    def add(self, number: int) -> None:
-        """Count a row by its number."""
-        self.count += 1
-        if len(self.first) < _NAMED:
-            self.first.append(number)
-
-    def __str__(self) -> str:
-        rows = ", ".join(map(str, self.first))
-        more = ", ..." if self.count > len(self.first) else ""
-        return f"{self.count:,} {'row' if self.count == 1 else 'rows'} ({rows}{more})"
+_SHOWN: Final = 3
+_LONGEST: Final = 60
+"""Characters of an example."""
+_NAMES: Final = frozenset({"first_name", "last_name", "company_name"})
 
 
 def _content(cell: str) -> str:
@@ -59,6 +50,10 @@ def _is_ruler(cells: Sequence[str]) -> bool:
         return False
     filled = [content for cell in cells if (content := _content(cell))]
     return bool(filled) and all(_RULER.fullmatch(cell) for cell in filled)
+
+
+def _is_blank(cells: Sequence[str]) -> bool:
+    return not any(map(_content, cells)) or _is_ruler(cells)
 
 
 def _is_same_header(cell: str, name: str) -> bool:
@@ -80,11 +75,8 @@ class OddRows:
         self._header = list(header) if header is not None and is_looked_for else None
         self._first_cells = usual_headers() | {_plain(cell) for cell in self._header or ()}
         self._counted_to = 0
-        self._short = RowTally()
-        self._long = RowTally()
-        self._blank = RowTally()
-        self._footer = RowTally()
-        self._repeated = RowTally()
+        self._short, self._long = Tally(), Tally()
+        self._blank, self._footer, self._repeated = Tally(), Tally(), Tally()
 
     def records(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Record]:
         """Make a record of each row, in order."""
@@ -95,7 +87,7 @@ class OddRows:
             is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
             is_blank = is_blank or _is_ruler(cells)
             if is_blank and not held:
-                yield self._blank_row(number, cells)
+                yield self._apart(self._blank, number, cells)
             elif len(held) < _LONGEST_FOOTER and (
                 is_blank
                 or ((len(cells) < 3 or not all(cells[:3])) and self._may_be_footer(cells, is_apart=is_apart))
@@ -108,8 +100,8 @@ class OddRows:
                 is_usual = len(cells) == width and not self._repeats_header(cells)
                 yield Record(number, tuple(cells)) if is_usual else self._no_footer(number, cells)
             is_apart = is_blank or bool(held)
-        for row in held:
-            yield self._footer_row(*row)
+        for number, cells in held:
+            yield self._apart(self._blank if _is_blank(cells) else self._footer, number, cells)
 
     @property
     def notes(self) -> list[str]:
@@ -124,7 +116,7 @@ class OddRows:
         return [f"{tally} {what}" for tally, what in kinds if tally.count]
 
     def _may_be_footer(self, cells: Sequence[str], *, is_apart: bool) -> bool:
-        """Whether a row can be a line below the table, *is_apart* from it by blank rows or not."""
+        """Whether a row can stand below the table, *is_apart* from it by blank rows or not."""
         filled = [content for cell in cells if (content := _content(cell))]
         if len(filled) > 2 or len(filled) > self._width - (self._width > 2):
             return False
@@ -141,28 +133,20 @@ class OddRows:
         return is_known or (len(filled) == 1 and (is_apart or len(cells) < self._width))
 
     def _no_footer(self, number: int, cells: list[str]) -> Record:
-        """Return a row with padding if it is too short, as it is if it is too long."""
-        if not any(map(_content, cells)) or _is_ruler(cells):
-            return self._blank_row(number, cells)
+        """Return a row, with padding if it is too short."""
+        if _is_blank(cells):
+            return self._apart(self._blank, number, cells)
         if self._repeats_header(cells):
-            if self._is_new(number):
-                self._repeated.add(number)
-            return Record(number, tuple(cells), is_contact=False)
+            return self._apart(self._repeated, number, cells)
         missing = self._width - len(cells)  # below 0 for a long row
         if missing and self._is_new(number):
             (self._short if missing > 0 else self._long).add(number)
         return Record(number, (*cells, *[""] * missing))
 
-    def _blank_row(self, number: int, cells: list[str]) -> Record:
+    def _apart(self, tally: Tally, number: int, cells: list[str]) -> Record:
+        """Count a row, and return it as no contact."""
         if self._is_new(number):
-            self._blank.add(number)
-        return Record(number, tuple(cells), is_contact=False)
-
-    def _footer_row(self, number: int, cells: list[str]) -> Record:
-        if not any(map(_content, cells)) or _is_ruler(cells):
-            return self._blank_row(number, cells)
-        if self._is_new(number):
-            self._footer.add(number)
+            tally.add(number)
         return Record(number, tuple(cells), is_contact=False)
 
     def _repeats_header(self, cells: Sequence[str]) -> bool:
@@ -182,3 +166,77 @@ class OddRows:
         is_new = number > self._counted_to
         self._counted_to = max(self._counted_to, number)
         return is_new
+
+
+class CellNotes:
+    """Counts placeholders, names that an earlier program spoiled, and LinkedIn values of no person."""
+
+    def __init__(self, columns: Mapping[str, Guess]) -> None:
+        self._positions = [(field, guess.column) for field, guess in columns.items() if field in API_FIELDS]
+        self._counted_to = 0
+        self._placeholders = Tally()
+        self._examples: dict[str, None] = {}
+        self._lost_letters = Tally()
+        self._mangled = Tally()
+        self._unmangled: dict[str, str] = {}
+        self._question_marks = Tally()
+        self._questioned: dict[str, None] = {}
+        self._no_profiles = Tally()
+
+    def look_at(self, number: int, texts: Texts) -> None:
+        """Count what is odd in a row."""
+        if number <= self._counted_to:  # a table is read several times
+            return
+        self._counted_to = number
+        found: set[Tally] = set()
+        for field, position in self._positions:
+            if (text := cleaned(texts[position])) and (tally := self._tally(field, texts[position], text)):
+                found.add(tally)
+        for tally in found:
+            tally.add(number)
+
+    def _tally(self, field: str, given: str, text: str) -> Tally | None:
+        """Return where a cell is counted, if it is odd; *text* is what is sent of it."""
+        if is_placeholder(field, text):
+            if has_lost_letter(text):
+                return self._lost_letters
+            if len(self._examples) < _SHOWN:
+                self._examples[text] = None
+            return self._placeholders
+        if field == "linkedin_url":
+            return None if is_profile(text) else self._no_profiles
+        return self._tally_of_name(field, given, text) if field in _NAMES else None
+
+    def _tally_of_name(self, field: str, given: str, text: str) -> Tally | None:
+        if (before := unmangled(given.strip())) is not None:
+            if len(self._unmangled) < _SHOWN:
+                self._unmangled[text[:_LONGEST]] = before[:_LONGEST]
+            return self._mangled
+        if not has_question_mark(text, is_person=field != "company_name"):
+            return None
+        if len(self._questioned) < _SHOWN:
+            self._questioned[text[:_LONGEST]] = None
+        return self._question_marks
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each kind that was found so far."""
+        meant = [f"{text} is probably {before}" for text, before in self._unmangled.items()]
+        why = "with question marks, probably for letters that an earlier program lost"
+        kinds: tuple[tuple[Tally, str, Iterable[str], str], ...] = (
+            (self._placeholders, "with placeholders", self._examples, "read as blank"),
+            (self._lost_letters, "with letters lost by an earlier program", (), "read as blank"),
+            (self._mangled, "with letters mangled by an earlier program", meant, "sent as they are"),
+            (self._question_marks, why, self._questioned, "sent as they are"),
+            (self._no_profiles, "with a LinkedIn value that is not a person's profile", (), "left out"),
+        )
+        return [
+            f"{tally} {what}{_listed(examples)}: {effect}"
+            for tally, what, examples, effect in kinds
+            if tally.count
+        ]
+
+
+def _listed(examples: Iterable[str]) -> str:
+    listed = ", ".join(examples)
+    return f" ({listed})" if listed else ""

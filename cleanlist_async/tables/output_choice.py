@@ -1,32 +1,51 @@
 """What is written: which columns of an enrichment and of its input, under which names, and which rows.
 
-The words are not ``columns=``, which says how an input is read: *keep* names columns that are added, *rename*
-gives them other names, *only* leaves rows out.
+The words are not ``columns=``, which says how an input is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Self, TypeAlias, cast, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
 
 from cleanlist_async.checks import check_text, is_any, shown, wrong
+from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.texts import as_text
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.results import COLUMN_PREFIX, ResultStatus
+from cleanlist_async.results import COLUMN_PREFIX, EnrichmentResult, ResultStatus
+from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T
+from cleanlist_async.tables.frames import NewColumn
+from cleanlist_async.tables.mapping import position_of
+from cleanlist_async.tables.reading import ContactTable
+from cleanlist_async.tables.records import JsonlSource, Record, Source, all_headers, json_source
 
-ADDED: Final = (
-    *("status", "email", "email_status", "phones", "credits", "error"),
-    *("workflow_id", "task_id", "duplicate_of"),
-)
-"""What an enrichment adds to a row."""
+_Kind: TypeAlias = Literal["choice", "text", "texts", "number", "whole"]
+_Read: TypeAlias = Callable[[EnrichmentResult], object]
+_COLUMNS: Final[Mapping[str, tuple[_Kind, _Read]]] = {
+    "status": ("choice", lambda result: result.status),
+    "email": ("text", lambda result: result.email),
+    "email_status": ("text", lambda result: result.email_status),
+    "phones": ("texts", lambda result: list(result.phones)),
+    "credits": ("number", lambda result: float(result.credits)),
+    "error": ("text", lambda result: result.error),
+    "workflow_id": ("text", lambda result: result.workflow_id),
+    "task_id": ("text", lambda result: result.task_id),
+    "duplicate_of": ("whole", lambda result: result.duplicate_of),
+}
+"""What an enrichment adds to a row: the kind of each column, and how it is read from a result."""
+ADDED: Final = tuple(_COLUMNS)
 ENRICHMENT_COLUMNS: Final = tuple(COLUMN_PREFIX + name for name in ADDED)
-"""Columns that are appended. One that the table has already stays; ours is then called ``... (2)``."""
+"""Columns that are appended. One that the table has already stays; ours is then ``... (2)``."""
 _COLLECTED_BY: Final = frozenset({"status", "workflow_id"})
-"""What ``collect`` needs, which fetches what is pending by what the output says."""
+"""What ``collect`` needs to fetch what is pending."""
 _COLUMN: Final = "column of an enrichment"
+_STATUSES: Final[tuple[str, ...]] = get_args(ResultStatus)
 
 Keep: TypeAlias = str | Iterable[str]
 Only: TypeAlias = ResultStatus | Iterable[ResultStatus]
+_GIVEN: Final = (("key", "key"), *((f"contact_{field}", field) for field in API_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +91,7 @@ class OutputChoice:
         names = {_known("rename", old, prefix, ADDED, _COLUMN): new for old, new in (rename or {}).items()}
         for name in names.values():
             check_text("each new name in rename", name)
-        outcomes = [] if only is None else _each("only", only, "", get_args(ResultStatus), "outcome")
+        outcomes = [] if only is None else _each("only", only, "", _STATUSES, "outcome")
         own = None if input_columns is None else tuple(input_columns)
         if own is not None and not any(own):
             raise ConfigurationError("input_columns is empty, so nothing would say whose row it is.")
@@ -122,3 +141,98 @@ def _known(what: str, name: object, prefix: str, known: Sequence[str], kind: str
             f"{what}: {shown(name)} is no {kind}.", fix=f"There are: {', '.join(known)}."
         )
     return bare
+
+
+def as_written(table: ContactTable, choice: OutputChoice) -> ContactTable:
+    """Return a table with the columns that are written, to be written only.
+
+    Raises TableError for a column that it does not have.
+    """
+    if choice.input_columns is None:
+        return table
+    source = table.source
+    headers = all_headers(source)
+    positions = list(
+        dict.fromkeys(
+            # The name of a field stands for its column, unless a column has that name itself.
+            table.columns[name].column
+            if name in table.columns and name not in headers
+            else position_of(source.file, headers, name)
+            for name in choice.input_columns
+        )
+    )
+    written = copy(table)
+    if isinstance(source, CsvSource):
+        chosen: Source = _CsvChosen(source, positions)
+    else:
+        chosen = _JsonlChosen(cast("JsonlSource", source), [headers[position] for position in positions])
+    written.source, written.headers = chosen, tuple(chosen.headers)
+    return written
+
+
+class _CsvChosen(CsvColumns):
+    """Some columns of a CSV file, without what stands above and below its contacts."""
+
+    def __init__(self, whole: CsvSource, positions: Sequence[int]) -> None:
+        self._positions = positions
+        super().__init__(whole)
+        # Its rows are still counted, by what reads the typed rows of a workbook.
+        self.dialect = replace(whole.dialect, preamble=replace(whole.dialect.preamble, text=""))
+
+    def of_row(self, row: Sequence[T]) -> list[T]:
+        cells = self._whole.of_row(row)
+        return [cells[position] for position in self._positions if position < len(cells)]
+
+    def _cells(self, cells: Sequence[str]) -> tuple[str, ...]:
+        # A row that is too short has blanks in its place: a column is written wherever it is chosen.
+        return tuple(cells[position] if position < len(cells) else "" for position in self._positions)
+
+
+class _JsonlChosen(JsonlSource):
+    def __init__(self, whole: JsonlSource, names: Sequence[str]) -> None:
+        # Without super(): the whole file was opened and checked already.
+        self._whole, self.file, self.headers = whole, whole.file, tuple(names)
+
+    def all_keys(self) -> tuple[str, ...]:
+        return self.headers
+
+    def records(self) -> Iterator[Record]:
+        for record in self._whole.records():
+            if not isinstance(record.cells, dict) or not record.is_contact:
+                yield record
+                continue
+            cells = {name: record.cells[name] for name in self.headers if name in record.cells}
+            yield record._replace(cells=cells, raw=json_source(cells))
+
+
+def enrichment_columns(results: Sequence[EnrichmentResult], names: Mapping[str, str]) -> list[NewColumn]:
+    """Return columns for the rows of *results*: *names* goes from column to its name there."""
+    return [
+        NewColumn(name, kind, [read(result) for result in results], _STATUSES if kind == "choice" else ())
+        for column, name in names.items()
+        for kind, read in (_COLUMNS[column],)
+    ]
+
+
+def report_columns(results: Sequence[EnrichmentResult]) -> list[NewColumn]:
+    """Return place, key, contact and enrichment of results as columns."""
+    return [
+        NewColumn("index", "whole", [result.index for result in results]),
+        *(NewColumn(name, "text", [_given(result, field) for result in results]) for name, field in _GIVEN),
+        *enrichment_columns(results, {name: name for name in ADDED}),
+    ]
+
+
+def as_dict(result: EnrichmentResult) -> dict[str, Any]:
+    """Return a result as a row of `report_columns`."""
+    return {
+        "index": result.index,
+        **{name: _given(result, field) for name, field in _GIVEN},
+        **{name: read(result) for name, (_, read) in _COLUMNS.items()},
+    }
+
+
+def _given(result: EnrichmentResult, field: str) -> str | None:
+    text = as_text(getattr(result.contact, field))
+    # A contact that was refused for lone surrogates still has them, and no frame or file can.
+    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()

@@ -11,19 +11,29 @@ from typing import Final, Self
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables import values
-from cleanlist_async.tables.cell_notes import CellNotes
-from cleanlist_async.tables.contact_building import contact_builder
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.dialect import CSV_DELIMITERS, TSV_DELIMITERS
+from cleanlist_async.tables.dialect import (
+    AS_THE_INPUT,
+    CSV_DELIMITERS,
+    TSV_DELIMITERS,
+    OutputLayout,
+    delimiter_named,
+)
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import FORMATS, TEXT_OF, TableFormat, format_of
 from cleanlist_async.tables.guessing import Guess, Survey, survey
 from cleanlist_async.tables.headers import known_as
 from cleanlist_async.tables.input import InputFile, is_stream
-from cleanlist_async.tables.jsonl_source import JsonlSource
-from cleanlist_async.tables.mapping import Mapper, is_split_name, looks_like_data_error, no_columns_error
-from cleanlist_async.tables.output_layout import AS_THE_INPUT, OutputLayout, delimiter_named
-from cleanlist_async.tables.records import Cells, Record, Source
+from cleanlist_async.tables.mapping import (
+    Mapper,
+    Texts,
+    contact_builder,
+    is_split_name,
+    looks_like_data_error,
+    no_columns_error,
+)
+from cleanlist_async.tables.odd_rows import CellNotes
+from cleanlist_async.tables.records import Cells, JsonlSource, Record, Source
 
 _SAMPLE_ROWS: Final = 100
 _SHOWN_SPLITS: Final = 2
@@ -31,7 +41,7 @@ _SHOWN_SPLITS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One contact of a table: its 0-based index, its row number in a spreadsheet, and what it holds."""
+    """One contact of a table."""
 
     index: int
     """Position among the contacts, from 0."""
@@ -142,25 +152,23 @@ class ContactTable:
 
         Raises :class:`TableError` at the first row that cannot be read exactly.
         """
-        index, build = 0, self._build
-        for record in self.source.records():
-            if record.is_contact:
-                cells = record.cells
-                # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
-                texts = cells if isinstance(cells, tuple) else self._texts(record)
-                self._cell_notes.look_at(record.number, texts)
-                yield Row(index, record.number, cells, build(texts))
-                index += 1
+        build = self._build
+        for index, (record, texts) in enumerate(self._read()):
+            yield Row(index, record.number, record.cells, build(texts))
 
     def contacts(self) -> Iterator[Contact]:
         """Read the contacts alone."""
         build = self._build
+        return (build(texts) for _, texts in self._read())
+
+    def _read(self) -> Iterator[tuple[Record, Texts]]:
         for record in self.source.records():
             if record.is_contact:
+                # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
                 cells = record.cells
                 texts = cells if isinstance(cells, tuple) else self._texts(record)
                 self._cell_notes.look_at(record.number, texts)
-                yield build(texts)
+                yield record, texts
 
     def split_samples(self) -> dict[str, Contact]:
         """Return two names of the first rows that were split, the longest ones, and their contacts.
@@ -189,7 +197,7 @@ class ContactTable:
 def resolve(
     source: Source, mapping: Mapping[str, str], *, has_header: bool
 ) -> tuple[Mapping[str, Guess], Sequence[str]]:
-    """Return the column of each contact field, and what the user should know of how they were found.
+    """Return the column of each field, and what the user should know of how it was found.
 
     Raises :class:`TableError` as :meth:`ContactTable.open` does.
     """
@@ -206,7 +214,7 @@ def resolve(
 def output_layout(
     file: InputFile, table_format: TableFormat, encoding: str | None, delimiter: str | None
 ) -> OutputLayout:
-    """Return what a caller said of a CSV that the input has not: it is for the output then.
+    """Return what a caller said of a CSV that the input is not: it is for the output then.
 
     Raises :class:`TableError` for an encoding or a delimiter that does not exist.
     """
@@ -274,7 +282,7 @@ def refuse_data_as_header(source: Source) -> None:
 
 
 def _domain_notes(columns: Mapping[str, Guess], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Propose to take the company's domain from work e-mail addresses, where only a company is missing."""
+    """Propose to take the domain from work e-mail addresses, where only a company is missing."""
     if "company_domain" in columns or "email" not in columns or "last_name" not in columns:
         return []
     build = contact_builder(columns)

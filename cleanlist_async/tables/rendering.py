@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Final, Protocol
 
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.dialect import Dialect
-from cleanlist_async.tables.encoding import UTF_8, Encoding
-from cleanlist_async.tables.formulas import phones_without_formula, text_without_formula, without_formula
+from cleanlist_async.tables.dialect import AS_THE_INPUT, UTF_8, Dialect, Encoding, OutputLayout
 from cleanlist_async.tables.headers import free_name
-from cleanlist_async.tables.jsonl_source import JsonlSource, all_headers, json_text
-from cleanlist_async.tables.output_layout import AS_THE_INPUT, OutputLayout
-from cleanlist_async.tables.records import Record, Source
+from cleanlist_async.tables.records import JsonlSource, Record, Source, all_headers, json_text
 from cleanlist_async.types import JSON
 
 PHONES_COLUMN: Final = "cleanlist_phones"
+_LEADS: Final = frozenset("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the full-width signs start a formula too
+_PHONE: Final = r"[+(]?[0-9][0-9 ().-]*(?:x ?[0-9]{1,8})?"
+_NUMBER: Final = re.compile(r"[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
+_PHONES: Final = re.compile(rf"{_PHONE}(?:; ?{_PHONE})*")
 
 
 class Rendering(Protocol):
-    """A format of output. An enrichment is rendered when it arrives, to one compact string."""
+    """A format of output. An enrichment becomes one compact string when it arrives."""
 
     encoding: Encoding
     left_out: str
-    """What is written in place of a contact whose row is left out."""
+    """Stands in place of a contact that is left out."""
 
     def head(self) -> str:
         """Everything before the first record."""
@@ -71,7 +72,7 @@ class _RowText:
 
 
 class CsvRendering:
-    """CSV: the cells of the record, the enrichment, then the cells that a long row has beyond the header.
+    """CSV: the cells of the record, the enrichment, then what a long row has beyond the header.
 
     Text that was no formula in a file of another format does not become one.
     """
@@ -122,7 +123,7 @@ class CsvRendering:
         return self._row(list(map(_cell, guarded)))
 
     def line(self, record: Record, enrichment: str) -> str:
-        """Render a row; one that is no contact gets no enrichment, and a line of a footer stays as it is."""
+        """Render a row; one that is no contact gets no enrichment, and a footer stays as it is."""
         cells, width = self._cells(record), len(self._headers)
         if not record.is_contact:
             blank = [""] * len(self._columns) if len(cells) == width else []
@@ -203,7 +204,7 @@ class EnrichmentRendering:
         return ""
 
     def enrichment(self, values: Sequence[str]) -> str:
-        """Render the values as members of an object, by the names that the columns have here."""
+        """Render the values as members, by the names that the columns have here."""
         return _members(self._columns, values)
 
     def line(self, record: Record, enrichment: str) -> str:
@@ -217,7 +218,7 @@ def _members(names: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return the text of a cell without NUL, which JSON can hold, and our own reader refuses in CSV."""
+    """Replace NUL, which JSON can hold, and our own reader refuses in CSV."""
     return text.replace("\0", "\ufffd")
 
 
@@ -225,3 +226,25 @@ def _guard(column: str, *, excel_safe: bool) -> Callable[[str], str]:
     if not excel_safe:
         return str
     return phones_without_formula if column == PHONES_COLUMN else without_formula
+
+
+def without_formula(value: str) -> str:
+    """Put ``'`` before a value that a spreadsheet would take for a formula."""
+    return f"'{value}" if value[:1] in _LEADS and value else value
+
+
+def phones_without_formula(value: str) -> str:
+    """Do the same for phone numbers: ``+1 555 0100`` is no formula."""
+    return value if _PHONES.fullmatch(value) else without_formula(value)
+
+
+def text_without_formula(value: str) -> str:
+    """Do the same for any cell: numbers, phone numbers and signs alone stay."""
+    if value[:1] not in _LEADS or not any(map(str.isalnum, value)):  # nearly always the first
+        return value
+    return value if _NUMBER.fullmatch(value) or _PHONES.fullmatch(value) else without_formula(value)
+
+
+def text_with_formula(value: str) -> str:
+    """Return a cell as it was before :func:`text_without_formula`."""
+    return value[1:] if value[:1] == "'" and text_without_formula(value[1:]) == value else value

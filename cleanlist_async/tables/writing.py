@@ -12,21 +12,17 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from cleanlist_async.results import COLUMN_PREFIX
-from cleanlist_async.tables.chosen_columns import as_written
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.delivery_folder import DeliveryFolder
 from cleanlist_async.tables.dialect import Dialect, Preamble
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import TEXT_OF, TableFormat, compression_of, is_read_only
-from cleanlist_async.tables.formats.compressions import compressed
-from cleanlist_async.tables.formats.location import STDOUT, is_address
+from cleanlist_async.tables.formats.location import STDOUT, compressed, is_address
 from cleanlist_async.tables.formats.original import PACKED
 from cleanlist_async.tables.formats.packing import Packer
-from cleanlist_async.tables.jsonl_source import all_headers
-from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice
-from cleanlist_async.tables.part_file import PartFile
+from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice, as_written
+from cleanlist_async.tables.own_files import DeliveryFolder, PartFile
 from cleanlist_async.tables.reading import ContactTable, known_format
-from cleanlist_async.tables.records import Record
+from cleanlist_async.tables.records import Record, all_headers
 from cleanlist_async.tables.rendering import (
     CsvRendering,
     EnrichmentRendering,
@@ -44,15 +40,14 @@ class EnrichedWriter:
     Rows stand in input order with their original cells untouched, even those of a CSV that a spreadsheet
     takes for formulas: they are the user's own. With *excel_safe*, an enrichment cell that would be a formula
     gets a leading ``'`` (OWASP, "CSV Injection"), and so does in a CSV what was text in a file of another
-    format; phone numbers keep their ``+``, and JSON lines need no guard.
-    An output ``-`` or at an address is made in a temporary folder, and delivered when it is closed.
-    CSV keeps the input's delimiter, line ends, byte order mark and encoding; the table's ``layout`` says
-    what they are where the input has none. The output
-    grants no more permissions than the input.
+    format; phone numbers keep their ``+``, and JSON lines need no guard. CSV keeps the input's delimiter,
+    line ends, byte order mark and encoding; the table's ``layout`` says what they are where the input has
+    none. The output grants no more permissions than the input.
 
-    The output grows in ``path.part`` and is renamed by :meth:`close`, as it is when the context is left,
-    with an error or without: nothing that was bought is lost. Where *is_renewable* says that it can be
-    written again, it grows in ``path.tmp``, and replaces what a killed run left.
+    The output grows in ``path.part`` and is renamed by :meth:`close`, as it is when the context is left, with
+    an error or without: nothing that was bought is lost. Where *is_renewable* says that it can be written
+    again, it grows in ``path.tmp``, and replaces what a killed run left. An output ``-`` or at an address is
+    made in a temporary folder, and delivered when it is closed.
 
     Raises :class:`TableError` if *path* is the input itself, exists (unless *overwrite*), or cannot be
     written.
@@ -87,7 +82,7 @@ class EnrichedWriter:
         self._folder: DeliveryFolder | None = None
         is_elsewhere = self.name == STDOUT or is_address(self.name)
         target = None if is_elsewhere else self._checked_target()  # before anything is created
-        self._format = format or _format_of(path, table)
+        self._format = format or known_format(path) or table.format
         table.layout.refuse_other_format(self.name, self._format)
         self._packer = _packer(table, self._columns, self._format, self.name, is_whole=choice.is_whole)
         if self._packer is not None and not (self._format == "json" and _is_text(table)):
@@ -214,8 +209,8 @@ class EnrichedWriter:
     def _write_next(self, enrichment: str | None) -> bool:
         """Write the next contact, and the blank lines before it; False at the end of the table.
 
-        Once that fails half-way, by Ctrl-C or a full disk, reader and file may be at different rows. No row
-        is written after that, because it could get another row's enrichment.
+        Once that fails half-way, by Ctrl-C or a full disk, no row is written: it could get another row's
+        enrichment.
         """
         if self._broken:
             raise self._error("was not finished", f"what is written is in {self.part_path.name}")
@@ -251,7 +246,7 @@ class EnrichedWriter:
             raise self._error(problem, f"the rest is in {self.part_path.name}")
 
     def _created_part(self, target: Path | None, *, is_renewable: bool) -> PartFile:
-        """Create the file that grows; without a *target* here, in a folder of its own."""
+        """Create the file that grows; without a *target* in a folder of its own."""
         if target is None:
             try:
                 self._folder = DeliveryFolder()
@@ -286,10 +281,6 @@ class EnrichedWriter:
         return TableError(path=self.name, problem=problem, fix=fix)
 
 
-def _format_of(path: str | os.PathLike[str], table: ContactTable) -> TableFormat:
-    return known_format(path) or table.format
-
-
 def _packer(
     table: ContactTable, columns: Mapping[str, str], table_format: TableFormat, path: str, *, is_whole: bool
 ) -> Packer | None:
@@ -300,7 +291,7 @@ def _packer(
 
 
 def _taken_names(table: ContactTable, choice: OutputChoice) -> Iterator[str]:
-    """Yield a note for each name that was chosen, and that a column of the input has already."""
+    """Note each name that was chosen, and that a column of the input has already."""
     source = table.source
     if not choice.rename or (isinstance(source, CsvSource) and not source.has_header):
         return
@@ -326,7 +317,7 @@ def _rendering(
 
 
 def _dialect(table: ContactTable, table_format: TableFormat) -> Dialect:
-    """Keep the input's layout. A change of format changes the delimiter, and ``sep=`` is left out."""
+    """Keep the input's layout. A change of format changes the delimiter, and drops ``sep=``."""
     delimiter = "\t" if table_format == "tsv" else table.layout.delimiter or ","
     if not isinstance(table.source, CsvSource):
         return Dialect(delimiter=delimiter, line_end="\n")

@@ -7,10 +7,12 @@ Latency is simulated, so in virtual time a run is exact and repeatable.
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from http.client import responses as phrases
 from types import TracebackType
 from typing import Literal, Protocol, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -21,12 +23,136 @@ import httpcore
 import httpx
 from anyio.abc import TaskGroup
 
-from cleanlist_async.testing.memory_stream import Latency, MemoryStream, Pipe
+Latency = Callable[[], float]
+"""Seconds that the next message takes one way."""
 
 ConnectOutcome = Literal["accept", "refuse", "ignore"]
 """``ignore``: the server never answers the handshake, so only a timeout ends the attempt."""
-
 _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+
+class Pipe:
+    """One direction of a connection: bytes that arrive late, in order, until it finishes or is reset."""
+
+    def __init__(self, latency: Latency) -> None:
+        self._latency = latency
+        self._message_latency: float | None = None
+        self._last_arrival = 0.0
+        self._in_flight: deque[Callable[[], None]] = deque()
+        self._arrived = bytearray()
+        self._finished = False
+        self._was_reset = False
+        self._something_arrived = asyncio.Event()
+
+    def begin_message(self) -> None:
+        """From now on another message is sent, which has its own latency."""
+        self._message_latency = None
+
+    def send(self, data: bytes) -> None:
+        """Send bytes; never waits."""
+        self._deliver_later(lambda: self._arrived.extend(data))
+
+    def finish(self) -> None:
+        """Send the end of the stream."""
+        self._deliver_later(lambda: setattr(self, "_finished", True))
+
+    def reset(self) -> None:
+        """Send a reset; what was sent before still arrives."""
+        self._deliver_later(lambda: setattr(self, "_was_reset", True))
+
+    @property
+    def readable(self) -> bool:
+        """Whether :meth:`receive` would return at once."""
+        return bool(self._arrived) or self._finished or self._was_reset
+
+    @property
+    def was_reset(self) -> bool:
+        """Whether a reset has arrived."""
+        return self._was_reset
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        """Return what has arrived, waiting if nothing has; empty at the end.
+
+        Raises ConnectionResetError if the other side reset the connection.
+        """
+        while not self.readable:
+            # Cleared only while nothing is readable, so no arrival is missed.
+            self._something_arrived.clear()
+            await self._something_arrived.wait()
+        # What arrived before the reset can still be read.
+        if not self._arrived and self._was_reset:
+            raise ConnectionResetError("Connection reset by peer")
+        data = bytes(self._arrived[:max_bytes])
+        del self._arrived[:max_bytes]
+        return data
+
+    def _deliver_later(self, deliver: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        if self._message_latency is None:
+            self._message_latency = self._latency()
+        # Not before anything that was sent earlier: the bytes of a connection stay in order.
+        self._last_arrival = max(self._last_arrival, loop.time() + self._message_latency)
+        self._in_flight.append(deliver)
+        loop.call_at(self._last_arrival, self._deliver_next)
+
+    def _deliver_next(self) -> None:
+        # The oldest, whichever timer fires: only a virtual loop keeps the order of equal timers.
+        self._in_flight.popleft()()
+        self._something_arrived.set()
+
+
+class MemoryStream(httpcore.AsyncNetworkStream):
+    """The client's end of a connection, with the errors of a real socket under httpcore."""
+
+    def __init__(self, *, incoming: Pipe, outgoing: Pipe) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._closed = False
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Receive bytes, or none at the end.
+
+        Raises httpcore.ReadTimeout if nothing came in ``timeout`` seconds, and ReadError if the connection is
+        closed or was reset.
+        """
+        if self._closed:
+            raise httpcore.ReadError("The connection is closed")
+        # A client that reads has sent its request; what it writes next is another message.
+        self._outgoing.begin_message()
+        try:
+            with anyio.fail_after(timeout):
+                return await self._incoming.receive(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(f"Nothing received for {timeout} s") from error
+        except ConnectionResetError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send bytes; never waits. Raises httpcore.WriteError if the connection is closed or was reset."""
+        # As on a real socket, a reset fails a write only once it has arrived.
+        if self._closed or self._incoming.was_reset:
+            raise httpcore.WriteError("The connection is closed")
+        if buffer:
+            self._outgoing.send(buffer)
+
+    async def aclose(self) -> None:
+        """Close the connection. The server sees it one latency later."""
+        if not self._closed:
+            self._closed = True
+            self._outgoing.finish()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Raise httpcore.UnsupportedProtocol: a memory network speaks plain HTTP."""
+        raise httpcore.UnsupportedProtocol("MemoryNetwork has no TLS: use an http:// address")
+
+    def get_extra_info(self, info: str) -> object:
+        """``is_readable`` lets httpcore notice that an idle connection was closed by the server."""
+        return self._incoming.readable if info == "is_readable" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +197,6 @@ class Handler(Protocol):
     def __call__(self, request: ServerRequest, /) -> Awaitable[ServerResponse]:
         """Answer one request. To never answer, await ``anyio.sleep_forever()``."""
         ...
-
-
-_STATUSES = frozenset(HTTPStatus)
 
 
 def _no_latency() -> float:
@@ -145,13 +268,7 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[_SocketOption] | None = None,
     ) -> MemoryStream:
-        """Open a connection.
-
-        Raises
-        ------
-        httpcore.ConnectTimeout, httpcore.ConnectError
-            As a real network backend does.
-        """
+        """Open a connection. Raises httpcore.ConnectTimeout and ConnectError, as a real network does."""
         outcome = self._on_connect(self.connect_attempts)
         self.connect_attempts += 1
         try:
@@ -231,7 +348,7 @@ def _server_request(head: h11.Request, body: bytes) -> ServerRequest:
 def _answer(connection: h11.Connection, response: ServerResponse, outgoing: Pipe) -> bool:
     """Send an answer; return whether the connection stays open."""
     headers = [*response.headers, ("content-length", str(len(response.body)))]
-    head = h11.Response(status_code=response.status, headers=headers, reason=_reason(response.status))
+    head = h11.Response(status_code=response.status, headers=headers, reason=phrases.get(response.status, ""))
     events = (head, h11.Data(data=response.body), h11.EndOfMessage())
     raw = b"".join(connection.send(event) or b"" for event in events)
     # None sends the whole answer.
@@ -244,10 +361,6 @@ def _answer(connection: h11.Connection, response: ServerResponse, outgoing: Pipe
         outgoing.finish()
         return False
     return True
-
-
-def _reason(status: int) -> str:
-    return HTTPStatus(status).phrase if status in _STATUSES else ""
 
 
 class _MemoryTransport(httpx.AsyncHTTPTransport):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from cleanlist_async.runtime.base_client import ClientOptions
-    from cleanlist_async.sandbox.organizations import Dispatcher
+    from cleanlist_async.sandbox.app import Dispatcher
 
 T = TypeVar("T")
 

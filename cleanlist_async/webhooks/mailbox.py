@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.store import Store
 
 
-def has_room(event: bytes, waiting: int, waiting_bytes: int) -> bool:
-    """Whether *event* may wait for a recipient for whom *waiting* others, of *waiting_bytes*, already do."""
-    return waiting < facts.MAX_WAITING_EVENTS and waiting_bytes + len(event) <= facts.MAX_WAITING_BYTES
-
-
 class FileMailbox:
     """Keeps an event until its recipient takes it, for an hour at most.
 
@@ -67,7 +62,7 @@ class FileMailbox:
             ).fetchone()
             if same:
                 return True
-            if not has_room(event, waiting, size):
+            if waiting >= facts.MAX_WAITING_EVENTS or size + len(event) > facts.MAX_WAITING_BYTES:
                 return False
             # A bound for all as well: many tokens together could fill the disk.
             of_all, size = rows.execute("SELECT count(*), total(length(content)) FROM mail").fetchone()

@@ -23,9 +23,13 @@ from cleanlist_async.checks import (
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import OpenFailures
 from cleanlist_async.http.decode import is_large
-from cleanlist_async.webhooks.body import BodyReader, check_content_type
-from cleanlist_async.webhooks.event import Event, RefusedEventError
-from cleanlist_async.webhooks.store import EventStore
+from cleanlist_async.webhooks.event import (
+    BodyReader,
+    Event,
+    EventStore,
+    RefusedEventError,
+    check_content_type,
+)
 from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
 from cleanlist_async.webhooks.tokens import (
     SECRET_VARIABLE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import anyio
 
 from cleanlist_async.http.root_task import RootTask
+from cleanlist_async.webhooks.event import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 from cleanlist_async.webhooks.receiver import WebhookReceiver
-from cleanlist_async.webhooks.store import LOOK_AGAIN_S, LOOK_EVERY_S, EventStore, look_into
 from cleanlist_async.webhooks.submission import Submission
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async import CleanlistError, UnknownOutcomeError, WaitTimeoutError
 from cleanlist_async.sandbox import Fault
-from cleanlist_async.sandbox.identity import identity_of
+from cleanlist_async.sandbox.ledger import identity_of
 from tests.support.callers import PATIENT_S, check_nothing_leaks, check_own_results, come_and_go, outcomes
 from tests.support.examples import examples
 from tests.support.virtual_sandbox import open_world, people

@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.contacts.canonical import is_profile
-from cleanlist_async.contacts.cleaning import cleaned, is_placeholder
 from cleanlist_async.contacts.contact import API_FIELDS, CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import (
     LONGEST_VALUE,
@@ -23,6 +21,7 @@ from cleanlist_async.contacts.identity import (
     is_sufficient,
     prepare,
 )
+from cleanlist_async.contacts.texts import cleaned, is_placeholder, is_profile
 from tests.support.cases import each_case
 
 NAME = {"first_name": "Ada", "last_name": "Byron"}

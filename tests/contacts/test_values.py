@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async.contacts.identity import Prepared, prepare
-from cleanlist_async.contacts.values import as_text, is_absent
+from cleanlist_async.contacts.texts import as_text, is_absent
 from tests.support.cases import each_case
 
 MISSING = {

@@ -25,7 +25,7 @@ from tests.crash.work import Life, live
 _PACKAGE = Path(cleanlist_async.__file__).parent
 JOB = (str(_PACKAGE / "job"),)
 """The code of the job and its journal."""
-RECORD = tuple(str(_PACKAGE / "job" / "journal" / name) for name in ("known_journals.py", "attempts.py"))
+RECORD = tuple(str(_PACKAGE / "job" / "journal" / name) for name in ("lock.py", "journal.py"))
 """The code that raises the generation of the journal, and then writes its record."""
 PATH_OF_A_REQUEST = (*JOB, str(_PACKAGE / "http"))
 """The same, and the way of a request to the wire."""

@@ -31,7 +31,7 @@ for _name in _IMPORTED_ON_THE_WAY:  # before a child is forked, not in each
 MODES = (
     "plain",
     "tracked",
-    *(("exact",) if importlib.util.find_spec("cleanlist_async.job.submits.exact") else ()),
+    *(("exact",) if importlib.util.find_spec("cleanlist_async.job.exact") else ()),
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.enrich.budget import RunBudget
+from cleanlist_async.enrich.chunk import RunBudget
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import ENRICHMENT_TYPES, WORST_CASE_CREDITS, EnrichmentType
 from tests.support.cases import each_case

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from cleanlist_async import Contact
 from cleanlist_async.contacts.identity import prepare
-from cleanlist_async.enrich import dedupe
-from cleanlist_async.enrich.dedupe import Duplicates, copy_for, repeated_identities
+from cleanlist_async.enrich import row_results
+from cleanlist_async.enrich.row_results import Duplicates, copy_for
+from cleanlist_async.enrich.source import repeated_identities
 from cleanlist_async.results import EnrichmentResult
 
 A, B = Contact(linkedin_url="a"), Contact(linkedin_url="b")
@@ -48,7 +49,7 @@ def test_off_and_known_repeats():
 
 
 def test_a_window_forgets_the_oldest_and_keeps_no_raw_rows(monkeypatch):
-    monkeypatch.setattr(dedupe, "WINDOW", 2)
+    monkeypatch.setattr(row_results, "WINDOW", 2)
     links = Duplicates("window")
     contacts = [prepare(n, Contact(linkedin_url=f"p{n}")) for n in range(3)]
     for contact in contacts:
@@ -59,7 +60,7 @@ def test_a_window_forgets_the_oldest_and_keeps_no_raw_rows(monkeypatch):
 
 
 def test_one_in_flight_is_never_forgotten(monkeypatch):
-    monkeypatch.setattr(dedupe, "WINDOW", 1)
+    monkeypatch.setattr(row_results, "WINDOW", 1)
     links = Duplicates("window")
     waiting = [prepare(n, Contact(linkedin_url=f"p{n}")) for n in range(5)]
     assert [links.follow(contact) for contact in waiting] == [False] * 5

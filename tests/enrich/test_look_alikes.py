@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cleanlist_async import Contact
 from cleanlist_async.contacts.chunking import Chunker, chunked
 from cleanlist_async.contacts.identity import Prepared, prepare
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.sandbox import Shape
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import check_against_ledger, check_one_result_each, open_world, people

@@ -8,7 +8,7 @@ from cleanlist_async.api.models.rows import EnrichmentRow
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich import row_results as settle
-from cleanlist_async.enrich.dedupe import copy_for
+from cleanlist_async.enrich.row_results import copy_for
 from tests.support.cases import each_case
 
 EMAIL, PHONE = {"email": "ada@x.com"}, {"phones": ["+1"]}

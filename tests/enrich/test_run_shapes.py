@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async import Contact
-from cleanlist_async.enrich.look_alikes import LookAlikes
+from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.sandbox import Shape
 from tests.support.cases import each_case
 from tests.support.examples import examples

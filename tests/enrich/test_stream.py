@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from cleanlist_async import Contact, RateLimits
-from cleanlist_async.enrich import dedupe, run
-from cleanlist_async.enrich.result_queue import ResultQueue
+from cleanlist_async.enrich import row_results, run
+from cleanlist_async.enrich.result_sink import ResultQueue
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.testing import MemoryNetwork, StrictServer
 from cleanlist_async.testing import run as run_virtually
@@ -190,7 +190,7 @@ async def test_a_run_that_stops_does_not_wait_for_its_source(world):
 
 @pytest.mark.slow
 async def test_duplicates_across_the_whole_of_a_list_and_within_a_window(monkeypatch):
-    monkeypatch.setattr(dedupe, "WINDOW", 300)
+    monkeypatch.setattr(row_results, "WINDOW", 300)
     contacts = [*people(1), *people(1_000, start=1), *people(1)]
 
     async def bought(source):

@@ -14,7 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from cleanlist_async.integrations.metrics import STATE_METRICS
-from cleanlist_async.integrations.prometheus.families import name_of
+from cleanlist_async.integrations.prometheus import _name_of
 from cleanlist_async.sandbox import ThreadedSandbox
 
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
@@ -107,7 +107,7 @@ def test_the_state_of_all_workers_is_shown_and_none_of_a_killed_one(start: Calla
     first, second = start("first"), start("second")
     first.until("cleanlist_runs", 2)
     both = second.until("cleanlist_webhooks_expected", 2)
-    assert [name_of(metric) for metric in STATE_METRICS if name_of(metric) not in both] == []
+    assert [_name_of(metric) for metric in STATE_METRICS if _name_of(metric) not in both] == []
     labels = {label for family in both.values() for sample in family.samples for label in sample.labels}
     assert "pid" not in labels
     # The workers share a limiter, so each bucket is one.

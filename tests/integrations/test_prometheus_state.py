@@ -7,7 +7,7 @@ import threading
 from prometheus_client import CollectorRegistry
 
 from cleanlist_async.integrations.metrics import WEBHOOKS_EXPECTED, Measurement
-from cleanlist_async.integrations.prometheus.processes import ProcessState
+from cleanlist_async.integrations.prometheus import _ProcessState
 
 
 class Receivers:
@@ -24,7 +24,7 @@ class Receivers:
 
 def test_what_is_new_is_counted_by_one_thread_alone():
     registry, receivers = CollectorRegistry(), Receivers()
-    state = ProcessState(registry, receivers.read)
+    state = _ProcessState(registry, receivers.read)
     receivers.expected = 3
     state.keep_writing()
     state.keep_writing()  # as for a second client: meanwhile the thread may look, and would count it too

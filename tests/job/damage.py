@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from cleanlist_async.errors import JournalError
-from cleanlist_async.job.journal.known_journals import forget
+from cleanlist_async.job.journal.lock import forget
 from cleanlist_async.job.journal.schema import TABLES
 from cleanlist_async.job.reader import reading
 from tests.job.worlds import Bench, in_world, people

@@ -110,11 +110,13 @@ async def test_a_second_process_is_refused_with_the_id_of_the_first(world, tmp_p
     async with await bench.open():
         pass
     path = bench.path
-    lock = JournalLock(path).take()
+    lock = JournalLock(path)
+    lock.take()
     assert f"process {os.getpid()}" in ask(path)
     lock.give_back()
     assert ask(path) == "taken"
-    JournalLock(path).take().give_back()  # its process is gone, and its lock with it
+    with JournalLock(path):  # its process is gone, and its lock with it
+        pass
 
 
 async def test_a_second_job_of_the_same_process_is_refused_too(world, tmp_path):

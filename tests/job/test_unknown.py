@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, ConfigurationError, JournalError
-from cleanlist_async.job.journal import attempts, chunks, evidence
+from cleanlist_async.job.journal import chunks, journal
 from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
@@ -163,7 +163,7 @@ async def test_what_cannot_be_decided_is_refused_and_changes_nothing(world, tmp_
 
 async def test_a_clock_that_was_set_back_stops_no_decision(world, tmp_path, monkeypatch):
     bench = await one_unknown(world, tmp_path, NEVER)
-    for module in (attempts, chunks, evidence):
+    for module in (chunks, journal):
         monkeypatch.setattr(module, "now", lambda: datetime(2001, 1, 1, tzinfo=UTC).isoformat())
     async with await bench.open() as job:
         await job.resolve((await job.unknown())[0].number, absent=True)

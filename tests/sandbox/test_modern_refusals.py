@@ -3,7 +3,8 @@
 import pytest
 
 from cleanlist_async.sandbox import Fault, Sandbox
-from cleanlist_async.sandbox.modern.scopes import ALL_SCOPES, SCOPE_OF
+from cleanlist_async.sandbox.modern import ROUTES
+from cleanlist_async.sandbox.modern.operations import ALL_SCOPES
 from tests.support.cases import each_case
 from tests.support.modern_caller import ModernCaller, code, locations
 
@@ -43,7 +44,7 @@ REQUESTS = {
 
 
 def test_every_operation_is_here():
-    assert REQUESTS.keys() == SCOPE_OF.keys()
+    assert REQUESTS.keys() == ROUTES.keys()
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -63,7 +64,7 @@ async def test_every_operation_asks_for_its_own_scope(prefix):
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 async def test_every_operation_can_be_switched_off(prefix):
-    sandbox = Sandbox(modern_disabled=tuple(SCOPE_OF), limiter="off")
+    sandbox = Sandbox(modern_disabled=tuple(ROUTES), limiter="off")
     async with sandbox, ModernCaller(sandbox, prefix=prefix) as http:
         for operation, (method, path, _) in REQUESTS.items():
             answer = await http.request(method, path)

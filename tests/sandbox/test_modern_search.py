@@ -3,7 +3,7 @@
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
-from cleanlist_async.sandbox.modern.search_filters import COMPANY_FILTERS, PERSON_FILTERS
+from cleanlist_async.sandbox.modern.search import COMPANY_FILTERS, PERSON_FILTERS
 from tests.support.modern_caller import ModernCaller, locations
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from cleanlist_async.sandbox import Sandbox
-from cleanlist_async.sandbox.validation import INCOMPLETE
+from cleanlist_async.sandbox.public_api import INCOMPLETE
 from cleanlist_async.sandbox.workflows import insufficient_credits
 from tests.support.cases import each_case
 

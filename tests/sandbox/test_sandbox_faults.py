@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from cleanlist_async.sandbox import Fault, Sandbox
-from cleanlist_async.sandbox.faults import FaultPlan
+from cleanlist_async.sandbox.gate import FaultPlan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 

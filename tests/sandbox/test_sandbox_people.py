@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cleanlist_async.contacts.contact import API_FIELDS, Contact
 from cleanlist_async.sandbox import expected
-from cleanlist_async.sandbox.identity import identity_of
+from cleanlist_async.sandbox.ledger import identity_of
 from tests.support.cases import each_case
 
 contacts = st.dictionaries(st.sampled_from(API_FIELDS), st.text(max_size=12) | st.none())

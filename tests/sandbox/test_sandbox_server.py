@@ -15,7 +15,7 @@ import pytest
 import cleanlist_async
 from cleanlist_async import ConfigurationError
 from cleanlist_async.sandbox import Fault, Ledger, RequestRecord, Sandbox
-from cleanlist_async.sandbox.identity import key_id_of
+from cleanlist_async.sandbox.ledger import key_id_of
 from tests.support.cases import each_case
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]

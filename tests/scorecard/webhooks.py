@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import anyio
 
 from cleanlist_async import FileMailbox, RedisMailbox, WebhookReceiver, facts
-from cleanlist_async.webhooks.store import EventStore
+from cleanlist_async.webhooks.event import EventStore
 from cleanlist_async.webhooks.submission import Submission
 from tests.scorecard.figure import Figure
 from tests.support.redis_server import redis_server

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from cleanlist_async import Contact, EnrichmentResult
 from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.enrich.fetch import AcceptedWorkflow
-from cleanlist_async.enrich.owed_writes import OwedWrites
 from cleanlist_async.enrich.purchases import Purchases
+from cleanlist_async.enrich.store_session import OwedWrites
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import operations

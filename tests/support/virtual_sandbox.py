@@ -11,7 +11,7 @@ from random import Random
 from cleanlist_async import Contact, RateLimiter, RateLimits
 from cleanlist_async.contacts.identity import Prepared, prepare
 from cleanlist_async.sandbox import Sandbox
-from cleanlist_async.sandbox.identity import identity_of
+from cleanlist_async.sandbox.ledger import identity_of
 from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, run
 from cleanlist_async.testing.virtual_client import VirtualCleanlist
 from cleanlist_async.testing.virtual_sandbox import respond

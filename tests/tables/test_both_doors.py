@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_async.contacts.canonical import folded, profile
 from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.contacts.texts import folded, profile
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.import_table import ImportTable
 from cleanlist_async.testing import run

@@ -32,7 +32,7 @@ _WRITE_TO_A_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from cleanlist_async.tables import ContactTable, EnrichedWriter, TableError
-from cleanlist_async.tables.part_file import PartFile
+from cleanlist_async.tables.own_files import PartFile
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 table, finish = ContactTable.open("in.csv"), PartFile.finish

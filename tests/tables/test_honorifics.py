@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async.tables import ContactTable
-from cleanlist_async.tables.honorifics import without_titles
+from cleanlist_async.tables.values import without_titles
 from tests.support.cases import each_case
 
 

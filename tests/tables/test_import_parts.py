@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cleanlist_async import BudgetExceededError, ConfigurationError, facts
-from cleanlist_async.contacts.cleaning import is_placeholder
+from cleanlist_async.contacts.texts import is_placeholder
 from cleanlist_async.sandbox import Fault, Sandbox
 from cleanlist_async.tables import TableError
-from cleanlist_async.tables.import_parts import split_table
-from cleanlist_async.tables.import_table import ImportTable
+from cleanlist_async.tables.import_table import ImportTable, split_table
 from tests.support.cases import each_case
 from tests.support.clients import client_of, outcome_of
 from tests.support.modern_world import csv_of, error_of, list_of, modern_world, sent

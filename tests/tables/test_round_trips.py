@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
-from cleanlist_async.tables.formulas import phones_without_formula, without_formula
+from cleanlist_async.tables.rendering import phones_without_formula, without_formula
 from tests.support.examples import examples
 
 WIDTH = len(ENRICHMENT_COLUMNS)

@@ -3,8 +3,7 @@ import sys
 import pytest
 
 from cleanlist_async.tables import ContactTable, TableError
-from cleanlist_async.tables.values import company_domain
-from cleanlist_async.tables.work_email import published_free_hosts
+from cleanlist_async.tables.values import company_domain, published_free_hosts
 from tests.support.cases import each_case
 
 LINES = ("First Name,Last Name,Email", "Ada,Love,ada@acme.example", "Bo,Berg,bo@gmail.com", "Cy,Dahl,")

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError
-from cleanlist_async.tables import part_file as part_file_module
+from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, EnrichedWriter, TableError, own_files
 from tests.support.cases import each_case
 
 INPUT = "Email,Note\na@b.co,one\nc@d.co,two\ne@f.co,three\n"
@@ -172,7 +171,7 @@ def test_after_a_failed_write_no_row_gets_another_s_enrichment(table, tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(part_file_module.PartFile, "write", interrupted)
+        patch.setattr(own_files.PartFile, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             writer.put(1, {"cleanlist_status": "second"})
     with pytest.raises(TableError, match=r"was not finished; what is written is in out\.csv\.part"):
@@ -197,7 +196,7 @@ def test_a_row_that_cannot_be_read_ends_the_output_before_it(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told_in_one_line(table, tmp_path, monkeypatch):
     full = Path("/dev/full")
-    monkeypatch.setattr(part_file_module, "_create_beside", lambda *_: (full, full.open("wb")))
+    monkeypatch.setattr(own_files, "_create_beside", lambda *_: (full, full.open("wb")))
     writer = EnrichedWriter(tmp_path / "out.csv", table)
     for act in (writer.flush_partial, writer.close):
         with pytest.raises(TableError, match=r"out\.csv: cannot be written \(No space left on device\)"):

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from cleanlist_async.testing import MemoryNetwork, ServerRequest, ServerResponse, memory_transport, run
-from cleanlist_async.testing.memory_network import ConnectOutcome
-from cleanlist_async.testing.memory_stream import Pipe
+from cleanlist_async.testing.memory_network import ConnectOutcome, Pipe
 
 URL = "http://server.test/path"
 

@@ -16,10 +16,10 @@ from cleanlist_async.cli.terminal.options import RowChoice
 from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.contacts.cleaning import cleaned
 from cleanlist_async.contacts.contact import Contact
+from cleanlist_async.contacts.texts import cleaned
 from cleanlist_async.tables import ContactTable, Row, TableError
-from cleanlist_async.tables.jsonl_source import json_text
+from cleanlist_async.tables.records import json_text
 
 
 def choose(

@@ -14,10 +14,9 @@ from cleanlist_async.results import ResultStatus
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
 from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T
 from cleanlist_async.tables.input import InputFile
-from cleanlist_async.tables.jsonl_source import JsonlSource, json_source
 from cleanlist_async.tables.mapping import Mapper
 from cleanlist_async.tables.reading import known_format, open_source, output_layout, resolve, survey_of
-from cleanlist_async.tables.records import Record, Source
+from cleanlist_async.tables.records import JsonlSource, Record, Source, json_source
 
 _SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})

@@ -14,8 +14,7 @@ from cleanlist_async.cli.terminal.wording import in_words
 from cleanlist_async.enrich.plan import Plan, make_plan
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.tables.input_options import preparation
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression, preparation
 from cleanlist_async.types import JSON
 
 

@@ -25,13 +25,12 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable, OutputChoice, TableError
-from cleanlist_async.tables.chosen_columns import as_written
-from cleanlist_async.tables.encoding import declared_encoding
+from cleanlist_async.tables.dialect import declared_encoding
 from cleanlist_async.tables.formats import FORMATS, READ_ONLY, SUFFIXES, TableFormat, is_read_only
 from cleanlist_async.tables.formats.location import STDOUT, is_address
 from cleanlist_async.tables.formats.original import PACKED
 from cleanlist_async.tables.input import is_stream
-from cleanlist_async.tables.output_choice import WHOLE
+from cleanlist_async.tables.output_choice import WHOLE, as_written
 from cleanlist_async.tables.reading import known_format
 
 _BYTES_PER_RESULT: Final = 400

@@ -15,17 +15,15 @@ from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Invalid, prepare
+from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import COLUMN_PREFIX
 from cleanlist_async.tables import ContactTable, OutputChoice, Row, TableError
-from cleanlist_async.tables.chosen_columns import as_written
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.formulas import text_with_formula
-from cleanlist_async.tables.jsonl_source import json_text
-from cleanlist_async.tables.records import Cells
-from cleanlist_async.tables.rendering import new_names
+from cleanlist_async.tables.output_choice import as_written
+from cleanlist_async.tables.records import Cells, json_text
+from cleanlist_async.tables.rendering import new_names, text_with_formula
 
 _KEPT: Final = frozenset({"found", "not_found", "pending", "unknown"})
 """What was bought, or may have been. The others never were, or cost nothing."""

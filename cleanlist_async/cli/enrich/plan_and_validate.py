@@ -28,7 +28,7 @@ from cleanlist_async.enrich.plan import LISTED
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.tables import ContactTable
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression
 from cleanlist_async.types import JSON
 
 

@@ -18,15 +18,15 @@ from cleanlist_async.cli.terminal.stopping import StopSignals
 from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.enrich.report import Progress, Summary
-from cleanlist_async.enrich.stream import ResultStream
+from cleanlist_async.enrich.service import ResultStream
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events import identifier
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import EnrichedWriter, OutputChoice, TableError
+from cleanlist_async.tables.input_options import Suppression
 from cleanlist_async.tables.output_choice import WHOLE
-from cleanlist_async.tables.suppression import Suppression
 
 _FLUSH_EVERY_S: Final = 30.0
 _FLUSH_SHARE: Final = 20

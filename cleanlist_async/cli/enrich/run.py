@@ -56,7 +56,7 @@ from cleanlist_async.storage.store.store import Store
 from cleanlist_async.tables import ContactTable, OutputChoice, TableError
 from cleanlist_async.tables.formats.location import STDOUT
 from cleanlist_async.tables.input import is_stream
-from cleanlist_async.tables.suppression import Suppression
+from cleanlist_async.tables.input_options import Suppression
 from cleanlist_async.types import JSON
 
 

@@ -366,7 +366,7 @@ def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
     """Return where a job is kept."""
     from cleanlist_async.cli.job.store_memory import StoreMemory
     from cleanlist_async.cli.store.location import StoreLocation
-    from cleanlist_async.job.stored.spec import is_journal, is_name
+    from cleanlist_async.job.job import is_journal, is_name
 
     if is_name(job) and not is_journal(Path(job)):
         return StoreMemory(job, StoreLocation(store))

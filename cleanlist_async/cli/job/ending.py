@@ -8,7 +8,7 @@ from typing import Final
 from cleanlist_async.cli.job.show import pilot_as_json, status_as_json
 from cleanlist_async.cli.terminal.exits import ExitCode, code_of_end, error_as_json
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.journal.records import ChunkState
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.status import JobStatus
 from cleanlist_async.tables import TableError

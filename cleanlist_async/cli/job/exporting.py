@@ -15,8 +15,8 @@ from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
 from cleanlist_async.contacts.contact import CONTACT_FIELDS
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import ContactTable, EnrichedWriter, OutputChoice
-from cleanlist_async.tables.output_layout import OutputLayout
-from cleanlist_async.tables.snapshot import NoCopyError
+from cleanlist_async.tables.dialect import OutputLayout
+from cleanlist_async.tables.own_files import NoCopyError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from cleanlist_async.cli.job.memory import Begun, left_out
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.job.journal.known_journals import Fence
+from cleanlist_async.job.journal.lock import Fence
 from cleanlist_async.job.journal.records import Decision
 from cleanlist_async.job.reader import RuleTotal, deciding, discard_unsent, header_of, reading
 from cleanlist_async.job.source import Source

@@ -18,9 +18,8 @@ from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
 from cleanlist_async.cli.terminal.render import is_live, plural, say
 from cleanlist_async.events.statistics import Statistics
-from cleanlist_async.job.journal.states import ChunkState
-from cleanlist_async.job.run_state import WaitsFor
-from cleanlist_async.job.status import JobStatus
+from cleanlist_async.job.journal.records import ChunkState
+from cleanlist_async.job.status import JobStatus, WaitsFor
 
 _RATE_AFTER_S: Final = 5.0
 _OPEN: Final = (ChunkState.SENDING, ChunkState.ACCEPTED, ChunkState.FETCHING)

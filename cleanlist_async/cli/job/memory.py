@@ -9,10 +9,9 @@ from typing import Protocol
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.changed_input import Comparison
 from cleanlist_async.job.journal.records import Decision, HalfFullPrice, SubmitMode
 from cleanlist_async.job.reader import RuleTotal
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import Comparison, Source
 from cleanlist_async.job.status import JobStatus, Receipt
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import EnrichmentResult

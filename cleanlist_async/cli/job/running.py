@@ -44,7 +44,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.job.job import Job
-from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.journal.records import ChunkState
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.status import JobStatus
 from cleanlist_async.tables import ContactTable, TableError

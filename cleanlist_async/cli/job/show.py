@@ -22,8 +22,7 @@ from cleanlist_async.cli.terminal.render import (
 )
 from cleanlist_async.cli.terminal.wording import in_words
 from cleanlist_async.enrich.plan import Plan
-from cleanlist_async.job.journal.records import SubmitMode
-from cleanlist_async.job.journal.states import ChunkState
+from cleanlist_async.job.journal.records import ChunkState, SubmitMode
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.reader import RuleTotal
 from cleanlist_async.job.status import JobState, JobStatus

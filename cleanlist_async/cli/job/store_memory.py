@@ -13,10 +13,9 @@ from cleanlist_async.cli.job.memory import Begun, left_out
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.job.changed_input import Comparison
 from cleanlist_async.job.journal.records import Decision
 from cleanlist_async.job.reader import RuleTotal
-from cleanlist_async.job.source import Source
+from cleanlist_async.job.source import Comparison, Source
 from cleanlist_async.job.status import JobStatus, Receipt
 from cleanlist_async.job.stored.reader import StoredJobReader, receipt_of
 from cleanlist_async.job.stored.snapshot import compare

@@ -19,8 +19,7 @@ from cleanlist_async.cli.terminal.output import print_fields, print_json
 from cleanlist_async.cli.terminal.render import clean, plural, say, show_command
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import PersonType
-from cleanlist_async.tables.import_parts import split_table
-from cleanlist_async.tables.import_table import ImportTable
+from cleanlist_async.tables.import_table import ImportTable, split_table
 from cleanlist_async.types import JSON
 
 

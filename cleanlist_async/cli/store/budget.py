@@ -20,7 +20,7 @@ from cleanlist_async.cli.terminal.typed import typed
 
 if TYPE_CHECKING:
     from cleanlist_async.client import AsyncCleanlist
-    from cleanlist_async.enrich.budget_control import BudgetControl
+    from cleanlist_async.enrich.client_spending import BudgetControl
     from cleanlist_async.storage.store.budget import BudgetStatus, Period
     from cleanlist_async.types import JSON
 

@@ -7,7 +7,6 @@ framework. docs/guides/asgi.md has whole programs for Starlette, Litestar and Dj
 
 from __future__ import annotations
 
-from cleanlist_async.integrations.asgi.disconnects import CallerHungUpError, unless_disconnected
 from cleanlist_async.integrations.asgi.health import Health, Obstacle, Readiness, health_of, readiness_of
 from cleanlist_async.integrations.asgi.lifespan import (
     ClientLifespan,
@@ -18,17 +17,27 @@ from cleanlist_async.integrations.asgi.lifespan import (
     combine_lifespans,
     with_lifespan,
 )
-from cleanlist_async.integrations.asgi.openapi import add_problems, problem_responses
 from cleanlist_async.integrations.asgi.problems import (
     FieldProblem,
     Problem,
+    add_problems,
     invalid_request_response,
     problem_of,
     problem_response,
+    problem_responses,
 )
-from cleanlist_async.integrations.asgi.response import Response
-from cleanlist_async.integrations.asgi.types import ASGIApp, Message, Receive, Scope, Send
-from cleanlist_async.integrations.asgi.webhooks import receive_webhook, webhook_app
+from cleanlist_async.integrations.asgi.requests import (
+    ASGIApp,
+    CallerHungUpError,
+    Message,
+    Receive,
+    Response,
+    Scope,
+    Send,
+    receive_webhook,
+    unless_disconnected,
+    webhook_app,
+)
 
 __all__ = [
     "ASGIApp",

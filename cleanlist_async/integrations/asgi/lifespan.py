@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from cleanlist_async.checks import check_callable, check_function, check_text, wrong
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.integrations.asgi.types import ASGIApp, Receive, Scope, Send
+from cleanlist_async.integrations.asgi.requests import ASGIApp, Receive, Scope, Send
 
 # `Any` stands for the application, whose class is the framework's.
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, object]]]

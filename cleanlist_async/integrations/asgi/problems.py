@@ -17,14 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from cleanlist_async import errors
 from cleanlist_async.checks import check_instance
-from cleanlist_async.errors import (
-    APIError,
-    CleanlistError,
-    FieldError,
-    RequestValidationError,
-)
+from cleanlist_async.errors import APIError, CleanlistError, FieldError, RequestValidationError
 from cleanlist_async.facts import LEGACY_429_BACKOFF_S
-from cleanlist_async.integrations.asgi.response import Response
+from cleanlist_async.integrations.asgi.requests import Response
 from cleanlist_async.redact import one_line
 from cleanlist_async.tables import TableError
 from cleanlist_async.types import Billed
@@ -33,6 +28,26 @@ log: Final = logging.getLogger("cleanlist_async")
 
 MEDIA_TYPE: Final = "application/problem+json"
 REQUEST_ID_HEADER: Final = "Cleanlist-Request-Id"
+
+RETRY_AFTER: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+HUNG_UP: Final = Response(499)
+"""The status that proxies log for a caller that hung up. No one receives it."""
+_PLAIN_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+"""A request id or code that may go into a header: the server could send any text in its place."""
+_INVALID_FIELD: Final = "This field is not valid."
+_FIELD_MESSAGES: Final = {"missing": "This field is required.", "extra_forbidden": "This field is unknown."}
+_CODES: Final[Mapping[type[CleanlistError], str]] = {
+    errors.InternalServerError: "internal_error",
+    errors.InvalidFilterError: "invalid_filter_id",
+    errors.RateLimitError: "rate_limited",
+    errors.RequestValidationError: "validation_error",
+}
+"""The codes of the API for errors whose class has another name. `invalid_token` is not among them: a caller
+would take it for its own token, and renew that."""
+_REF: Final = "#/components/schemas/{model}"
+_CONTENT: Final = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}}
+_REQUEST_ID: Final = {"description": "Cleanlist's id of the request", "schema": {"type": "string"}}
+_WAIT: Final = {"description": "Seconds to wait; only where a retry is safe", "schema": {"type": "integer"}}
 
 
 class Answer(NamedTuple):
@@ -111,24 +126,6 @@ ANSWERS: Final[Mapping[type[CleanlistError], Answer]] = {
     TableError: Answer(HTTPStatus.UNPROCESSABLE_ENTITY, "The table of contacts cannot be read."),
 }
 """The answer to each error; one that is not here is answered like its parent."""
-
-RETRY_AFTER: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-HUNG_UP: Final = Response(499)
-"""The status that proxies log for a caller that hung up. No one receives it."""
-_PLAIN_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-"""A request id or code that may go into a header: the server could send any text in its place."""
-_INVALID_FIELD: Final = "This field is not valid."
-_FIELD_MESSAGES: Final = {"missing": "This field is required.", "extra_forbidden": "This field is unknown."}
-
-
-_CODES: Final[Mapping[type[CleanlistError], str]] = {
-    errors.InternalServerError: "internal_error",
-    errors.InvalidFilterError: "invalid_filter_id",
-    errors.RateLimitError: "rate_limited",
-    errors.RequestValidationError: "validation_error",
-}
-"""The codes of the API for errors whose class has another name. `invalid_token` is not among them: a caller
-would take it for its own token, and renew that."""
 
 
 class _Documented(BaseModel):
@@ -291,15 +288,48 @@ def _field_problems(error: CleanlistError) -> list[FieldProblem]:
 
 def _of_pydantic(found: Mapping[str, Any]) -> FieldProblem:
     """Keep pydantic's message, unless the application's own code wrote it: that may quote a value."""
-    loc = [part if isinstance(part, int) else _plain_id(str(part)) or "?" for part in found["loc"]]
     is_own = found["type"] in {"value_error", "assertion_error"}
-    return FieldProblem(loc=loc, msg=_INVALID_FIELD if is_own else found["msg"], type=found["type"])
+    msg = _INVALID_FIELD if is_own else found["msg"]
+    return FieldProblem(loc=_plain_loc(found["loc"]), msg=msg, type=found["type"])
 
 
 def _in_our_words(found: FieldError) -> FieldProblem:
     """Replace the server's message, which may quote a value, perhaps from another caller's contact."""
     return FieldProblem(
-        loc=[part if isinstance(part, int) else _plain_id(part) or "?" for part in found.loc],
+        loc=_plain_loc(found.loc),
         msg=_FIELD_MESSAGES.get(found.type, _INVALID_FIELD),
         type=_plain_id(found.type) or "invalid",
     )
+
+
+def _plain_loc(loc: Iterable[object]) -> list[str | int]:
+    return [part if isinstance(part, int) else _plain_id(str(part)) or "?" for part in loc]
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI's description of these problems, or of all, for ``responses=`` of a route or router.
+
+    They refer to the component `Problem`, which `add_problems` adds to the document.
+    """
+    wanted = statuses or sorted({answer.status.value for answer in ANSWERS.values()})
+    return {status: _response(status) for status in wanted}
+
+
+def add_problems(document: dict[str, Any]) -> None:
+    """Add the component `Problem` to an OpenAPI document."""
+    schema = Problem.model_json_schema(ref_template=_REF)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas[FieldProblem.__name__] = schema.pop("$defs")[FieldProblem.__name__]
+    schemas[Problem.__name__] = schema
+
+
+def _response(status: int) -> dict[str, Any]:
+    details = (answer.detail for answer in ANSWERS.values() if answer.status == status)
+    headers = {REQUEST_ID_HEADER: _REQUEST_ID}
+    if status in RETRY_AFTER:
+        headers["Retry-After"] = _WAIT
+    return {
+        "description": " ".join(dict.fromkeys(details)) or HTTPStatus(status).phrase,
+        "headers": headers,
+        "content": _CONTENT,
+    }

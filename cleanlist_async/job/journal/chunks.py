@@ -1,4 +1,4 @@
-"""The chunks of a journal, and how they move from one state to the next."""
+"""The chunks of a journal, how they move from one state to the next, and their results."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
+from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.errors import JournalError
-from cleanlist_async.job.journal.records import NOTHING_TO_SEND, ChunkRow, now
-from cleanlist_async.job.journal.states import ChunkState
-from cleanlist_async.job.journal.written_plan import JournalPlan
+from cleanlist_async.job.journal.database import Row
+from cleanlist_async.job.journal.plan import JournalPlan
+from cleanlist_async.job.journal.records import (
+    NOTHING_TO_SEND,
+    PURGED,
+    SETTLED,
+    ChunkRow,
+    ChunkState,
+    as_row,
+    from_row,
+    now,
+)
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 
 _CHUNK: Final = ", ".join(field.name for field in fields(ChunkRow))
 
@@ -98,12 +109,11 @@ class JournalChunks(JournalPlan):
         queries = (f"SELECT 1 FROM {t} JOIN chunks ON number = chunk {beyond} LIMIT 1" for t in tables)
         return any(self._db.row(query) for query in queries)
 
-    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> ChunkRow:
+    def set_list(self, chunk: int, list_id: str, key_name: str | None) -> None:
         """Record the list that was made for a chunk, and the key it was made with."""
         self._db.execute(
             "UPDATE chunks SET list_id = ?, key_name = ? WHERE number = ?", (list_id, key_name, chunk)
         )
-        return self.chunk(chunk)
 
     def fetching(self, chunk: int) -> None:
         """Record that a workflow is finished, and that its results are being read."""
@@ -115,10 +125,10 @@ class JournalChunks(JournalPlan):
         """Record that all contacts of a planned chunk already have their results."""
         return self._move(chunk, (ChunkState.PLANNED,), ChunkState.DONE, reason=NOTHING_TO_SEND)
 
-    def expired(self, chunk: int, reason: str) -> ChunkRow:
+    def expired(self, chunk: int, reason: str) -> None:
         """Record that the server no longer knows a workflow."""
         known = (ChunkState.ACCEPTED, ChunkState.FETCHING, ChunkState.PARTIAL)
-        return self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
+        self._move(chunk, known, ChunkState.REMOTE_EXPIRED, reason=reason)
 
     def try_again(self) -> None:
         """Reopen what failed in an earlier run: refused chunks, and workflows that were not found."""
@@ -152,3 +162,191 @@ class JournalChunks(JournalPlan):
             # A list, since the rows must not be moved while they are being read.
             for chunk in list(self.chunks("WHERE state = ?", (old.value,))):
                 self._move(chunk.number, (old,), new, reason=reason)
+
+
+RESULT: Final = (
+    "place, status, email, email_status, phones, task_id, workflow_id, error, credits_charged,"
+    " credits_estimated, request_id, cached, raw"
+)
+_TYPE: Final = "(SELECT enrichment_type FROM job)"
+_WHOLE_RESULT: Final = f"{RESULT}, {_TYPE}"
+# Without `raw`, which is most of a result: a report of a million contacts reads none of it.
+_LEAN_RESULT: Final = f"{RESULT.removesuffix('raw')} NULL, {_TYPE}"
+
+
+class JournalResults(JournalChunks):
+    """The results, each on disk before anyone sees it."""
+
+    def results_of(self, chunk: ChunkRow, contacts: Mapping[int, Contact]) -> list[EnrichmentResult]:
+        """Return the results of a chunk that are on disk, with their contacts."""
+        rows = self._rows_of(chunk.number, _WHOLE_RESULT)
+        # Checksums find a changed row, and this a lost one.
+        if chunk.state in SETTLED and len(rows) != chunk.contacts:
+            raise self._db.damaged(f"the number of results of chunk {chunk.number}")
+        found = (from_row(row, contacts) for row in rows)
+        return [result for result in found if result is not None]
+
+    def results_at(self, contacts: Mapping[int, Contact]) -> dict[int, EnrichmentResult]:
+        """Return the results, without the server's rows, of contacts that follow one another."""
+        span = (min(contacts), max(contacts))
+        rows = self._db.checked_rows(_LEAN_RESULT, "results", "WHERE place BETWEEN ? AND ?", span)
+        found = (from_row(row, contacts) for row in rows)
+        return {result.index: result for result in found if result is not None}
+
+    def result_at(self, place: int, contact: Contact) -> EnrichmentResult | None:
+        """Return the result at one place of the input."""
+        row = self._db.checked_row(_WHOLE_RESULT, "results", "WHERE place = ?", (place,))
+        return from_row(row, {place: contact}) if row else None
+
+    def receipt_at(self, place: int) -> Row | None:
+        """Return (status, charged, estimated, workflow id, request id, cached) of one contact."""
+        columns = "place, status, credits_charged, credits_estimated, workflow_id, request_id, cached"
+        row = self._db.checked_row(columns, "results", "WHERE place = ?", (place,))
+        return row[1:] if row else None
+
+    def has_result(self, chunk: int) -> set[int]:
+        """Return the places of a chunk that have a final result."""
+        return {place for place, status in self._rows_of(chunk, "place, status") if status != "pending"}
+
+    def not_sent(self, chunk: int) -> set[int]:
+        """Return the places of a chunk that were left out of its submit: cached, or refused by name."""
+        rows = self._rows_of(chunk, "place, status, cached")
+        return {place for place, status, cached in rows if cached or status == "invalid"}
+
+    def statuses(self) -> dict[ResultStatus, int]:
+        """Return how many results there are of each status, without counting millions of them."""
+        return dict(self._db.rows("SELECT status, sum(results) FROM tallies GROUP BY status"))
+
+    def costs(self) -> list[tuple[str, int, float]]:
+        """Return the number of results and the credits of each rule of a receipt. Reads every result."""
+        # Checked beforehand, since a sum shows no row that could be checked.
+        if self._db.unsound_rows("results"):
+            raise self._db.damaged("a result")
+        rows = self._db.rows(
+            "SELECT CASE WHEN cached THEN 'cache' WHEN credits_charged IS NOT NULL THEN 'charged'"
+            " WHEN credits_estimated > 0 THEN 'price list' ELSE 'none' END AS rule, count(*),"
+            " sum(CASE WHEN cached THEN 0 ELSE coalesce(credits_charged, credits_estimated) END)"
+            " FROM results GROUP BY rule ORDER BY rule"
+        )
+        return [(rule, results, float(credits_)) for rule, results, credits_ in rows]
+
+    def is_purged(self) -> bool:
+        """Whether the results that were found are all purged."""
+        purged = "SELECT 1 FROM results WHERE status = 'found' AND error IS ? LIMIT 1"
+        left = "SELECT 1 FROM results WHERE status = 'found' AND error IS NOT ? LIMIT 1"
+        return self._db.row(purged, (PURGED,)) is not None and self._db.row(left, (PURGED,)) is None
+
+    def miscounted(self) -> set[int]:
+        """Return the chunks whose tallies are not what their results are. Reads every result."""
+        counted = "SELECT chunk, status, count(*) FROM results GROUP BY chunk, status"
+        kept = "SELECT chunk, status, results FROM tallies"
+        differences = self._db.rows(
+            f"SELECT chunk FROM ({counted} EXCEPT {kept}) UNION SELECT chunk FROM ({kept} EXCEPT {counted})"
+        )
+        return {row[0] for row in differences}
+
+    def check_count(self, chunk: int) -> None:
+        """Raise JournalError when results of a chunk are lost."""
+        lost = self._db.row(
+            "SELECT (SELECT count(*) FROM results WHERE chunk = ?)"
+            " IS NOT (SELECT coalesce(sum(results), 0) FROM tallies WHERE chunk = ?)",
+            (chunk, chunk),
+        )
+        if lost != (0,):
+            raise self._db.damaged(f"the number of results of chunk {chunk}")
+
+    def lost_result(self, place: int) -> JournalError:
+        """Return the error for a contact that should have a result and has none."""
+        return self._db.damaged(f"the result of contact #{place + 1:,}")
+
+    def _rows_of(self, chunk: int, columns: str) -> list[Row]:
+        """Return the results of a chunk. Raises JournalError when they are not as many as were written."""
+        self.check_count(chunk)
+        return list(self._db.checked_rows(columns, "results", "WHERE chunk = ? ORDER BY place", (chunk,)))
+
+    # -- as they are written -------------------------------------------------------------------
+
+    def settled(self, chunk: int, results: Sequence[EnrichmentResult], request_id: str | None) -> ChunkRow:
+        """Record the results of a finished workflow, and with them that the chunk is done."""
+        # In one transaction: a chunk that is DONE without its results would never be fetched again.
+        with self._db.transaction():
+            self._put(chunk, results, request_id=request_id)
+            # Of all its results: where only late rows failed, what was found before decides.
+            pending, not_failed, spent = self._db.one(
+                "SELECT count(*) FILTER (WHERE status = 'pending'),"
+                " count(*) FILTER (WHERE status NOT IN ('failed', 'invalid') AND NOT cached),"
+                " sum(coalesce(credits_charged, credits_estimated)) FILTER (WHERE status != 'pending')"
+                " FROM results WHERE chunk = ?",
+                (chunk,),
+            )
+            state = ChunkState.PARTIAL if pending else ChunkState.DONE
+            if results and not not_failed:
+                state = ChunkState.REMOTE_FAILED
+            # Ids are long, and needed only as long as rows are pending.
+            ids = {} if pending else {"task_ids": None}
+            return self._move(chunk, (ChunkState.FETCHING,), state, held=pending, spent=spent or 0.0, **ids)
+
+    def known_already(self, chunk: int, results: Sequence[EnrichmentResult], *, cached: bool) -> None:
+        """Record results that need no submit: bought before, or refused by name."""
+        with self._db.transaction():
+            self._put(chunk, results, cached=cached)
+
+    def split(self, chunk: ChunkRow, halves: Sequence[tuple[int, int, int, bytes]]) -> ChunkRow:
+        """Replace a planned chunk by two, each (first, last, contacts, fingerprint); return the lower one."""
+        (first, last, contacts, fingerprint), rest = halves
+        with self._db.transaction():
+            changed = self._db.execute(
+                "UPDATE chunks SET first = ?, last = ?, contacts = ?, fingerprint = ?"
+                " WHERE number = ? AND state = 'planned' AND NOT is_pilot",
+                (first, last, contacts, fingerprint, chunk.number),
+            )
+            if changed != 1:
+                raise JournalError("Only a planned chunk can be split.")
+            # The lower half keeps the number, which its attempts refer to.
+            other = self.plan_chunk(*rest)
+            # Contacts of the upper half may have results already, from the cache or refused by name.
+            self._db.execute(
+                "UPDATE results SET chunk = ? WHERE chunk = ? AND place > ?", (other, chunk.number, last)
+            )
+            for number in (chunk.number, other):
+                self._tally(number)
+        return self.chunk(chunk.number)
+
+    def purge(self) -> None:
+        """Remove all contact data: input, results, and what the server answered. The counts stay."""
+        # Rows stay, emptied: receipts and the budget need them, and a lost row is taken for damage.
+        with self._db.transaction():
+            self._db.execute(
+                "UPDATE results SET email = NULL, phones = NULL, raw = NULL,"
+                " error = CASE status WHEN 'found' THEN ? END",
+                (PURGED,),
+            )
+            self._db.execute("UPDATE attempts SET body = NULL")
+            self._db.execute("DELETE FROM input")
+        # Else free pages still hold what was removed. SQLite refuses it within a transaction.
+        self._db.execute("VACUUM")
+
+    def _put(
+        self,
+        chunk: int,
+        results: Sequence[EnrichmentResult],
+        *,
+        request_id: str | None = None,
+        cached: bool = False,
+    ) -> None:
+        marks = ", ".join("?" * 14)
+        self._db.execute_many(
+            # A pending result is replaced when its row is found.
+            f"INSERT OR REPLACE INTO results (chunk, {RESULT}) VALUES ({marks})",
+            ((chunk, *as_row(result, request_id, cached=cached)) for result in results),
+        )
+        self._tally(chunk)
+
+    def _tally(self, chunk: int) -> None:
+        # Kept beside the results, so that a status counts chunks and not millions of contacts.
+        self._db.execute("DELETE FROM tallies WHERE chunk = ?", (chunk,))
+        self._db.execute(
+            "INSERT INTO tallies (chunk, status, results)"
+            " SELECT chunk, status, count(*) FROM results WHERE chunk = ? GROUP BY status",
+            (chunk,),
+        )

@@ -60,7 +60,10 @@ class Database:
             self._upgrade(version)
             version = schema.VERSION
         self._sound = {
-            table: self._condition(table, version) for table in schema.CHECKED if self.has_table(table)
+            # A reader does not upgrade a journal of version 1, which has nothing to check.
+            table: "1" if version < 2 else schema.is_sound(connection, table)
+            for table in schema.CHECKED
+            if self.has_table(table)
         }
 
     def _upgrade(self, version: int) -> None:
@@ -77,10 +80,6 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-
-    def _condition(self, table: str, version: int) -> str:
-        # A reader does not upgrade a journal of version 1, which has nothing to check.
-        return "1" if version < 2 else schema.is_sound(self._connection, table)
 
     def _checked_version(self) -> int:
         """Raise JournalError unless this is a journal of a version that we can write. Changes nothing."""
@@ -189,10 +188,6 @@ class Database:
     def damaged(self, what: str) -> JournalError:
         """Return the error for something that is not as it was written."""
         return _damaged(self.path, what)
-
-    def is_sound(self) -> bool:
-        """Whether SQLite finds nothing wrong with the file."""
-        return self.row("PRAGMA integrity_check") == ("ok",)
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 from zlib import crc32
 
-from cleanlist_async.job.journal.states import ARROWS, ChunkState
+from cleanlist_async.job.journal.records import ARROWS, ChunkState
 
 VERSION: Final = 3
 APPLICATION_ID: Final = 0x434C4A31  # "CLJ1"

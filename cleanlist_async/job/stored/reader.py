@@ -12,13 +12,11 @@ from typing import Final, cast
 from cleanlist_async import facts
 from cleanlist_async.checks import check_instance, check_whole, is_encodable, shown
 from cleanlist_async.contacts.identity import Invalid, Prepared
-from cleanlist_async.enrich.dedupe import copy_for
-from cleanlist_async.enrich.row_results import Rule, skipped, without_row
+from cleanlist_async.enrich.row_results import Rule, copy_for, skipped, without_row
 from cleanlist_async.errors import ConfigurationError, JobNotFoundError, JobPurgedError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.job.journal.records import Decision
-from cleanlist_async.job.journal.states import ChunkState
-from cleanlist_async.job.status import JobState, JobStatus, Receipt
+from cleanlist_async.job.journal.records import ChunkState, Decision
+from cleanlist_async.job.status import NEVER_SENT, JobState, JobStatus, Receipt
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.storage.store import job_decisions, jobs, operations, same_contact
@@ -258,8 +256,7 @@ def _under_way(contact: Prepared, bought: list[PurchaseRow], kind: EnrichmentTyp
                 task_id=purchase.task_id,
                 enrichment_type=kind,
             )
-    error = "never sent: the job has not reached it"
-    return without_row(contact, "failed", error, enrichment_type=kind)
+    return without_row(contact, "failed", NEVER_SENT, enrichment_type=kind)
 
 
 def state_of(job: JobRecord) -> JobState:

@@ -2,27 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Container
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Container, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
-from cleanlist_async.enrich.dedupe import copy_for
 from cleanlist_async.enrich.report import Progress
-from cleanlist_async.enrich.service import BulkService
-from cleanlist_async.enrich.stream import ResultStream
-from cleanlist_async.enrich.submit_outcome import reason_of
-from cleanlist_async.errors import CleanlistError, InsufficientCreditsError, UnknownOutcomeError
-from cleanlist_async.job.stored.live_status import LiveStatus
+from cleanlist_async.enrich.row_results import copy_for
+from cleanlist_async.enrich.service import BulkService, ResultStream
+from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
+from cleanlist_async.job.journal.records import ChunkState
+from cleanlist_async.job.status import JobStatus, pause_note
 from cleanlist_async.job.stored.reader import PAGE, StoredJobReader, outcomes
-from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.results import EnrichmentResult, ResultStatus
 from cleanlist_async.storage.store import jobs
 from cleanlist_async.storage.store.job_records import JobLease, JobRow
 from cleanlist_async.storage.store.jobs import Values
-from cleanlist_async.tables.suppression import SUPPRESSED
+from cleanlist_async.tables.input_options import SUPPRESSED
+
+
+class LiveStatus:
+    """Adds what happens in a run to the status at its beginning, and to the `outcomes` recorded by then.
+
+    In memory, since to read the status from the store takes a while.
+    """
+
+    def __init__(self, before: JobStatus, outcomes: Mapping[ResultStatus, int]) -> None:
+        self.workflows = 0
+        self.submitted = 0
+        """Contacts in these workflows."""
+        self.waits_for_credits = False
+        self._before = before
+        self._results = Counter[ResultStatus](outcomes)
+        self._spent = before.credits_spent
+
+    def count(self, result: EnrichmentResult) -> None:
+        """Add the result of a contact that had no outcome yet."""
+        self._results[result.status] += 1
+        self._spent += result.credits
+
+    @property
+    def now(self) -> JobStatus:
+        """The status by now."""
+        before = self._before
+        to_send = before.contacts - before.invalid - before.duplicates - self._results.total()
+        to_send -= self.submitted
+        chunks: dict[ChunkState, int] = {}
+        if unknown := before.chunks.get(ChunkState.UNKNOWN):
+            chunks[ChunkState.UNKNOWN] = unknown
+        if self.workflows:
+            chunks[ChunkState.ACCEPTED] = self.workflows
+        if to_send > 0:
+            chunks[ChunkState.PLANNED] = -(-to_send // facts.MAX_CONTACTS_PER_REQUEST)
+        price = facts.WORST_CASE_CREDITS[before.enrichment_type]
+        held = self.submitted * price
+        return replace(
+            before,
+            state="running",
+            chunks=chunks,
+            results=dict(self._results),
+            credits_spent=self._spent,
+            credits_held=before.credits_at_risk + float(held),
+            paused_by=None,
+            shortfall_credits=None,
+            was_sent=True,
+            credits_to_go=float(max(0, to_send) * price),
+        )
+
 
 _FINAL: Final = frozenset({"found", "not_found", "invalid"})
 
@@ -30,11 +81,7 @@ _FINAL: Final = frozenset({"found", "not_found", "invalid"})
 class StoredRun:
     """Reads open contacts from the store, enriches them, and records what became of each.
 
-    Attributes
-    ----------
-    stopped_by
-        The error that stopped it, if one did.
-
+    `stopped_by` is the error that stopped it, if one did.
     """
 
     def __init__(
@@ -162,15 +209,14 @@ class StoredRun:
             for result in some:
                 yield result
                 for row in followers.get(result.index, ()):
-                    yield _copy(row, result)
+                    yield copy_for(row.prepared, result)
 
     async def _end(self) -> None:
         if self._is_closed:  # from outside: there is still something to do
             return
         error = self.stopped_by
-        reason = None if error is None else reason_of(error)
-        shortfall = error.shortfall_credits if isinstance(error, InsufficientCreditsError) else None
         if self._only is None or error is not None:
+            reason, shortfall = (None, None) if error is None else pause_note(error)
             await self._store.run(jobs.end(self._lease, reason, shortfall))
 
     def _show(self, live: LiveStatus, progress: Progress) -> None:
@@ -195,7 +241,3 @@ def _outcome(result: EnrichmentResult) -> Values:
     """Return what is recorded of a result that no submit of this job has brought."""
     rule = "cache" if result.status in {"found", "not_found"} else "none"
     return (result.index, result.status, result.error, result.workflow_id, rule)
-
-
-def _copy(row: JobRow, result: EnrichmentResult) -> EnrichmentResult:
-    return copy_for(row.prepared, result)

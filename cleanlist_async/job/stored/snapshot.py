@@ -1,19 +1,26 @@
-"""The input of a job, copied into the store once: from then on the job needs nothing else."""
+"""What a job in a store copies into it: its input, once, and the results of a cache of the journals."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 import anyio.lowlevel
 
-from cleanlist_async.contacts.first_seen import FirstSeen
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
-from cleanlist_async.job.changed_input import Comparison, mark, marks
-from cleanlist_async.job.source import Source
-from cleanlist_async.storage.store import jobs
+from cleanlist_async.enrich.source import FirstSeen
+from cleanlist_async.enrich.store_session import StoreSession
+from cleanlist_async.facts import EnrichmentType
+from cleanlist_async.job.cache import ResultCache
+from cleanlist_async.job.source import Comparison, Source, mark, marks
+from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.storage.store import jobs, operations
 from cleanlist_async.storage.store.job_records import JobRecord, contact_text
 from cleanlist_async.storage.store.jobs import Values
+from cleanlist_async.storage.store.records import as_text
+from cleanlist_async.storage.store.statements import Operation
 from cleanlist_async.storage.store.store import Store
 
 _AT_ONCE: Final = 1_000
@@ -41,15 +48,6 @@ async def take_snapshot(store: Store, job: JobRecord, source: Source) -> JobReco
         await store.run(jobs.cut(job.lease, place))
     await store.run(jobs.planned(job.lease, source.name, source.digest))
     return await store.run(jobs.read(job.id))
-
-
-async def refuse_changed_input(store: Store, job: JobRecord, source: Source) -> None:
-    """Raise InputChangedError, which names what changed, unless the input is what the job was begun with."""
-    if source.digest and source.digest == job.source_digest:
-        return
-    comparison = await compare(store, job, source)
-    if not comparison.is_same:
-        raise comparison.refusal(job.name, source)
 
 
 async def compare(store: Store, job: JobRecord, source: Source) -> Comparison:
@@ -92,3 +90,49 @@ def _row(store: Store, seen: FirstSeen, contact: Prepared | Invalid) -> Values:
 
 def _comparable(row: Values) -> str:
     return str(row[2])
+
+
+_PAGE: Final = 250
+
+
+async def import_cache(session: StoreSession, job: JobRecord, path: Path, *, ttl_s: float) -> None:
+    """Take over what the cache at *path* knows of the job's open contacts. What the store knows stays.
+
+    Only of those, since the digests of a cache cannot be turned into those of the store. Once: a cache that
+    has not changed since tells nothing new.
+    """
+    buyer = await session.opened()
+    state = _state_of(path)
+    if state is not None and state == job.imported_cache:
+        return
+    after = -1
+    with closing(ResultCache(path, session.pipeline.secret, ttl_s=ttl_s)) as cache:
+        while rows := await session.store.run(jobs.rows(job.id, after, _PAGE, is_open=True)):
+            after = rows[-1].place
+            contacts = [prepare(row.place, row.contact) for row in rows]
+            valid = [contact for contact in contacts if isinstance(contact, Prepared)]
+            found = cache.find(valid, job.enrichment_type)
+            digests = {row.place: row.digest for row in rows if row.digest is not None}
+            if found:
+                await session.store.run(_take_over(buyer.organization, job.enrichment_type, digests, found))
+    if state is not None:
+        await session.store.run(jobs.cache_imported(job.lease, state))
+
+
+def _state_of(path: Path) -> str | None:
+    """Return what changes whenever a cache is written; None if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _take_over(
+    organization: str,
+    kind: EnrichmentType,
+    digests: Mapping[int, str],
+    found: list[tuple[EnrichmentResult, float]],
+) -> Operation[None]:
+    for result, age_s in found:
+        yield from operations.import_result(organization, digests[result.index], kind, as_text(result), age_s)

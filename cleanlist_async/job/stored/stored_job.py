@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 
 from cleanlist_async import facts
-from cleanlist_async.checks import check_flag, check_function, check_whole, optional
+from cleanlist_async.checks import check_flag, check_function, optional
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.plan import Plan, Planner
@@ -25,21 +25,17 @@ from cleanlist_async.errors import (
     InputChangedError,
     JobLockedError,
     StoreError,
-    UnknownOutcomeError,
 )
-from cleanlist_async.events import report_failure
+from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.journal.records import Decision, SubmitMode
-from cleanlist_async.job.pilot import Pilot, Sampler
-from cleanlist_async.job.run_state import WaitsFor
+from cleanlist_async.job.pilot import Pilot, Sampler, in_doubt
 from cleanlist_async.job.source import JobSource, Source
-from cleanlist_async.job.status import JobReport, JobStatus, Receipt
-from cleanlist_async.job.stored.imported_cache import import_cache
-from cleanlist_async.job.stored.live_status import LiveStatus
+from cleanlist_async.job.spec import JobSpec
+from cleanlist_async.job.status import JobReport, JobStatus, Receipt, WaitsFor, job_is_closed, job_is_running
 from cleanlist_async.job.stored.reader import StoredJobReader, no_such_job, purged
-from cleanlist_async.job.stored.run import StoredRun
-from cleanlist_async.job.stored.snapshot import refuse_changed_input, take_snapshot
-from cleanlist_async.job.stored.spec import StoredJobSpec
+from cleanlist_async.job.stored.run import LiveStatus, StoredRun
+from cleanlist_async.job.stored.snapshot import compare, import_cache, take_snapshot
 from cleanlist_async.job.unknown import UnknownChunk
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store import job_owners, jobs
@@ -47,7 +43,7 @@ from cleanlist_async.storage.store.job_records import JobLease, JobRecord
 from cleanlist_async.storage.store.jobs import NewJob
 from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.statements import Operation
-from cleanlist_async.tables.suppression import SUPPRESSED
+from cleanlist_async.tables.input_options import SUPPRESSED
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -60,7 +56,7 @@ class StoredJob(Job):
         bulk: BulkService,
         session: StoreSession,
         job: JobRecord,
-        spec: StoredJobSpec,
+        spec: JobSpec,
     ) -> None:
         self._bulk = bulk
         self._session = session
@@ -86,9 +82,13 @@ class StoredJob(Job):
         session: StoreSession,
         name: str,
         given: JobSource | None,
-        spec: StoredJobSpec,
+        spec: JobSpec,
+        *,
+        asked_type: EnrichmentType | None,
     ) -> StoredJob:
         """Take over the job of that name, or begin it. Sends nothing.
+
+        Where the caller asks for no enrichment type it is that of the job, or ``partial``.
 
         Raises JobLockedError while another runs it, InputChangedError for another input or other options,
         JobNotFoundError without an input for a job that is not there, or another organization's, and
@@ -97,10 +97,10 @@ class StoredJob(Job):
         await session.pipeline.root.ensure()
         source = None if given is None else Source(given, spec.input.rows)
         async with session.taking_job:  # two opened at once would each find it free
-            job = await _take_over(session, name, source, spec)
+            job = await _take_over(session, name, source, spec, asked_type)
             session.jobs.add(job.id)
         try:
-            job = await _prepare(session, job, source, spec)
+            job = await _prepare(session, job, source, spec, asked_type)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await _leave(session, job.lease)
@@ -141,7 +141,7 @@ class StoredJob(Job):
             self._check()
             # An `async for` that was left early may still be open: only the garbage collector closes it.
             if self._run is not None and not self._is_iterated:
-                raise ConfigurationError("This job is running already.")
+                raise job_is_running()
             await self._halt("The job was run again while its results were read.")
             self._check()  # it may have been closed during the wait
             self._run = StoredRun(self._bulk, self._reader, self._lease, self._spec, self._report, only=only)
@@ -170,17 +170,13 @@ class StoredJob(Job):
 
     def _report(self, live: LiveStatus) -> None:
         self._waits_for_credits = live.waits_for_credits
-        if self.on_progress is None or self._is_closed:
-            return
-        try:
-            self.on_progress(live.now)
-        except Exception as problem:  # noqa: BLE001  # a failing display must not end the job
-            report_failure("on_progress", problem)
+        if not self._is_closed:
+            self._show(lambda: live.now)
 
     def _check(self) -> None:
         """Raise ConfigurationError once it is closed."""
         if self._is_closed:
-            raise ConfigurationError("This job is closed; open it again with the same call.")
+            raise job_is_closed()
 
     # -- before it spends ----------------------------------------------------------------------
 
@@ -222,11 +218,9 @@ class StoredJob(Job):
         pipeline = self._session.pipeline
         return planner.finish(pipeline.limiter.limits, len(pipeline.route.keys))
 
-    async def pilot(self, n: int = 15) -> Pilot:
-        """Buy a sample, the same one each time."""
-        check_whole("n", n, "a number of contacts", at_least=1, at_most=facts.MAX_CONTACTS_PER_REQUEST)
+    async def _pilot(self, n: int) -> Pilot:
         self._check()
-        sampler = Sampler(n, self._lease.job.encode())
+        sampler = Sampler(n, self._lease.job.encode())  # the same sample each time
         async for page in self._reader.rows():
             for row in page:
                 if row.digest is not None and row.first is None:
@@ -237,10 +231,7 @@ class StoredJob(Job):
         (await self._run_through(only=chosen)).raise_for_error()
         sample = [result for _, result in await self._reader.with_results(await self._reader.rows_at(chosen))]
         if any(result.status == "unknown" for result in sample):
-            raise UnknownOutcomeError(
-                "The pilot was sent, and it is not known whether it was accepted.",
-                fix="Decide about it with resolve, then ask for it again.",
-            )
+            raise in_doubt()
         bought = [replace(result, credits_charged=result.bought_for) for result in sample]
         return Pilot.of(bought, sampler.total, facts.WORST_CASE_CREDITS[self._spec.enrichment_type])
 
@@ -292,13 +283,17 @@ class StoredJob(Job):
 
 
 async def _take_over(
-    session: StoreSession, name: str, source: Source | None, spec: StoredJobSpec
+    session: StoreSession,
+    name: str,
+    source: Source | None,
+    spec: JobSpec,
+    asked_type: EnrichmentType | None,
 ) -> JobRecord:
     """Take the job over, also from a process of this machine that has ended."""
     buyer = await session.opened()
     new = None
     if source is not None:
-        new = NewJob(spec.enrichment_type or "partial", source.name, source.digest, spec.max_credits)
+        new = NewJob(asked_type or "partial", source.name, source.digest, spec.max_credits)
     take = partial(_take, buyer, name, new, session.jobs, adopt=spec.adopt)
     try:
         job = await session.store.run(take())
@@ -325,16 +320,20 @@ def _take(
 
 
 async def _prepare(
-    session: StoreSession, job: JobRecord, source: Source | None, spec: StoredJobSpec
+    session: StoreSession,
+    job: JobRecord,
+    source: Source | None,
+    spec: JobSpec,
+    asked_type: EnrichmentType | None,
 ) -> JobRecord:
     """Check that this is the same job, and copy the input of a new one."""
     store = session.store
     if job.state == "purged":
         raise purged(job)
-    if spec.enrichment_type not in {None, job.enrichment_type}:
+    if asked_type not in {None, job.enrichment_type}:
         raise InputChangedError(
             f"The job {job.name!r} began with enrichment_type = {job.enrichment_type!r}, and is now opened"
-            f" with {spec.enrichment_type!r}.",
+            f" with {asked_type!r}.",
             fix="Open it with the old value, or begin a job of another name.",
         )
     if job.state == "planning":
@@ -346,8 +345,9 @@ async def _prepare(
         if not job.contacts:
             await store.run(jobs.forget_unsent(job.id))
             raise source.has_no_contacts()
-    elif source is not None and job.state != "finished":  # of which nothing is sent any more
-        await refuse_changed_input(store, job, source)
+    # Of a finished job nothing is sent any more.
+    elif source is not None and job.state != "finished" and not source.is_of(job.source_digest):
+        (await compare(store, job, source)).require_same(job.name, source)
     if spec.cache is not None:
         await import_cache(session, job, spec.cache, ttl_s=spec.cache_ttl_s)
     if spec.max_credits != job.max_credits and (source is not None or spec.max_credits is not None):

@@ -6,31 +6,151 @@ docs.cleanlist.ai/mcp-api/lead-lists.
 from __future__ import annotations
 
 import base64
-import binascii
-from typing import TYPE_CHECKING, Final, Literal
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
 
 from pydantic import Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
 
-from cleanlist_async.sandbox.responses import json_response
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.responses import json_response, refused
 
 from . import purchases
-from .bodies import RequestModel, read_body
-from .csv_rows import CsvField, read_rows
-from .group import Group, ModernOperation
-from .refusals import refused
-from .replays import Replays
+from .operations import Group, Replays, RequestModel, Services, operation, read_body
+from .store import Lead
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+ROW_CAP: Final = 600  # the documentation says about 600
+SAMPLE: Final = 10
 
-    from cleanlist_async.sandbox.auth import Caller
+CsvField: TypeAlias = Literal[
+    "first_name",
+    "last_name",
+    "full_name",
+    "email",
+    "phone",
+    "mobile_phone",
+    "work_phone",
+    "linkedin_url",
+    "company_name",
+    "company_domain",
+    "job_title",
+    "city",
+    "state",
+    "country",
+]
+"""What a column can mean (docs.cleanlist.ai/mcp-api/lead-lists)."""
 
-    from .csv_rows import CsvRows
-    from .services import Services
+Row: TypeAlias = Mapping[str, str]
+"""The mapped cells of a row that are not blank, by canonical field."""
 
 MAX_FILE_BYTES: Final = 150_000
 """Documented as 150 KB; the smaller reading, so that a client that passes here passes there."""
+
+
+@dataclass(slots=True)
+class CsvRows:
+    """What a file held."""
+
+    parsed: int = 0
+    leads: list[Lead] = field(default_factory=list[Lead])
+    skip_reasons: Counter[str] = field(default_factory=Counter[str])
+    sample_skip_rows: list[int] = field(default_factory=list[int])
+    """Numbers of the first ten skipped rows; the header is row 1."""
+
+    def skip(self, number: int, reason: str) -> None:
+        """Record a row that is left out."""
+        self.skip_reasons[reason] += 1
+        if len(self.sample_skip_rows) < SAMPLE:
+            self.sample_skip_rows.append(number)
+
+
+def read_rows(content: bytes, mapping: Mapping[CsvField, str]) -> CsvRows:
+    """Read a UTF-8 file, with or without a mark; ``mapping`` is field to header.
+
+    Raises RefusedError 400 missing_column, or validation_error for what is no CSV file.
+    """
+    try:
+        records = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise refused("validation_error", f"The file is not a CSV file in UTF-8: {problem}.") from None
+    header = [name.strip() for name in records[0]] if records else []
+    positions = _positions(header, mapping)
+    rows = CsvRows()
+    seen: set[str] = set()
+    for number, record in enumerate(records[1:], start=2):
+        # Blank lines are no rows, but they have numbers.
+        if any(cell.strip() for cell in record):
+            _take(rows, number, _cells(record, positions), seen)
+    return rows
+
+
+def _positions(header: list[str], mapping: Mapping[CsvField, str]) -> dict[str, int]:
+    missing = [name for name in mapping.values() if name.strip() not in header]
+    if missing:
+        problem = f"The file has no column {', '.join(missing)}."
+        raise refused("missing_column", problem, details={"missing_columns": missing, "columns": header})
+    return {meaning: header.index(name.strip()) for meaning, name in mapping.items()}
+
+
+def _cells(record: list[str], positions: Mapping[str, int]) -> Row:
+    # A short row lacks its last cells.
+    cells = {meaning: record[at].strip() for meaning, at in positions.items() if at < len(record)}
+    return {meaning: cell for meaning, cell in cells.items() if cell}
+
+
+def _take(rows: CsvRows, number: int, row: Row, seen: set[str]) -> None:
+    rows.parsed += 1
+    reason = "row_cap_exceeded" if rows.parsed > ROW_CAP else _skip_reason(row, seen)
+    if reason:
+        rows.skip(number, reason)
+        return
+    # Of rows that are taken only: what repeats a skipped row is no duplicate.
+    seen |= _marks(row)
+    rows.leads.append(_lead(row))
+
+
+def _skip_reason(row: Row, seen: set[str]) -> str | None:
+    if not _is_identified(row):
+        return "missing_required"
+    for name, reason in (("email", "duplicate_email"), ("linkedin_url", "duplicate_linkedin")):
+        if _mark(row, name) in seen:
+            return reason
+    return None
+
+
+def _is_identified(row: Row) -> bool:
+    has_name = "full_name" in row or {"first_name", "last_name"} <= row.keys()
+    has_company = "company_name" in row or "company_domain" in row
+    return "email" in row or "linkedin_url" in row or (has_name and has_company)
+
+
+def _marks(row: Row) -> set[str]:
+    return {_mark(row, name) for name in ("email", "linkedin_url") if name in row}
+
+
+def _mark(row: Row, name: str) -> str:
+    return f"{name}:{row.get(name, '').casefold()}"
+
+
+def _lead(row: Row) -> Lead:
+    # First names may be several words, so only the last word is the family name.
+    first, _, last = row.get("full_name", "").rpartition(" ")
+    return Lead(
+        first_name=row.get("first_name") or first or None,
+        last_name=row.get("last_name") or last or None,
+        email=row.get("email"),
+        phone=row.get("phone") or row.get("mobile_phone") or row.get("work_phone"),
+        title=row.get("job_title"),
+        company=row.get("company_name"),
+        domain=row.get("company_domain"),
+        location=", ".join(row[name] for name in ("city", "state", "country") if name in row) or None,
+        linkedin_url=row.get("linkedin_url"),
+    )
 
 
 class CsvImport(RequestModel):
@@ -57,10 +177,7 @@ class CsvImportOperations(Group):
         super().__init__(services)
         self._replays = Replays(services.moments)
 
-    def operations(self) -> list[ModernOperation]:
-        """Return the one operation."""
-        return [ModernOperation("csv_import", "POST", "/lead-lists/{list_id}/csv-import", self.csv_import)]
-
+    @operation("POST", "/lead-lists/{list_id}/csv-import", "lists:write")
     async def csv_import(self, request: Request) -> Response:
         """Import a file: 201, also for the replay of an idempotency key, whatever list that was for."""
         caller: Caller = request.state.caller
@@ -95,7 +212,7 @@ class CsvImportOperations(Group):
         return self._enveloped(answer)
 
     def _take_in(self, caller: Caller, list_id: str, body: CsvImport, rows: CsvRows) -> str | None:
-        leads = [self._services.lists.new_lead(**known) for known in rows.leads]
+        leads = [self._services.lists.new_lead(lead) for lead in rows.leads]
         workflow_id = None
         if body.dispatch_enrichment and body.enrichment_type and leads:
             purchase = purchases.csv_rows(list_id, body.enrichment_type, len(leads))
@@ -112,7 +229,7 @@ def _content(encoded: str) -> bytes:
     try:
         # Without validation Python skips characters that are not base64.
         content = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise refused("validation_error", "csv_content_base64 is not base64.") from None
     if len(content) > MAX_FILE_BYTES:
         raise refused("payload_too_large", f"The file has {len(content)} bytes, more than {MAX_FILE_BYTES}.")

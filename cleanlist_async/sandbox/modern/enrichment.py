@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Self
+from collections.abc import Collection, Sequence
+from typing import Annotated, Final, Literal, NamedTuple, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
 
+from cleanlist_async.sandbox.gate import Caller
 from cleanlist_async.sandbox.ledger import PUBLIC_PREFIX
+from cleanlist_async.sandbox.options import Options
+from cleanlist_async.sandbox.responses import refused
 
 from . import purchases
-from .bodies import RequestModel, read_body
-from .by_task import ByTask, TaskRequest
-from .entities import look_up, person_of
-from .group import Group, ModernOperation
-from .refusals import refused
-from .statuses import status_body
+from .database import enrich_member, look_up, person_of
+from .operations import Group, RequestModel, operation, read_body
+from .purchases import Purchase
+from .runs import status_body
+from .store import Cohorts, EntityKind, Lead
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.auth import Caller
-
-    from .services import Services
-    from .store import Lead
-
+DEFAULT_LIST: Final = "MCP Results"
+"""Where people go if no list is given."""
 COHORT_PREFIX: Final = "cl-task_"
 WHO: Final = "Provide email, linkedin_url or person_id, or first_name + last_name + (company_name or domain)."
+DATA_POINTS: Final = {"person": purchases.PERSON_DATA_POINTS, "company": purchases.COMPANY_DATA_POINTS}
 
 EnrichmentType = Literal["partial", "phone_only", "full"]
 # With a hyphen, unlike the enrichment type.
 Scope = Literal["partial", "full", "phone-only"]
+
+
+class TaskRequest(RequestModel):
+    """``EnrichByTaskRequest``."""
+
+    task_id: str
+    data_points: Annotated[list[str], Field(min_length=1)]
+    entity_ids: list[str] | None = None
+    lead_list_id: str | None = None
+    quote_id: str | None = None
+
+
+class Selection(NamedTuple):
+    """What a call is about, and buys."""
+
+    kind: EntityKind
+    members: list[str]
+    purchase: Purchase
 
 
 class PersonRequest(RequestModel):
@@ -90,22 +107,7 @@ class ListRequest(RequestModel):
 class EnrichmentOperations(Group):
     """The enrichment operations."""
 
-    def __init__(self, services: Services) -> None:
-        super().__init__(services)
-        self._by_task = ByTask(services)
-
-    def operations(self) -> list[ModernOperation]:
-        """Return the operations."""
-        return [
-            ModernOperation("enrich_person", "POST", "/enrichment/person", self.enrich_person),
-            ModernOperation("enrich_company", "POST", "/enrichment/company", self.enrich_company),
-            ModernOperation("enrich_by_task", "POST", "/enrichment/by-task", self.enrich_by_task),
-            ModernOperation("enrich_list", "POST", "/enrichment/bulk", self.enrich_list),
-            ModernOperation(
-                "enrichment_status", "GET", "/enrichment/status/{workflow_id}", self.enrichment_status
-            ),
-        ]
-
+    @operation("POST", "/enrichment/person", "enrich:write")
     async def enrich_person(self, request: Request) -> Response:
         """Enrich one person, who is put into a list."""
         caller: Caller = request.state.caller
@@ -131,6 +133,7 @@ class EnrichmentOperations(Group):
             }
         )
 
+    @operation("POST", "/enrichment/company", "enrich:write")
     async def enrich_company(self, request: Request) -> Response:
         """Look up a company, at once."""
         asked = await read_body(request, CompanyRequest)
@@ -150,11 +153,16 @@ class EnrichmentOperations(Group):
             raise refused("not_found", "There is no such company.")
         return self._answer({"company": company.record(), "credits_charged": reservation.charged})
 
+    @operation("POST", "/enrichment/by-task", "enrich:write")
     async def enrich_by_task(self, request: Request) -> Response:
         """Enrich entities of a cohort: people in a workflow, companies at once."""
         asked = await read_body(request, TaskRequest)
-        return self._answer(self._by_task.enrich(request.state.caller, asked), task_id=asked.task_id)
+        selection = select(self._services.cohorts, asked.task_id, asked.data_points, asked.entity_ids)
+        enrich = self._people if selection.kind == "person" else self._companies
+        body = {"entity_kind": selection.kind, "total_entities": len(selection.members)}
+        return self._answer(body | enrich(request.state.caller, asked, selection), task_id=asked.task_id)
 
+    @operation("POST", "/enrichment/bulk", "enrich:write")
     async def enrich_list(self, request: Request) -> Response:
         """Enrich everybody in a list."""
         caller: Caller = request.state.caller
@@ -175,8 +183,8 @@ class EnrichmentOperations(Group):
             needs_quote=True,
         )
         # A handle for what was just dispatched; the status operation takes it as well.
-        task_id = services.cohorts.new("person", [lead.lead_id for lead in leads], asked.list_id)
-        services.cohorts.bind_workflow(task_id, run.workflow_id)
+        cohort = services.cohorts.new("person", [lead.lead_id for lead in leads])
+        cohort.workflow_id = run.workflow_id
         body = {
             "workflow_id": run.workflow_id,
             "status": "pending",
@@ -185,22 +193,66 @@ class EnrichmentOperations(Group):
             "credits_reserved": run.reservation.amount,
             "poll_url": self._poll_url(run.workflow_id),
         }
-        return self._answer(body, task_id=task_id)
+        return self._answer(body, task_id=cohort.task_id)
 
+    @operation("GET", "/enrichment/status/{workflow_id}", "enrich:read")
     async def enrichment_status(self, request: Request) -> Response:
         """Return the progress of a workflow, by its id or its cohort's."""
         services = self._services
         asked: str = request.path_params["workflow_id"]
-        workflow_id = services.cohorts.workflow_of(asked) if asked.startswith(COHORT_PREFIX) else asked
+        workflow_id: str | None = asked
+        if asked.startswith(COHORT_PREFIX):
+            workflow_id = services.cohorts.get(asked).workflow_id
         if workflow_id is None:
             raise refused("task_not_found", "Nothing was dispatched from this task yet.")
         run = services.runs.get(workflow_id, request.state.caller)
         return self._answer(status_body(asked, run, services.options.shape, services.moments.now()))
 
+    def _people(self, caller: Caller, asked: TaskRequest, selection: Selection) -> dict[str, object]:
+        services, seed = self._services, self._services.options.seed
+        people = [person_of(member, services.lists, seed) for member in selection.members]
+        run = services.runs.start(
+            caller,
+            selection.purchase,
+            [person for person in people if person],
+            purchases.type_of_data_points(asked.data_points),
+            self._list_id(caller, asked.lead_list_id),
+            quote_id=asked.quote_id,
+            needs_quote=True,
+        )
+        services.cohorts.get(asked.task_id).workflow_id = run.workflow_id
+        return {
+            "workflow_id": run.workflow_id,
+            "status": "pending",
+            "credits_reserved": run.reservation.amount,
+            "results": [{"entity_id": member, "status": "queued"} for member in selection.members],
+        }
+
+    def _companies(self, caller: Caller, asked: TaskRequest, selection: Selection) -> dict[str, object]:
+        purchase = selection.purchase
+        reservation = self._services.funds.hold(caller, purchase, asked.quote_id, needs_quote=True)
+        results = [_enriched(self._services.options, member) for member in selection.members]
+        enriched = sum(row["status"] == "enriched" for row in results)
+        reservation.settle(purchases.credits_for_companies(enriched))
+        return {
+            "workflow_id": None,
+            "status": "completed",
+            # Companies are done at once, so what was held is already settled.
+            "credits_reserved": reservation.charged,
+            "results": results,
+        }
+
+    def _list_id(self, caller: Caller, lead_list_id: str | None) -> str:
+        lists = self._services.lists
+        if lead_list_id is not None:
+            return lists.get(lead_list_id, caller).list_id
+        # The same list each time: a name belongs to one list of a caller.
+        return lists.create(DEFAULT_LIST, None, None, caller.user_id)[0].list_id
+
     def _lead(self, asked: PersonRequest) -> Lead:
         lists, seed = self._services.lists, self._services.options.seed
         if asked.person_id is None:
-            return lists.new_lead(
+            lead = Lead(
                 first_name=asked.first_name,
                 last_name=asked.last_name,
                 email=asked.email,
@@ -208,11 +260,39 @@ class EnrichmentOperations(Group):
                 domain=asked.domain,
                 linkedin_url=asked.linkedin_url,
             )
-        lead = person_of(asked.person_id, lists, seed)
-        if lead is None:
+            return lists.new_lead(lead)
+        if (found := person_of(asked.person_id, lists, seed)) is None:
             raise refused("not_found", "There is no such person.")
-        return lead
+        return found
 
     def _poll_url(self, workflow_id: str) -> str:
         # Absolute and under v1, as in the examples of the v2 specification.
         return f"{self._services.base_url()}{PUBLIC_PREFIX}/enrichment/status/{workflow_id}"
+
+
+def select(
+    cohorts: Cohorts, task_id: str, data_points: Collection[str], entity_ids: Sequence[str] | None
+) -> Selection:
+    """Return what a call of ``enrich_by_task`` is about, and buys.
+
+    Raises RefusedError 404 task_not_found; 400 validation_error for a data point that the cohort's kind
+    lacks, and for entities that are not in the cohort.
+    """
+    cohort = cohorts.get(task_id)
+    if not data_points or not DATA_POINTS[cohort.kind].issuperset(data_points):
+        known = ", ".join(sorted(DATA_POINTS[cohort.kind]))
+        raise refused("validation_error", f"The data points of a {cohort.kind} are {known}.")
+    # An id that is named twice is bought once.
+    members = list(dict.fromkeys(cohort.entity_ids if entity_ids is None else entity_ids))
+    if not members or not set(members) <= set(cohort.entity_ids):
+        raise refused("validation_error", "entity_ids is not a part of the cohort.")
+    # The ids as they were asked for: a quote without ids does not cover a call with them.
+    purchase = purchases.cohort_entities(cohort.kind, task_id, data_points, entity_ids, len(members))
+    return Selection(cohort.kind, members, purchase)
+
+
+def _enriched(options: Options, company_id: str) -> dict[str, object]:
+    company = enrich_member(options, company_id)
+    if company is None:
+        return {"entity_id": company_id, "status": "failed", "error": "No data found."}
+    return {"entity_id": company_id, "status": "enriched", "company": company.record()}

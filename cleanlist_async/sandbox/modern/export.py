@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import csv
+import hmac
 import io
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
+from cleanlist_async.sandbox.clock import Moments
 from cleanlist_async.sandbox.responses import json_response
 
-from .bodies import RequestModel, page, read_body, read_query
-from .group import Group, ModernOperation
-from .signed_files import FILE_PATH, SignedFiles
+from .operations import Group, RequestModel, Services, operation, page, read_body, read_query
+from .store import Lead
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
-    from cleanlist_async.sandbox.gate import Operation
-
-    from .services import Services
-    from .store import Lead
+FILE_TTL_S: Final = 86_400.0
+FILE_PATH: Final = "/exports/{name}"
+"""Outside the API's prefixes."""
 
 DEFAULT_COLUMNS: Final = (
     "lead_id",
@@ -39,6 +38,47 @@ DEFAULT_COLUMNS: Final = (
 )
 """What is exported unless columns are named (docs.cleanlist.ai/mcp-api/exports)."""
 OTHER_COLUMNS: Final = ("full_name", "provider")
+
+
+class SignedFiles:
+    """Every file there is. Downloads are not part of the API: without prefix, credential and limit."""
+
+    def __init__(self, moments: Moments, base_url: Callable[[], str]) -> None:
+        self._moments = moments
+        self._base_url = base_url
+        self._secret = secrets.token_bytes(32)
+        self._files: dict[str, bytes] = {}
+
+    def keep(self, content: bytes) -> dict[str, object]:
+        """Keep a CSV file and return where, and until when, it can be fetched."""
+        name = f"{secrets.token_hex(16)}.csv"
+        self._files[name] = content
+        expires_at = int(self._moments.epoch_s() + FILE_TTL_S)
+        address = f"{self._base_url()}{FILE_PATH.format(name=name)}"
+        signature = self._signature(name, str(expires_at))
+        until = self._moments.iso(self._moments.now() + FILE_TTL_S)
+        return {"download_url": f"{address}?se={expires_at}&sig={signature}", "expires_at": until}
+
+    def holds(self, path: str) -> bool:
+        """Whether a path is that of one of these files."""
+        return path.rpartition("/")[2] in self._files and path.startswith(FILE_PATH.partition("{")[0])
+
+    async def download(self, request: Request) -> Response:
+        """Return a file: 400 if a credential comes with it, 403 for a false or stale signature."""
+        # A blob storage does the same, so a client that sends its key here fails its tests.
+        if "authorization" in request.headers:
+            return PlainTextResponse("This address is signed: send no Authorization header.", 400)
+        name = request.path_params["name"]
+        expires_at, signature = (request.query_params.get(key, "") for key in ("se", "sig"))
+        # The signature first: only a time that we signed is sure to be a number.
+        if not hmac.compare_digest(signature.encode(), self._signature(name, expires_at).encode()):
+            return PlainTextResponse("Signature did not match.", 403)
+        if self._moments.epoch_s() >= int(expires_at):
+            return PlainTextResponse("Signature has expired.", 403)
+        return Response(self._files[name], media_type="text/csv")
+
+    def _signature(self, name: str, expires_at: str) -> str:
+        return hmac.digest(self._secret, f"{name}:{expires_at}".encode(), "sha256").hex()
 
 
 class ExportCsv(RequestModel):
@@ -59,27 +99,13 @@ class ExportQuery(RequestModel):
 
 
 class ExportOperations(Group):
-    """The operations on exports, and the download, which is not part of the API."""
+    """The operations on exports."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(services)
-        self._files = SignedFiles(services.moments, services.base_url)
+        self.files = SignedFiles(services.moments, services.base_url)
 
-    def operations(self) -> list[ModernOperation]:
-        """Return the two operations."""
-        return [
-            ModernOperation("export_csv", "POST", "/export/csv/signed-url", self.export_csv),
-            ModernOperation("export_json", "GET", "/export/json", self.export_json),
-        ]
-
-    def downloads(self) -> list[tuple[str, str, Operation]]:
-        """Return method, path and function of what is served without prefix, credential and limit."""
-        return [("GET", FILE_PATH, self._files.download)]
-
-    def holds_file(self, path: str) -> bool:
-        """Whether a path is that of an exported file."""
-        return self._files.holds(path)
-
+    @operation("POST", "/export/csv/signed-url", "export:read")
     async def export_csv(self, request: Request) -> Response:
         """Write the list as it is now into a file, and return its address."""
         body = await read_body(request, ExportCsv)
@@ -89,17 +115,16 @@ class ExportOperations(Group):
         # A caller may name the columns of agents too, which are added anyway.
         columns = list(dict.fromkeys([*(body.columns or DEFAULT_COLUMNS), *agents]))
         content = csv_of(leads, columns)
-        file = self._files.keep(content)
         return json_response(
             {
                 "list_id": list_id,
-                "download_url": file.url,
-                "expires_at": file.expires_at,
+                **self.files.keep(content),
                 "row_count": len(leads),
                 "file_size_bytes": len(content),
             }
         )
 
+    @operation("GET", "/export/json", "export:read")
     async def export_json(self, request: Request) -> Response:
         """Return a page of rows whose keys are the columns; all of them if none is named."""
         query = read_query(request, ExportQuery)

@@ -1,13 +1,26 @@
-"""What each paid call buys: the same words and prices for its estimate and for its execution.
+"""What each paid call buys, the quote for it, and the credits that are held for it.
 
 Prices are credits (docs.cleanlist.ai/mcp-api/credits, docs.cleanlist.ai/mcp-api/enrichment-types).
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import math
+import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from struct import Struct
 from typing import Final, NamedTuple
+
+from cleanlist_async.sandbox.clock import Moments
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.ledger import Account
+from cleanlist_async.sandbox.options import Options
+from cleanlist_async.sandbox.responses import refused
 
 CREDITS_PER_LEAD: Final[dict[str, int]] = {"partial": 1, "phone_only": 10, "full": 11}
 CREDITS_PER_COMPANY: Final = 1
@@ -26,6 +39,13 @@ SYNC_CREDITS: Final = 0
 
 PERSON_DATA_POINTS: Final = frozenset({"Email", "Phone", "LinkedIn"})
 COMPANY_DATA_POINTS: Final = frozenset({"Industry", "Employees", "Revenue", "Funding", "TechStack", "Domain"})
+
+_KEY_ID: Final = "v1"
+# The documented form: key id, time of issue in epoch seconds, and the signed part.
+_FORM: Final = re.compile(rf"qte_{_KEY_ID}_(?P<issued>\d{{1,12}})_(?P<hex>(?:[0-9a-f]{{2}})+)")
+_CLAIMS: Final = Struct(">IQI16s")
+"""Serial number, credits, rows, and what the quote is for."""
+_SIGNATURE_BYTES: Final = hashlib.sha256().digest_size
 
 
 class Purchase(NamedTuple):
@@ -104,3 +124,130 @@ def type_of_data_points(data_points: Collection[str]) -> str:
     if "Phone" not in data_points:
         return "partial"
     return "full" if "Email" in data_points else "phone_only"
+
+
+@dataclass(slots=True)
+class Reservation:
+    """Credits held for one call."""
+
+    amount: int
+    tool: str
+    _account: Account = field(repr=False)
+    charged: int | None = None
+    """Credits taken; None until it is settled."""
+
+    @property
+    def refunded(self) -> int | None:
+        """Credits given back; None until it is settled."""
+        return None if self.charged is None else self.amount - self.charged
+
+    def settle(self, charged: int) -> None:
+        """Take ``charged`` credits, at most what is held, and give back the rest; only the first time."""
+        if self.charged is None:
+            # Never more than was agreed to.
+            self.charged = min(charged, self.amount)
+            self._account.charge(self.charged, reserved=self.amount, tool=self.tool)
+
+
+class Funds:
+    """The organization's credits, in whole ones as the modern surface shows them, and quotes for them.
+
+    A quote is signed and good once: its id itself carries what it promises, and the signature of it.
+    """
+
+    def __init__(self, options: Options, account: Account, moments: Moments) -> None:
+        self._account = account
+        self._epoch_s = moments.epoch_s
+        self._ttl_s = options.quote_ttl_s
+        self._secret = hashlib.sha256(f"{options.seed}:quotes".encode()).digest()
+        self._serials = count(1)
+        self._redeemed: set[str] = set()
+
+    @property
+    def balance(self) -> int:
+        """Credits there are, held ones included."""
+        return math.floor(self._account.balance)
+
+    @property
+    def available(self) -> int:
+        """Credits that a new call can count on."""
+        # Rounded down: a fraction of a credit cannot be promised to a call that costs a whole one.
+        return math.floor(self._account.available)
+
+    def quote(self, caller: Caller, purchase: Purchase) -> dict[str, object]:
+        """Return a quote as ``POST /credits/estimate`` answers it; costs are credits."""
+        # Quotes are in whole seconds, while timestamp_ms of an answer is in milliseconds.
+        issued = int(self._epoch_s())
+        purpose = _digest(purchase)
+        # The serial number makes every quote another one: each can be redeemed once.
+        claims = _CLAIMS.pack(next(self._serials), purchase.cost, purchase.row_count, purpose)
+        signed = claims + self._signature(caller, issued, claims)
+        available = self.available
+        return {
+            "quote_id": f"qte_{_KEY_ID}_{issued}_{signed.hex()}",
+            "expires_at": int(issued + self._ttl_s),
+            "estimated_cost": purchase.cost,
+            "tool": purchase.tool,
+            "row_count": purchase.row_count,
+            "filter_hash": purpose.hex() if purchase.binding else "none",
+            "available_credits": available,
+            # Too few credits do not fail an estimate.
+            "sufficient": available >= purchase.cost,
+        }
+
+    def hold(
+        self, caller: Caller, purchase: Purchase, quote_id: str | None, *, needs_quote: bool
+    ) -> Reservation:
+        """Redeem the quote, if one is given or needed, and hold what the purchase costs at most.
+
+        Raises RefusedError 400 with quote_required, quote_invalid, quote_expired, quote_already_redeemed,
+        quote_mismatch, spend_cap_exceeded or insufficient_credits; then nothing was used up.
+        """
+        if quote_id is not None or needs_quote:
+            self._check(caller, purchase, quote_id)
+        available = self.available
+        # Before the quote is used up: with too few credits it stays good for after a top-up.
+        if purchase.cost > available:
+            raise refused(
+                "insufficient_credits",
+                f"This call requires {purchase.cost} credits; organization has {available}.",
+                estimated_cost_credits=purchase.cost,
+                available_credits=available,
+                shortfall_credits=purchase.cost - available,
+            )
+        self._account.reserve(purchase.cost)
+        if quote_id is not None:
+            self._redeemed.add(quote_id)
+        return Reservation(purchase.cost, purchase.tool, self._account)
+
+    def _check(self, caller: Caller, purchase: Purchase, quote_id: str | None) -> None:
+        """Refuse a quote that does not cover a purchase."""
+        if not quote_id:
+            raise refused("quote_required")
+        form = _FORM.fullmatch(quote_id)
+        signed = bytes.fromhex(form["hex"]) if form else b""
+        if form is None or len(signed) != _CLAIMS.size + _SIGNATURE_BYTES:
+            raise refused("quote_invalid")
+        issued, claims = int(form["issued"]), signed[: _CLAIMS.size]
+        if not hmac.compare_digest(self._signature(caller, issued, claims), signed[_CLAIMS.size :]):
+            raise refused("quote_invalid")
+        _, cost, rows, purpose = _CLAIMS.unpack(claims)
+        if self._epoch_s() >= issued + self._ttl_s:
+            raise refused("quote_expired")
+        if quote_id in self._redeemed:
+            raise refused("quote_already_redeemed")
+        if purpose != _digest(purchase):
+            raise refused("quote_mismatch")
+        # A quote is a limit: the call may turn out smaller than its estimate.
+        if purchase.cost > cost or purchase.row_count > rows:
+            raise refused("spend_cap_exceeded")
+
+    def _signature(self, caller: Caller, issued: int, claims: bytes) -> bytes:
+        # With the organization, so that another one's quote counts as forged.
+        message = f"{_KEY_ID}:{issued}:{caller.organization_id}:".encode() + claims
+        return hmac.digest(self._secret, message, "sha256")
+
+
+def _digest(purchase: Purchase) -> bytes:
+    purpose = json.dumps([purchase.tool, purchase.binding], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(purpose.encode()).digest()[:16]

@@ -5,28 +5,91 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
-from cleanlist_async.sandbox.identity import seeded_uuid
-from cleanlist_async.sandbox.ledger import AcceptedContact
-from cleanlist_async.sandbox.options import drawn, seeded
+from cleanlist_async.sandbox.clock import Agenda, Moments
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.ledger import AcceptedContact, Ledger, SentContact, identity_of
+from cleanlist_async.sandbox.options import Options, Shape, drawn, seeded, seeded_uuid
+from cleanlist_async.sandbox.people import Expected, expected_by, throw
+from cleanlist_async.sandbox.responses import refused
 
-from .findings import Finding, find
-from .refusals import refused
-
-if TYPE_CHECKING:
-    from cleanlist_async.sandbox.auth import Caller
-    from cleanlist_async.sandbox.ledger import Contact, Ledger
-    from cleanlist_async.sandbox.options import Options
-
-    from .agenda import Agenda
-    from .moments import Moments
-    from .purchases import Purchase
-    from .reservations import Funds, Reservation
-    from .store import Lead, LeadLists
+from .purchases import Funds, Purchase, Reservation
+from .store import Lead, LeadLists
 
 PENDING_SHARE: Final = 0.1
 """Share of its duration during which a workflow is still "pending"."""
+PROVIDER: Final = "sandbox"
+REVIEW_MESSAGE: Final = "This run failed after it was paid for. A refund is being reviewed."
+TITLES: Final = ("Analyst", "Chief Executive Officer", "Head of Data", "Software Engineer", "VP Sales")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result for one lead."""
+
+    lead: Lead
+    outcome: Expected
+    number: int
+    """A large number that belongs to the contact."""
+
+    @property
+    def phone(self) -> str | None:
+        """One phone, where the Public API has a list of them."""
+        return self.outcome.phones[0] if self.outcome.phones else None
+
+    @property
+    def hides_lead(self) -> bool:
+        """A miss that shows as an empty lead id instead of as an inner "failed"."""
+        # Half of the misses in each of the two documented forms.
+        return not self.outcome.successful and self.number % 2 == 0
+
+    def write(self) -> None:
+        """Write what was found into the lead; names, title and company only where it has none."""
+        if not self.outcome.successful:
+            return
+        lead, person = self.lead, self.outcome.person
+        lead.first_name = lead.first_name or person.first_name
+        lead.last_name = lead.last_name or person.last_name
+        lead.title = lead.title or TITLES[self.number % len(TITLES)]
+        lead.company = lead.company or person.company_name
+        lead.domain = lead.domain or person.company_domain
+        lead.linkedin_url = lead.linkedin_url or person.linkedin_url
+        # What is found replaces what was known, unlike names, title and company.
+        lead.email = self.outcome.email or lead.email
+        lead.phone = self.phone or lead.phone
+        lead.provider = PROVIDER
+        lead.enriched = True
+
+    def result(self, enrichment_type: str) -> dict[str, object]:
+        """Return the ``result`` of a single-person run; both forms of a miss are documented."""
+        lead, status = self.lead, self.outcome.email_status
+        if self.hides_lead:
+            return {"lead_id": "", "status": "completed"}
+        if not self.outcome.successful:
+            return {"lead_id": lead.lead_id, "status": "failed"}
+        return {
+            "lead_id": lead.lead_id,
+            "status": "completed",
+            "full_name": lead.full_name,
+            "first_name": lead.first_name,
+            "last_name": lead.last_name,
+            "email": self.outcome.email,
+            # Another word than the Public API's.
+            "email_status": "valid" if status == "reliable" else status,
+            "phone": self.phone,
+            "linkedin_url": lead.linkedin_url,
+            "title": lead.title,
+            "company": lead.company,
+            "enrichment_type": enrichment_type,
+            "provider": PROVIDER,
+        }
+
+
+def find(lead: Lead, contact: SentContact, enrichment_type: str, options: Options) -> Finding:
+    """Return the finding about a lead; ``contact`` is its identity when it was first bought."""
+    number = throw(identity_of(contact), options.seed).number
+    return Finding(lead, expected_by(options, contact, enrichment_type), number)
 
 
 class Lasting:
@@ -96,7 +159,7 @@ class Runs:
         self._lists = lists
         self._random = seeded(options.seed, "modern workflow_s")
         self._runs: dict[str, Run] = {}
-        self._contacts: dict[str, Contact] = {}
+        self._contacts: dict[str, SentContact] = {}
 
     def start(
         self,
@@ -167,7 +230,66 @@ class Runs:
             finding = find(lead, entry.contact, run.enrichment_type, self._options)
             finding.write()
             run.findings.append(finding)
-            entry.credits = float(finding.credits)
-        run.reservation.settle(sum(finding.credits for finding in run.findings))
+            entry.credits = finding.outcome.credits
+        run.reservation.settle(int(sum(finding.outcome.credits for finding in run.findings)))
         with suppress(KeyError):  # the list may have been deleted meanwhile
             self._lists.add(run.list_id, [found.lead for found in run.findings if not found.hides_lead])
+
+
+def status_body(handle: str, run: Run, shape: Shape, now: float) -> dict[str, object]:
+    """Return how far a run is, under the handle that was polled.
+
+    A bulk run gives counters only: its rows are in the list.
+    """
+    state = run.state(now)
+    body: dict[str, object] = {
+        "workflow_id": handle,
+        "status": shape.status_words.get(state, state),
+        "total": len(run.leads),
+        "enrichment_type": run.enrichment_type,
+        "lead_list_id": run.list_id,
+    }
+    return body | (_outcome(run, state) if run.share_done(now) >= 1 else _progress(run, now))
+
+
+def _progress(run: Run, now: float) -> dict[str, object]:
+    share = run.share_done(now)
+    return {
+        # Rounded down: 100 is for finished runs only.
+        "progress": int(100 * share),
+        "processed": int(len(run.leads) * share),
+        "summary": None,
+        "refund_status": None,
+        "result": None,
+        "credits_charged": None,
+        "credits_refunded": None,
+    }
+
+
+def _outcome(run: Run, state: str) -> dict[str, object]:
+    found = [finding for finding in run.findings if finding.outcome.successful]
+    # A prepaid run keeps its charge until a person has reviewed the refund.
+    in_review = state == "failed" and bool(run.reservation.charged)
+    return {
+        "progress": 100,
+        "processed": len(run.leads),
+        "completed": len(found),
+        "failed": len(run.leads) - len(found),
+        "summary": {
+            "emails_found": sum(finding.outcome.email is not None for finding in found),
+            "phones_found": sum(finding.phone is not None for finding in found),
+        },
+        "refund_status": "pending_review" if in_review else "not_applicable",
+        "refund_message": REVIEW_MESSAGE if in_review else None,
+        "result": _result(run),
+        "credits_charged": run.reservation.charged,
+        "credits_refunded": run.reservation.refunded,
+    }
+
+
+def _result(run: Run) -> dict[str, object] | None:
+    if not run.single:
+        return None
+    if not run.findings:
+        return {"lead_id": "", "status": "failed"}
+    return run.findings[0].result(run.enrichment_type)

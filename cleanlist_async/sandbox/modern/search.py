@@ -5,22 +5,84 @@ Not in the published specification: the filters and fields are those that users 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
 
-from .bodies import RequestModel, page, read_body
-from .database import search_database
-from .group import Group, ModernOperation
-from .search_filters import COMPANY_FILTERS, PERSON_FILTERS, CompanyFilter, PersonFilter, matching
+from .database import Company, Found, search_database
+from .operations import Group, RequestModel, operation, page, read_body
+from .store import EntityKind
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
+T = TypeVar("T")
+Name = TypeVar("Name", bound=str)
 
-    from .cohorts import EntityKind
-    from .database import Found
+PersonFilter: TypeAlias = Literal[
+    "titles",
+    "seniority",
+    "management_levels",
+    "departments",
+    "location_city",
+    "location_state",
+    "location_country",
+    "locations",
+    "company_names",
+    "company_domains",
+    "company_headcount",
+    "company_industries",
+]
+CompanyFilter: TypeAlias = Literal["industries", "employee_count_ranges", "locations", "names", "domains"]
+
+_NOT_PLAIN: Final = re.compile(r"[^a-z0-9]+")
+
+PART_IS_ENOUGH: Final = frozenset({"titles", "locations", "company_names", "names"})
+"""Filters whose values need not be the whole text."""
+PERSON_FILTERS: Final[dict[PersonFilter, Callable[[Found], str]]] = {
+    "titles": lambda found: found.post.title,
+    "seniority": lambda found: found.post.seniority,
+    "management_levels": lambda found: found.post.management_level,
+    "departments": lambda found: found.post.department,
+    "location_city": lambda found: found.place[0],
+    "location_state": lambda found: found.place[1],
+    "location_country": lambda found: found.place[2],
+    "locations": lambda found: " ".join(found.place),
+    "company_names": lambda found: found.company.name,
+    "company_domains": lambda found: found.company.domain,
+    "company_headcount": lambda found: found.company.employee_count_range,
+    "company_industries": lambda found: found.company.industry,
+}
+COMPANY_FILTERS: Final[dict[CompanyFilter, Callable[[Company], str]]] = {
+    "industries": lambda company: company.industry,
+    "employee_count_ranges": lambda company: company.employee_count_range,
+    "locations": lambda company: company.location,
+    "names": lambda company: company.name,
+    "domains": lambda company: company.domain,
+}
+
+
+def matching(
+    entities: Iterable[T],
+    filters: Mapping[Name, Callable[[T], str]],
+    wanted: Mapping[Name, Sequence[str]],
+) -> list[T]:
+    """Return the entities that fit every filter with values; case and punctuation do not matter."""
+    given = [(name, filters[name], [_plain(value) for value in values]) for name, values in wanted.items()]
+    return [
+        entity
+        for entity in entities
+        if all(_fits(name, _plain(text_of(entity)), values) for name, text_of, values in given if values)
+    ]
+
+
+def _fits(name: str, text: str, values: Iterable[str]) -> bool:
+    return any(value in text for value in values) if name in PART_IS_ENOUGH else text in values
+
+
+def _plain(text: str) -> str:
+    return _NOT_PLAIN.sub(" ", text.casefold()).strip()
 
 
 class Search(RequestModel):
@@ -45,13 +107,7 @@ class SearchCompanies(Search):
 class SearchOperations(Group):
     """The two searches; free."""
 
-    def operations(self) -> list[ModernOperation]:
-        """Return the two operations."""
-        return [
-            ModernOperation("search_people", "POST", "/search/people", self.search_people),
-            ModernOperation("search_companies", "POST", "/search/companies", self.search_companies),
-        ]
-
+    @operation("POST", "/search/people", "people:read")
     async def search_people(self, request: Request) -> Response:
         """Return a page of people, and the handle of a cohort with the same people."""
         body = await read_body(request, SearchPeople)
@@ -60,6 +116,7 @@ class SearchOperations(Group):
         shown, cursor = page(found, body.cursor, body.limit)
         return self._found("person", [_person_row(person) for person in shown], len(found), cursor)
 
+    @operation("POST", "/search/companies", "companies:read")
     async def search_companies(self, request: Request) -> Response:
         """Return a page of companies, and the handle of a cohort with the same companies."""
         body = await read_body(request, SearchCompanies)
@@ -73,11 +130,11 @@ class SearchOperations(Group):
     ) -> Response:
         id_name = "lead_id" if kind == "person" else "company_id"
         # The cohort holds this page only, which the warning says.
-        task_id = self._services.cohorts.new(kind, [str(row[id_name]) for row in rows])
+        cohort = self._services.cohorts.new(kind, [str(row[id_name]) for row in rows])
         warning = f"The task holds {len(rows)} of {total} results." if len(rows) < total else None
         body = {"results": rows, "total": total, "cursor": cursor}
         body |= {"truncation_warning": warning, "credits_charged": 0}
-        return self._answer(body, task_id)
+        return self._answer(body, cohort.task_id)
 
 
 def _person_row(person: Found) -> dict[str, object]:

@@ -1,44 +1,30 @@
-"""Lead lists and leads, in memory. A lead lives apart from the lists that it is in."""
+"""Lead lists, leads and cohorts, in memory. A lead lives apart from the lists that it is in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import Final, Literal, TypeAlias
 
-from cleanlist_async.sandbox.identity import seeded_uuid
-
-from .refusals import refused
-
-if TYPE_CHECKING:
-    from cleanlist_async.sandbox.auth import Caller
-
-    from .moments import Moments
+from cleanlist_async.sandbox.clock import Moments
+from cleanlist_async.sandbox.gate import Caller
+from cleanlist_async.sandbox.options import seeded_uuid
+from cleanlist_async.sandbox.responses import refused
 
 FOLDERS: Final = ("folder_inbound", "folder_outbound")
 """The folders there are; folders have no operations of their own here."""
 PROTECTED_NAME: Final = "Extension Leads"  # older pages call it DEFAULT
 
-
-class Known(TypedDict, total=False):
-    """What is known of a new lead."""
-
-    first_name: str | None
-    last_name: str | None
-    email: str | None
-    phone: str | None
-    title: str | None
-    company: str | None
-    domain: str | None
-    location: str | None
-    linkedin_url: str | None
+EntityKind: TypeAlias = Literal["person", "company"]
+COHORT_TTL_S: Final = 3600.0
 
 
 @dataclass(slots=True)
 class Lead:
     """A person in lists. What is not known is None."""
 
-    lead_id: str
+    lead_id: str = ""
+    """Empty until it is kept."""
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
@@ -183,9 +169,9 @@ class LeadLists:
         """Number of leads there are."""
         return len(self._leads)
 
-    def new_lead(self, **known: Unpack[Known]) -> Lead:
-        """Return a new lead that is in no list yet."""
-        lead = Lead(seeded_uuid(self._seed, "lead", self.lead_total), **known)
+    def new_lead(self, lead: Lead) -> Lead:
+        """Give a lead its id; it is in no list yet."""
+        lead.lead_id = seeded_uuid(self._seed, "lead", self.lead_total)
         return self.keep(lead)
 
     def keep(self, lead: Lead) -> Lead:
@@ -223,3 +209,40 @@ def check_folder(folder_id: str | None) -> None:
     """Raise RefusedError 404 folder_not_found for a folder that does not exist."""
     if folder_id is not None and folder_id not in FOLDERS:
         raise refused("folder_not_found", f"There is no such folder; the sandbox has {', '.join(FOLDERS)}.")
+
+
+@dataclass(slots=True)
+class Cohort:
+    """People or companies that can be enriched or added to a list together."""
+
+    task_id: str
+    kind: EntityKind
+    entity_ids: tuple[str, ...]
+    """Lead ids of a list's page, or numbers of the search database as text."""
+    expires_at: float
+    """Seconds on the sandbox's clock."""
+    workflow_id: str | None = None
+    """The run that was dispatched from it last."""
+
+
+class Cohorts:
+    """Every cohort there is."""
+
+    def __init__(self, seed: int, moments: Moments) -> None:
+        self._seed = seed
+        self._moments = moments
+        self._cohorts: dict[str, Cohort] = {}
+
+    def new(self, kind: EntityKind, entity_ids: Iterable[str]) -> Cohort:
+        """Return a new cohort."""
+        task_id = f"cl-task_{seeded_uuid(self._seed, 'cohort', len(self._cohorts))}"
+        expires_at = self._moments.now() + COHORT_TTL_S
+        cohort = self._cohorts[task_id] = Cohort(task_id, kind, tuple(entity_ids), expires_at)
+        return cohort
+
+    def get(self, task_id: str) -> Cohort:
+        """Return a cohort. Raises RefusedError 404 task_not_found for an unknown or expired one."""
+        cohort = self._cohorts.get(task_id)
+        if cohort is None or self._moments.now() >= cohort.expires_at:
+            raise refused("task_not_found")
+        return cohort

@@ -9,9 +9,9 @@ from typing import Any, Self, cast
 
 from pydantic_core import from_json
 
-from cleanlist_async.contacts.canonical import domain, folded, is_profile, profile
 from cleanlist_async.contacts.contact import API_FIELDS, Contact
 from cleanlist_async.contacts.identity import ContactLike, Invalid, prepare
+from cleanlist_async.contacts.texts import domain, folded, is_profile, profile
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.types import JSON
 

@@ -16,8 +16,8 @@ from typing import Final
 
 from pydantic_core import from_json
 
-from cleanlist_async.contacts.canonical import folded
 from cleanlist_async.contacts.identity import Prepared, prepare
+from cleanlist_async.contacts.texts import folded
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.store import jobs, operations
 from cleanlist_async.storage.store import statements as sql

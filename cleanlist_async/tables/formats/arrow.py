@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from cleanlist_async.tables.errors import TableError
-from cleanlist_async.tables.formats.cells import cell_text
+from cleanlist_async.tables.formats import cell_text
 from cleanlist_async.tables.formats.location import needed
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 ROWS_AT_ONCE: Final = 10_000
 ArrowKind = Literal["parquet", "arrow"]
@@ -19,7 +15,7 @@ PHONES: Final = "cleanlist_phones"
 
 
 class ColumnFile:
-    """A file of typed columns, read from the beginning any number of times."""
+    """A file of typed columns."""
 
     def __init__(self, stream: BinaryIO, kind: ArrowKind, path: str) -> None:
         self._arrow = needed("pyarrow", "files")
@@ -69,7 +65,7 @@ class ColumnFile:
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the table as CSV, the header first, one record for each row."""
+        """Yield the table as CSV, one record for each row."""
         arrow, write_csv = self._arrow, needed("pyarrow.csv", "files").write_csv
         names = [f"c{index}" for index in range(len(self.schema))]  # any names: the header is written below
         yield (",".join(_quoted(name) for name in self.schema.names) + "\n").encode()
@@ -97,29 +93,27 @@ def _quoted(name: str) -> str:
 
 
 class ColumnWriter:
-    """Writes record batches into a Parquet or Arrow file."""
+    """Writes record batches into a file."""
 
     def __init__(self, stream: BinaryIO, kind: ArrowKind, schema: Any) -> None:
-        self.arrow: ModuleType = needed("pyarrow", "files")
-        self.schema = schema
-        self._stack = ExitStack()
+        self._schema = schema
         if kind == "parquet":
-            writer = needed("pyarrow.parquet", "files").ParquetWriter(stream, schema)
+            self._writer: Any = needed("pyarrow.parquet", "files").ParquetWriter(stream, schema)
         else:
-            writer = needed("pyarrow.ipc", "files").new_file(stream, schema)
-        self._writer: Any = self._stack.enter_context(writer)
+            self._writer = needed("pyarrow.ipc", "files").new_file(stream, schema)
 
     def write(self, columns: Sequence[Any]) -> None:
         """Append a batch of rows."""
-        self._writer.write_batch(self.arrow.RecordBatch.from_arrays(columns, schema=self.schema))
+        batch = needed("pyarrow", "files").RecordBatch.from_arrays(columns, schema=self._schema)
+        self._writer.write_batch(batch)
 
     def close(self) -> None:
         """Write the end of the file."""
-        self._stack.close()
+        self._writer.close()
 
 
 def enrichment_fields(names: Mapping[str, str]) -> list[Any]:
-    """Return the fields of the added columns, with types: column to the name that it gets."""
+    """Return the fields of the added columns: *names* goes from column to name."""
     arrow = needed("pyarrow", "files")
     types = {PHONES: arrow.list_(arrow.string()), "cleanlist_credits": arrow.float64()}
     return [arrow.field(name, types.get(column, arrow.string())) for column, name in names.items()]

@@ -1,20 +1,25 @@
-"""Where the bytes of a table are: a file, or an address that fsspec knows."""
+"""Where the bytes of a table are, a file or an address that fsspec knows, and how they are compressed."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from cleanlist_async.checks import extra_missing
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from _typeshed import WriteableBuffer
 
 STDOUT: Final = "-"
 _PIECE: Final = 1 << 18
@@ -27,9 +32,11 @@ _KINDS: Final = {
     "fsspec": "Addresses such as s3://...",
 }
 
+_LONGEST_MAGIC: Final = 4
+
 
 def is_address(path: str) -> bool:
-    """Whether *path* is an address such as ``s3://bucket/contacts.csv``, and no path of this machine."""
+    """Whether *path* is an address such as ``s3://bucket/contacts.csv``."""
     scheme, separator, _ = path.partition("://")
     return bool(separator) and scheme.isalnum()
 
@@ -50,7 +57,7 @@ def opened(address: str, mode: str) -> Generator[BinaryIO]:
 
 
 def version_of(address: str) -> str:
-    """Return what tells one state of an object from another: its ETag, else its version; empty for neither.
+    """Return an object's ETag, else its version; empty for neither.
 
     A weak ETag (``W/``) stands for several states.
     """
@@ -65,7 +72,7 @@ def version_of(address: str) -> str:
 
 
 def deliver(path: Path, address: str) -> None:
-    """Copy a file to an address, or to standard output. Raises OSError if that fails."""
+    """Copy a file to an address, or to standard output. Raises OSError."""
     with path.open("rb") as source:
         if address == STDOUT:
             for piece in iter(lambda: source.read(_PIECE), b""):
@@ -77,7 +84,7 @@ def deliver(path: Path, address: str) -> None:
 
 
 def _write_all(stream: BinaryIO, piece: bytes) -> None:
-    """Write all of a piece: with PYTHONUNBUFFERED a write to standard output may take a part of it."""
+    """Write all of a piece: with PYTHONUNBUFFERED standard output may take a part of it."""
     rest = memoryview(piece)
     while rest:
         rest = rest[stream.write(rest) :]
@@ -91,3 +98,110 @@ def needed(module: str, extra: str, instead: str = "") -> ModuleType:
         kind = _KINDS.get(module.partition(".")[0], "These files")
         problem = f'{kind} need the extra "{extra}" ({missing.name} is not installed).'
         raise extra_missing(problem, extra, instead) from missing
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How files of one suffix are compressed: their first bytes, at most four; a stream's reader and writer.
+
+    Whatever the reader's `read` raises is damage. The writer leaves the stream open when it is closed.
+    """
+
+    magic: bytes
+    reader: Callable[[BinaryIO], Any]
+    writer: Callable[[BinaryIO], Any]
+
+
+def _zstd_reader(stream: BinaryIO) -> Any:
+    # Across frames: a file may have several, of which only the first would be read.
+    return needed("zstandard", "files").ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+
+
+def _zstd_writer(stream: BinaryIO) -> Any:
+    compressor = needed("zstandard", "files").ZstdCompressor()
+    # The stream stays open, since its owner still has to sync it.
+    return io.BufferedWriter(compressor.stream_writer(stream, closefd=False))
+
+
+COMPRESSIONS: Final[dict[str, Compression]] = {
+    ".gz": Compression(
+        magic=b"\x1f\x8b",
+        reader=lambda stream: gzip.GzipFile(fileobj=stream),
+        # Without a time, so that the same table gives the same bytes.
+        writer=lambda stream: gzip.GzipFile(fileobj=stream, mode="wb", mtime=0),
+    ),
+    ".zst": Compression(magic=b"\x28\xb5\x2f\xfd", reader=_zstd_reader, writer=_zstd_writer),
+}
+
+
+class DamagedError(ValueError):
+    """What was read is not what its first bytes say."""
+
+
+def is_compressed(start: bytes) -> bool:
+    """Whether a file that begins so is compressed."""
+    return _compression_of(start) is not None
+
+
+def decompressed(stream: BinaryIO) -> BinaryIO:
+    """Return the content of a stream, which may be compressed; by its first bytes.
+
+    Reading it raises DamagedError, and what reading *stream* raises.
+    """
+    # Streams of fsspec have no peek().
+    buffered: Any = stream if hasattr(stream, "peek") else io.BufferedReader(cast("Any", stream))
+    compression = _compression_of(buffered.peek(_LONGEST_MAGIC)[:_LONGEST_MAGIC])
+    if compression is None:
+        return cast("BinaryIO", buffered)
+    failures: list[Exception] = []
+
+    def compressed_bytes(size: int) -> bytes:
+        try:
+            return cast("bytes", buffered.read(size))
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    reader = compression.reader(io.BufferedReader(_Raw(compressed_bytes)))
+
+    def content(size: int) -> bytes:
+        try:
+            return cast("bytes", reader.read(size))
+        except MemoryError:  # it says nothing of the data
+            raise
+        except Exception as error:  # each compression has errors of its own, plain OSErrors among them
+            if failures:
+                raise failures[-1] from error
+            raise DamagedError(str(error)) from error
+
+    return io.BufferedReader(_Raw(content))
+
+
+@contextmanager
+def compressed(stream: BinaryIO, compression: Compression | None) -> Generator[BinaryIO]:
+    """Compress what is written into *stream*."""
+    if compression is None:
+        yield stream
+        return
+    with compression.writer(stream) as writer:
+        yield writer
+
+
+def _compression_of(start: bytes) -> Compression | None:
+    return next((one for one in COMPRESSIONS.values() if start.startswith(one.magic)), None)
+
+
+class _Raw(io.RawIOBase):
+    """A stream of what a function reads."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        data = self._read(len(view))
+        view[: len(data)] = data
+        return len(data)

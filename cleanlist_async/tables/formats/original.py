@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import TextIOWrapper
 from typing import BinaryIO, Final
 
+from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.formats.arrow import ColumnFile
-from cleanlist_async.tables.formats.excel import Sheet
-from cleanlist_async.tables.formats.formula_cells import FormulaCells
-from cleanlist_async.tables.formats.json_array import lines_of
-from cleanlist_async.tables.formats.number_columns import NumberColumns
+from cleanlist_async.tables.formats.excel import FormulaCells, NumberColumns, Sheet
 
 PACKED: Final[tuple[TableFormat, ...]] = ("xlsx", "parquet", "arrow", "json")
 """Formats that are no text with a row on each line."""
+
+_CHUNK: Final = 1 << 18
+_SPACE: Final = " \t\r\n"
+_LONGEST_OBJECT: Final = 16 << 20
+"""Characters of one object: a longer one is no contact, and would be held in memory."""
 
 
 class Original:
@@ -53,7 +58,7 @@ class Original:
         return self._sheet(self._chosen).lines(self._number_columns.look_at)
 
     def rows(self) -> Iterator[Sequence[object]] | None:
-        """Yield all its rows with their types, from the first of the file; None for JSON, which is text."""
+        """Yield all rows of the file with their types; None for JSON, which is text."""
         if self.kind == "json":
             return None
         return self._sheet(self._chosen).rows() if self.kind == "xlsx" else self.columns().rows()
@@ -64,3 +69,53 @@ class Original:
 
     def _sheet(self, name: str | None) -> Sheet:
         return Sheet(self._open(), self._path, name)
+
+
+def lines_of(stream: BinaryIO, path: str) -> Iterator[bytes]:
+    """Yield the objects of an array, each on a line as it is written. Raises TableError."""
+    # Bytes that do not decode are passed on as they are: the reader of the lines names their place.
+    text = TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape")
+    decode = json.JSONDecoder().raw_decode
+    buffer, number, expects_comma = text.read(_CHUNK).lstrip(_SPACE), 0, False
+    if not buffer.startswith("["):
+        raise TableError(path=path, problem="holds no array", fix='it must be [{"linkedin_url": "..."}, ...]')
+    buffer = buffer[1:]
+    while True:
+        buffer = buffer.lstrip(_SPACE)
+        if expects_comma and buffer.startswith(","):
+            buffer, expects_comma = buffer[1:].lstrip(_SPACE), False
+        if buffer.startswith("]"):
+            return
+        start = len(buffer)
+        try:
+            value, end = decode(buffer) if buffer and not expects_comma else (None, start)
+        except (ValueError, RecursionError):
+            end, value = start, None
+        if end == start:  # more text is needed, or there is none
+            more = text.read(_CHUNK)
+            if not more or start > _LONGEST_OBJECT:
+                raise _broken(path, number + 1)
+            buffer += more
+            continue
+        number += 1
+        if not isinstance(value, dict):
+            raise TableError(path=path, row=number, problem="is no object", fix="each item must be one")
+        # A string holds no raw line end, so all of them, and the indents, stand between members.
+        line = " ".join(part.strip(_SPACE) for part in buffer[:end].split("\n"))
+        yield f"{line}\n".encode("utf-8", "surrogateescape")
+        buffer, expects_comma = buffer[end:], True
+
+
+def _broken(path: str, number: int) -> TableError:
+    return TableError(
+        path=path, row=number, problem="is not JSON, or the file is cut short", fix="save it again"
+    )
+
+
+def write_array(stream: BinaryIO, lines: Iterable[str]) -> None:
+    """Write lines of JSON as one array."""
+    separator = "[\n"
+    for line in lines:
+        stream.write(f"{separator}{line.rstrip()}".encode())
+        separator = ",\n"
+    stream.write(b"[]\n" if separator == "[\n" else b"\n]\n")

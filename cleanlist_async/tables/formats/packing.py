@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import reduce
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.formats import TableFormat
+from cleanlist_async.tables.formats import TableFormat, cell_json
 from cleanlist_async.tables.formats.arrow import (
     PHONES,
     ROWS_AT_ONCE,
@@ -18,15 +22,22 @@ from cleanlist_async.tables.formats.arrow import (
     enrichment_fields,
     enrichment_value,
 )
-from cleanlist_async.tables.formats.cells import cell_json
 from cleanlist_async.tables.formats.excel import padded, write_workbook
-from cleanlist_async.tables.formats.json_array import write_array
-from cleanlist_async.tables.formats.json_columns import as_utf_8, column_of, kinds_of
 from cleanlist_async.tables.formats.location import needed
-from cleanlist_async.tables.formats.original import Original
+from cleanlist_async.tables.formats.original import Original, write_array
 from cleanlist_async.tables.headers import addressable
-from cleanlist_async.tables.jsonl_source import JsonlSource, all_headers, json_text
-from cleanlist_async.tables.records import Record, Source
+from cleanlist_async.tables.records import JsonlSource, NumberText, Record, Source, all_headers, json_text
+from cleanlist_async.types import JSON
+
+Scalar: TypeAlias = Literal["nothing", "flag", "short", "whole", "number", "text"]
+"""A short number is whole, and exact as a float too, so it can stand among numbers with a point."""
+
+_EXACT_AS_FLOAT: Final = 2**53
+_EXACT_AS_WHOLE: Final = 2**63
+_TOGETHER: Final[dict[frozenset[Scalar], Scalar]] = {
+    frozenset[Scalar](("short", "whole")): "whole",
+    frozenset[Scalar](("short", "number")): "number",
+}
 
 Enrichment = Mapping[str, str]
 """The added column to its text."""
@@ -34,10 +45,106 @@ _SAME: Final = ("parquet", "arrow")
 TEXT_OF_JSON: Final = ("json", "jsonl")
 
 
-class Packer:
-    """Writes the rows of *source* with their enrichment, of which a part holds a line for each contact.
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What all values of a column of JSON are, besides null, for Parquet and Arrow.
 
-    A blank line stands for a contact whose row is left out, as are all rows of no contact unless *is_whole*.
+    What no type holds exactly (a long number, an object, values of several kinds) is text.
+    """
+
+    of: Scalar = "nothing"
+    is_list: bool = False
+
+    @property
+    def arrow_type(self) -> Any:
+        """Its type of Arrow."""
+        arrow = needed("pyarrow", "files")
+        types = {"flag": arrow.bool_(), "number": arrow.float64()}
+        types |= dict.fromkeys(("short", "whole"), arrow.int64())
+        one = types.get(self.of, arrow.string())
+        return arrow.list_(one) if self.is_list else one
+
+    def value(self, value: JSON) -> object:
+        """Return a value of the column with its type."""
+        if value is None:
+            return None
+        if self.is_list and isinstance(value, list):
+            item = Kind(self.of)
+            return [item.value(each) for each in value]
+        if self.of in {"short", "whole"}:
+            return int(str(value))
+        if self.of == "number":
+            return float(str(value))
+        return value if self.of == "flag" else as_utf_8(json_text(value))
+
+
+_NOTHING: Final = Kind()
+_TEXT: Final = Kind("text")
+
+
+def as_utf_8(text: str) -> str:
+    """Return text that a data file can hold: JSON can have half a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def kinds_of(records: Iterable[Record]) -> dict[str, Kind]:
+    """Return the kind of each column, in the order in which they appear."""
+    kinds: dict[str, Kind] = {}
+    for record in records:
+        if isinstance(record.cells, tuple):
+            continue
+        for key, value in record.cells.items():
+            kinds[key] = _together(kinds.get(key, _NOTHING), _kind(value))
+    return kinds
+
+
+def column_of(kind: Kind, rows: Sequence[Record], key: str) -> Any:
+    """Return values of a column as an array of Arrow."""
+    values = [None if isinstance(row.cells, tuple) else kind.value(row.cells.get(key)) for row in rows]
+    return needed("pyarrow", "files").array(values, kind.arrow_type)
+
+
+def _kind(value: JSON) -> Kind:
+    if value is None:
+        return _NOTHING
+    if isinstance(value, bool):
+        return Kind("flag")
+    if isinstance(value, NumberText):
+        return Kind(_number(value))
+    if not isinstance(value, list):
+        return _TEXT
+    if any(isinstance(item, list | dict) for item in value):
+        return _TEXT
+    return Kind(reduce(_together, map(_kind, value), _NOTHING).of, is_list=True)
+
+
+def _number(text: str) -> Scalar:
+    if text.lstrip("-").isdigit():
+        size = abs(int(text)) if len(text) < 20 else _EXACT_AS_WHOLE  # Python refuses to read long ones
+        if size < _EXACT_AS_WHOLE:
+            return "short" if size <= _EXACT_AS_FLOAT else "whole"
+        return "text"
+    number = float(text)
+    # As programs write a float: the shortest text that is read as it, or 17 digits.
+    is_exact = math.isfinite(number) and Decimal(text) in {Decimal(repr(number)), Decimal(f"{number:.17g}")}
+    return "number" if is_exact else "text"
+
+
+def _together(one: Kind, other: Kind) -> Kind:
+    if other in {one, _NOTHING}:
+        return one
+    if one == _NOTHING:
+        return other
+    if one.is_list != other.is_list:
+        return _TEXT
+    pair = frozenset[Scalar]((one.of, other.of)) - {"nothing"}
+    return Kind(next(iter(pair)) if len(pair) == 1 else _TOGETHER.get(pair, "text"), one.is_list)
+
+
+class Packer:
+    """Writes *source* with its enrichment, of which a part holds a line for each contact.
+
+    A blank line stands for a contact that is left out, as are all rows of no contact unless *is_whole*.
     """
 
     def __init__(
@@ -88,7 +195,7 @@ class Packer:
     # -- workbooks --------------------------------------------------------------------------------
 
     def _sheet_rows(self, lines: Iterator[str]) -> Iterator[Sequence[object]]:
-        """Yield the rows of a sheet: what stood above the header, the header, then all rows."""
+        """Yield what stood above the header, the header, then all rows."""
         headers, typed = self._headers(), self._typed_rows()
         width = len(headers)
         if typed is not None and isinstance(self._source, CsvSource):
@@ -130,7 +237,7 @@ class Packer:
         writer.close()
 
     def _write_rows(self, lines: Iterator[str], stream: BinaryIO) -> None:
-        """Write a table of text as columns of text, and objects as columns of the types that they hold."""
+        """Write text as columns of text, and objects as columns of their types."""
         arrow = needed("pyarrow", "files")
         fields = enrichment_fields(self._names)
         columns = kinds_of(self._source.records()) if isinstance(self._source, JsonlSource) else None
@@ -183,7 +290,7 @@ class Packer:
         return rows and map(self._kept, rows)
 
     def _kept(self, row: Iterable[Any]) -> list[Any]:
-        """Leave out the columns that are no part of the table: those of an earlier enrichment."""
+        """Leave out the columns of an earlier enrichment."""
         source = self._source
         return source.of_row([*row]) if isinstance(source, CsvSource) else [*row]
 

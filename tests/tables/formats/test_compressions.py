@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from cleanlist_async.tables import ContactTable, EnrichedWriter, TableError
-from cleanlist_async.tables.formats.compressions import COMPRESSIONS, Compression, decompressed
+from cleanlist_async.tables.formats.location import COMPRESSIONS, Compression, decompressed
 from tests.support.cases import each_case
 
 TEXT = b"First Name,Last Name,Website\r\nAda,Lovelace,engines.example\r\n"

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cleanlist_async.tables import ContactTable, EnrichedWriter
-from cleanlist_async.tables.formulas import text_with_formula, text_without_formula
+from cleanlist_async.tables.rendering import text_with_formula, text_without_formula
 from tests.support.cases import each_case
 from tests.support.examples import some
 

@@ -1,1 +1,0 @@
-"""The three ways in which a durable job submits contacts."""
