@@ -108,7 +108,7 @@ async def test_a_session_token_that_is_refused_pauses_the_organization() -> None
 @SHARED_IS_SLOW
 async def test_a_healthy_key_goes_on_beside_one_whose_limit_is_lower() -> None:
     server = StrictServer(keys={KEY: "org_test", "other": "org_test"}, rows=False)
-    server._key_limits[KEY] = SlidingLog(10, 60.0)
+    server._limits["org_test"]._keys[KEY] = SlidingLog(10, 60.0)
     wire = LimitedWire(new_limiter(), server)
 
     async def work() -> None:
