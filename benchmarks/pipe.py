@@ -31,7 +31,7 @@ from benchmarks.measuring import Spread, in_new_process, peak_mib, ratio, rounds
 from benchmarks.people import write_csv
 from cleanlist_async import Contact
 from cleanlist_async.api.public import BULK_STATUS
-from cleanlist_async.cli.terminal.tally import enrichment_cells
+from cleanlist_async.cli.enrich.outcome import enrichment_cells
 from cleanlist_async.contacts.chunking import Chunker, bulk_body, chunked
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.identity import ContactLike, Prepared, prepare

@@ -17,7 +17,7 @@ def main() -> None:
         from cleanlist_async.checks import with_extras  # noqa: PLC0415 - not for those who have them
 
         sys.exit(f"error: the command line needs two more packages: {with_extras('cli', 'sandbox')}.")
-    from cleanlist_async.cli.main import run_guarded  # noqa: PLC0415 - they need the packages
+    from cleanlist_async.cli.app import run_guarded  # noqa: PLC0415 - they need the packages
 
     if handled:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,21 +1,41 @@
-"""The commands that ask about the account: whoami, credits, usage."""
+"""The commands that ask about the account: doctor, whoami, credits, usage."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.option_groups import with_groups
-from cleanlist_async.cli.terminal.options import AsJSON
-from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import print_fields, print_json, print_line, print_table
-from cleanlist_async.cli.terminal.render import number, open_console, say
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
+from cleanlist_async.cli.terminal.options import AsJSON, with_groups
+from cleanlist_async.cli.terminal.render import (
+    dumped,
+    number,
+    open_console,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    say,
+)
 
 if TYPE_CHECKING:
     from cleanlist_async.api.request_models import UsageGrouping
+
+
+@with_groups
+def doctor(*, as_json: AsJSON = False, connection: Connection) -> None:
+    """Check key, plan, scopes, credits, limits, store and connection.
+
+    It says how to fix each problem.
+    """
+    from cleanlist_async.cli.doctor import examination
+
+    # No request is repeated: the first failure is the finding.
+    once = replace(connection, max_retries=0)
+    end(examination.doctor(open_console(), once, as_json=as_json))
 
 
 @with_groups
@@ -29,8 +49,8 @@ def whoami(*, as_json: AsJSON = False, connection: Connection) -> None:
     print_fields(
         [
             ("user", " ".join(filter(None, (me.user_name, me.user_email)))),
-            ("user id", me.user_id or ""),
-            ("organization", me.organization_name or ""),
+            ("user id", me.user_id),
+            ("organization", me.organization_name),
             ("organization id", me.organization_id),
             ("signed in with", me.auth_type.replace("_", " ")),
             ("plan", f"{me.tier}{appsumo}"),
@@ -61,23 +81,16 @@ def usage(
     connection: Connection,
 ) -> None:
     """Show the organization's calls and errors of the last days."""
-    console, grouping = open_console(), cast("UsageGrouping", by)  # checked by the client
+    console, group_by = open_console(), cast("UsageGrouping", by)  # checked by the client
     report = connection.ask(
-        console, lambda client: client.workspace.usage_report(days=days, group_by=grouping)
+        console, lambda client: client.workspace.usage_report(days=days, group_by=group_by)
     )
     if as_json:
         print_json(dumped(report))
         return
-    rows = [
-        (row.group, number(row.calls), number(row.errors), number(row.credits_spent)) for row in report.rows
-    ]
+    rows = [(row.group, row.calls, row.errors, row.credits_spent) for row in report.rows]
     # As the server sums them up, which need not be the sum of the rows shown.
-    total = (
-        "all",
-        number(report.total_calls),
-        number(report.total_errors),
-        number(report.total_credits_spent),
-    )
+    total = ("all", report.total_calls, report.total_errors, report.total_credits_spent)
     print_table((by, "calls", "errors", "credits"), [*rows, total], numbers=("calls", "errors", "credits"))
     if not report.total_credits_spent:
         say(console, "The API does not report credits per call yet; the command credits shows the balance.")

@@ -13,13 +13,22 @@ from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.help import CommandGroup
-from cleanlist_async.cli.terminal.option_groups import with_groups
-from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, StoreOption, TimeoutS
-from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import moment, print_fields, print_json, print_line, print_table
-from cleanlist_async.cli.terminal.render import clean, number, open_console, plural, say
-from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.waiting import Waited, wait_for
+from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, StoreOption, TimeoutS, with_groups
+from cleanlist_async.cli.terminal.progress import Waited, wait_for
+from cleanlist_async.cli.terminal.render import (
+    clean,
+    dumped,
+    moment,
+    number,
+    open_console,
+    plural,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    say,
+)
+from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.facts import AGENT_ROWS, WAIT_TIMEOUT_S
 from cleanlist_async.types import JSON
 
@@ -115,11 +124,24 @@ class Run:
         # --max-credits is agreement enough: the client compares its own quote with it before it buys.
         limit = self.consent.max_credits
         budget = self._agreed_price(console, connection) if limit is None else limit
-        begun, waited = connection.run(
-            console,
-            lambda client, signals: self._buy(client, console, budget, wait_s, signals),
-            self.store.open(),
-        )
+
+        async def buy(
+            client: AsyncCleanlist, signals: StopSignals
+        ) -> tuple[StartedSmartAgent, Waited[SmartAgentResults]]:
+            begun = await client.smart_agents.run_smart_agent(
+                self.list_id,
+                column_name=self.column,
+                agent_type=cast("AgentType", self.agent_type),  # checked before
+                prompt=self.prompt,
+                lead_scope="subset" if self.max_rows else "all",
+                max_rows=self.max_rows,
+                overwrite=self.overwrite,
+                # The client asks for a quote of its own, and refuses one above this.
+                max_credits=budget,
+            )
+            return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
+
+        begun, waited = connection.run(console, buy, self.store.open())
         # Shown even if the wait was cut short: the id is what leads back to what was bought.
         _show(waited, as_json=as_json, started=begun)
         waited.report(
@@ -160,29 +182,6 @@ class Run:
         agree_to_spend("This run", price, self.consent)
         return price
 
-    async def _buy(
-        self,
-        client: AsyncCleanlist,
-        console: Console,
-        budget: float,
-        wait_s: float | None,
-        signals: StopSignals,
-    ) -> tuple[StartedSmartAgent, Waited[SmartAgentResults]]:
-        begun = await client.smart_agents.run_smart_agent(
-            self.list_id,
-            column_name=self.column,
-            agent_type=cast("AgentType", self.agent_type),  # checked before
-            prompt=self.prompt,
-            lead_scope="subset" if self.max_rows else "all",
-            max_rows=self.max_rows,
-            overwrite=self.overwrite,
-            # The client asks for a quote of its own, and refuses one above this.
-            max_credits=budget,
-        )
-        if wait_s is None:
-            return begun, Waited()
-        return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
-
 
 def _show_run(
     console: Console, connection: Connection, run_id: str, wait_s: float | None, *, as_json: bool
@@ -202,7 +201,6 @@ def _show_run(
 
 
 def _show_runs(console: Console, connection: Connection, list_id: str | None, *, as_json: bool) -> None:
-    """Show the latest runs."""
     found = connection.ask(console, lambda client: client.smart_agents.list_smart_agents(list_id=list_id))
     if as_json:
         print_json(dumped(found))
@@ -216,9 +214,9 @@ def _show_runs(console: Console, connection: Connection, list_id: str | None, *,
                 run.column_name,
                 run.agent_type,
                 run.status,
-                number(run.processed),
-                number(run.failed),
-                number(run.total),
+                run.processed,
+                run.failed,
+                run.total,
                 moment(run.created_at),
             )
             for run in found.runs
@@ -228,12 +226,17 @@ def _show_runs(console: Console, connection: Connection, list_id: str | None, *,
 
 
 async def _wait(
-    client: AsyncCleanlist, console: Console, signals: StopSignals, id_: SmartAgentTaskId, wait_s: float
+    client: AsyncCleanlist,
+    console: Console,
+    signals: StopSignals,
+    id_: SmartAgentTaskId,
+    wait_s: float | None,
 ) -> Waited[SmartAgentResults]:
     return await wait_for(
         console,
         signals,
-        lambda show: client.smart_agents.wait(id_, timeout_s=wait_s, progress=show),
+        wait_s,
+        lambda left_s, show: client.smart_agents.wait(id_, timeout_s=left_s, progress=show),
         lambda run: f"{clean(run.status)}, {run.succeeded + run.failed:,} of {run.total:,} leads",
     )
 

@@ -1,26 +1,26 @@
-"""The command line put together: which commands there are, and in which panel of the help."""
+"""The command line put together, and run: no error leaves it as a traceback."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ClassVar, Final
 
 import typer
 
 from cleanlist_async import __version__
-from cleanlist_async.cli import account, agents, limits, serving, single
-from cleanlist_async.cli.demo.command import demo
-from cleanlist_async.cli.doctor.command import doctor
+from cleanlist_async.cli import account, agents, limits, lists, serving, single
 from cleanlist_async.cli.enrich import commands as files
 from cleanlist_async.cli.job import commands as jobs
-from cleanlist_async.cli.lists import commands as lists
 from cleanlist_async.cli.store import budget
 from cleanlist_async.cli.store import commands as store
-from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS
+from cleanlist_async.cli.terminal.exits import DEBUG_FLAG, MEANINGS, ExitCode, report
 from cleanlist_async.cli.terminal.help import CommandGroup, Group, Rows
-from cleanlist_async.cli.terminal.output import print_line
-from cleanlist_async.cli.terminal.typed import typed
+from cleanlist_async.cli.terminal.render import print_line
+from cleanlist_async.cli.terminal.wording import typed
 
 
 class Root(Group):
@@ -79,8 +79,6 @@ def _main(
     if limits is not None:  # commands read the variable where they open a client
         os.environ["CLEANLIST_LIMITS"] = limits
     if debug:
-        import logging
-
         logging.basicConfig(level=logging.DEBUG)
 
 
@@ -95,7 +93,7 @@ _LISTS: Final = "Lists and smart agents"
 
 _panel(
     _FILES,
-    demo=demo,
+    demo=files.demo,
     plan=files.plan,
     validate=files.validate,
     enrich=files.enrich,
@@ -108,13 +106,51 @@ _panel("One person, one company", enrich_person=single.enrich_person, enrich_com
 _panel(_LISTS, lists=lists.show_lists)
 app.add_typer(lists.app, name="list", rich_help_panel=_LISTS)
 app.add_typer(agents.app, name="agents", rich_help_panel=_LISTS)
-_panel(
-    _ACCOUNT,
-    doctor=doctor,
-    whoami=account.whoami,
-    credits=account.balance,
-    usage=account.usage,
-)
+_panel(_ACCOUNT, doctor=account.doctor, whoami=account.whoami, credits=account.balance, usage=account.usage)
 app.add_typer(limits.app, name="limits", rich_help_panel=_ACCOUNT)
 app.add_typer(budget.app, name="budget", rich_help_panel=_ACCOUNT)
 _panel("Development", sandbox=serving.sandbox)
+
+
+def run_guarded(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code. Tracebacks are for --debug only."""
+    _open_closed_streams()
+    # A command prints what its user has to know, in its own words; Python would print each warning again.
+    logging.getLogger("cleanlist_async").addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        _print_any_character(stream)
+    try:
+        # Not standalone: Typer would print errors in its own form, and exit before we could.
+        return int(app(list(arguments), prog_name="cleanlist-async", standalone_mode=False) or 0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered has nowhere to go
+        return ExitCode.DONE
+    except (Exception, KeyboardInterrupt) as error:  # whatever it is, the user sees one line
+        if DEBUG_FLAG in arguments:
+            raise
+        return _reported(error, as_json="--json" in arguments)
+    finally:
+        # The next command of this process, of which tests run many, must not repeat these options.
+        typed.begin(None)
+
+
+def _reported(error: BaseException, *, as_json: bool) -> int:
+    try:
+        return report(error, as_json=as_json)
+    except OSError:  # standard output is full or gone: there is no place for the object
+        return report(error)
+    except KeyboardInterrupt:  # a second Ctrl-C needs no words
+        return ExitCode.INTERRUPTED
+
+
+def _open_closed_streams() -> None:
+    """Lead streams that the caller closed to nowhere; no file that is opened later may get their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123  # for as long as the process lives
+
+
+def _print_any_character(stream: object) -> None:
+    """Escape what the encoding of a stream lacks: what was paid for must not be lost to a code page."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")

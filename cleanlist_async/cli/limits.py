@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.help import CommandGroup
 from cleanlist_async.cli.terminal.options import AsJSON
-from cleanlist_async.cli.terminal.output import print_json, print_table
-from cleanlist_async.cli.terminal.render import open_console, say
+from cleanlist_async.cli.terminal.render import open_console, print_json, print_table, say
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
@@ -27,31 +25,6 @@ T = TypeVar("T")
 app = CommandGroup("Show or reset the rate limits that processes share.")
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """One bucket as it is shown. `opens_in_s` is None while only an answer can free a token."""
-
-    name: str
-    limit: int
-    free: int
-    in_flight: int
-    returning: int
-    opens_in_s: float | None
-    paused_for_s: float
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return it for ``--json``."""
-        return {
-            "name": self.name,
-            "limit": self.limit,
-            "free": self.free,
-            "in_flight": self.in_flight,
-            "returning": self.returning,
-            "next_return_in_s": self.opens_in_s,
-            "paused_for_s": self.paused_for_s,
-        }
-
-
 @app.command("show")
 def show(*, as_json: AsJSON = False) -> None:
     """Show the buckets, who holds tokens or waits for one, and when."""
@@ -62,8 +35,7 @@ def show(*, as_json: AsJSON = False) -> None:
     holders = [holder for _, pool in pools for holder in _holders(pool)]
     waiting = [line for _, pool in pools for line in _waiting(pool)]
     if as_json:
-        shown: list[JSON] = [bucket.as_json() for bucket in buckets]
-        print_json({**shared.as_json(), "buckets": shown, "holders": [*holders], "waiting": [*waiting]})
+        print_json({**shared.as_json(), "buckets": [*buckets], "holders": [*holders], "waiting": [*waiting]})
         return
     say(console, f"limits: {shared.name}")
     if not buckets:
@@ -73,12 +45,8 @@ def show(*, as_json: AsJSON = False) -> None:
         ("bucket", "limit", "free", "in flight", "returning", "next in s"),
         [
             (
-                bucket.name,
-                str(bucket.limit),
-                str(bucket.free),
-                str(bucket.in_flight),
-                str(bucket.returning),
-                "after an answer" if bucket.opens_in_s is None else f"{bucket.opens_in_s:.1f}",
+                *_cells(bucket, "name", "limit", "free", "in_flight", "returning"),
+                "after an answer" if (next_s := bucket["next_return_in_s"]) is None else f"{next_s:.1f}",
             )
             for bucket in buckets
         ],
@@ -142,9 +110,9 @@ class SharedFileLimits:
 class SharedServerLimits:
     """The limits on a server."""
 
-    def __init__(self, open_backend: Callable[[], RemoteLimits]) -> None:
-        self._open = open_backend
-        self.name = open_backend().name
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self.name = _backend(address).name
 
     def as_json(self) -> dict[str, JSON]:
         """Return what it is for ``--json``."""
@@ -162,7 +130,7 @@ class SharedServerLimits:
         from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError
 
         async def run() -> T:
-            backend = self._open()
+            backend = _backend(self._address)
             try:
                 return await ask(backend)
             finally:
@@ -182,51 +150,47 @@ def _shared() -> SharedFileLimits | SharedServerLimits:
 
 def limits_in_use() -> SharedFileLimits | SharedServerLimits | None:
     """Return the limits that processes share; None for none. Raises ConfigurationError."""
-    from cleanlist_async.cli.terminal.shared_limits import is_redis, shared_limits
+    from cleanlist_async.cli.terminal.shared_limits import shared_limits
 
     place = shared_limits()
     if place is None:
         return None
-    if isinstance(place, Path):
-        return SharedFileLimits(place)
-    return SharedServerLimits(partial(_open_redis if is_redis(place) else _open_postgres, place))
+    return SharedFileLimits(place) if isinstance(place, Path) else SharedServerLimits(place)
 
 
-def _open_redis(url: str) -> RemoteLimits:
+def _backend(address: str) -> RemoteLimits:
+    from cleanlist_async.cli.terminal.shared_limits import is_redis
     from cleanlist_async.ratelimit.limits import RateLimits
-    from cleanlist_async.ratelimit.redis import RedisLimits
     from cleanlist_async.ratelimit.shared.backend import boot_clock
 
-    return RedisLimits(url, RateLimits(), boot_clock)
+    if is_redis(address):
+        from cleanlist_async.ratelimit.redis import RedisLimits
 
-
-def _open_postgres(url: str) -> RemoteLimits:
-    from cleanlist_async.ratelimit.limits import RateLimits
+        return RedisLimits(address, RateLimits(), boot_clock)
     from cleanlist_async.ratelimit.postgres import PostgresLimits
-    from cleanlist_async.ratelimit.shared.backend import boot_clock
 
-    return PostgresLimits(url, RateLimits(), boot_clock)
+    return PostgresLimits(address, RateLimits(), boot_clock)
 
 
-def _buckets(named: NamedPool, pool: Pool) -> Iterable[Bucket]:
+def _buckets(named: NamedPool, pool: Pool) -> Iterable[dict[str, Any]]:
     yield _bucket(", ".join(named.organizations), pool.organization.window, pool.now)
     for name, bucket in pool.keys.items():
         yield _bucket(name, bucket.window, pool.now)
 
 
-def _bucket(name: str, window: Window, now: float) -> Bucket:
+def _bucket(name: str, window: Window, now: float) -> dict[str, Any]:
     free = window.available(now)
-    # The token after those that are free now.
-    opens_in_s = window.opens_at(now, ahead=free) - now
-    return Bucket(
-        name,
-        window.limit,
-        free,
-        window.in_flight,
-        len(window.state()["returning"]),
-        round(opens_in_s, 3) if opens_in_s < float("inf") else None,
-        round(max(0.0, window.paused_until - now), 3),
-    )
+    # The token after those that are free now; infinity while only an answer can free one.
+    next_s = window.opens_at(now, ahead=free) - now
+    return {
+        "name": name,
+        "limit": window.limit,
+        "free": free,
+        "in_flight": window.in_flight,
+        "returning": len(window.state()["returning"]),
+        "next_return_in_s": round(next_s, 3) if next_s < math.inf else None,
+        "paused_for_s": round(max(0.0, window.paused_until - now), 3),
+    }
 
 
 def _holders(pool: Pool) -> Iterable[dict[str, JSON]]:
@@ -257,5 +221,5 @@ def _waiting(pool: Pool) -> Iterable[dict[str, JSON]]:
 _WORDS: Final = ("an interactive call", "a submit", "a status request")
 
 
-def _cells(row: dict[str, JSON], *names: str) -> tuple[str, ...]:
+def _cells(row: Mapping[str, object], *names: str) -> tuple[str, ...]:
     return tuple("" if (value := row[name]) is None else str(value) for name in names)

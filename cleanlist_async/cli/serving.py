@@ -8,9 +8,8 @@ import typer
 
 from cleanlist_async.checks import with_extras
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
-from cleanlist_async.cli.terminal.output import print_line
-from cleanlist_async.cli.terminal.render import open_console, plural, say
-from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.render import open_console, plural, print_line, say
+from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import API_KEY_VARIABLE, BASE_URL_VARIABLE, WINDOW_S
 

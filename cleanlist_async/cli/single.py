@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,13 +13,29 @@ from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
-from cleanlist_async.cli.terminal.option_groups import with_groups
-from cleanlist_async.cli.terminal.options import AsJSON, NoWait, PersonKind, StoreOption, TimeoutS
-from cleanlist_async.cli.terminal.output import as_json as dumped
-from cleanlist_async.cli.terminal.output import print_fields, print_json
-from cleanlist_async.cli.terminal.render import clean, number, open_console
-from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.waiting import Waited, wait_for
+from cleanlist_async.cli.terminal.options import (
+    AsJSON,
+    CompanyName,
+    Domain,
+    FirstName,
+    LastName,
+    NoWait,
+    PersonKind,
+    StoreOption,
+    TimeoutS,
+    with_groups,
+)
+from cleanlist_async.cli.terminal.progress import Waited, wait_for
+from cleanlist_async.cli.terminal.render import (
+    Cell,
+    clean,
+    dumped,
+    number,
+    open_console,
+    print_fields,
+    print_json,
+)
+from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.facts import WAIT_TIMEOUT_S, PersonType
 
 if TYPE_CHECKING:
@@ -31,26 +48,28 @@ COMPANY_CREDITS = 1
 """Flat, whatever is found (docs.cleanlist.ai/openapi-public-v2.json)."""
 
 
-class Person(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Person:
     """What is known of a person."""
 
-    email: str | None
-    linkedin_url: str | None
-    phone: str | None
-    first_name: str | None
-    last_name: str | None
-    company_name: str | None
-    domain: str | None
-    person_id: str | None
+    email: Annotated[str | None, typer.Option(help="Sufficient on its own.")] = None
+    linkedin_url: Annotated[str | None, typer.Option(help="Sufficient on its own, and matches best.")] = None
+    first_name: FirstName = None
+    last_name: LastName = None
+    company_name: CompanyName = None
+    domain: Domain = None
+    phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None
+    person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None
 
 
-class Company(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Company:
     """What is known of a company."""
 
-    domain: str | None
-    company_name: str | None
-    company_ticker: str | None
-    company_id: str | None
+    domain: Annotated[str | None, typer.Option(help="Matches best.")] = None
+    company_name: Annotated[str | None, typer.Option(help="If the domain is not known.")] = None
+    company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None
+    company_id: Annotated[str | None, typer.Option(help="Id of a company that a search found.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,56 +79,59 @@ class PersonPurchase:
     person: Person
     list_id: str | None
     create_list: str | None
-    enrichment_type: PersonType
+    enrichment_type: str
     consent: Consent
+    store: StoreLocation
 
-    @classmethod
-    def parse(
-        cls, person: Person, list_id: str | None, create_list: str | None, kind: str, consent: Consent
-    ) -> PersonPurchase:
-        """Take it as it was typed. Raises CommandError; RequestValidationError if too little is known."""
+    def _check(self) -> PersonType:
+        """Return the type. Raises CommandError; RequestValidationError if too little is known."""
         from cleanlist_async.api.request_models import EnrichPerson
 
-        if (list_id is None) == (create_list is None):
+        if (self.list_id is None) == (self.create_list is None):
             raise CommandError(
                 "a person goes into a list: pass --list ID or --create-list NAME.", ExitCode.USAGE
             )
-        if kind not in facts.PERSON_TYPES:
+        if self.enrichment_type not in facts.PERSON_TYPES:
             raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
         # Too little about a person is reported here, before a yes is asked for and a list is created.
-        EnrichPerson.checked(lead_list_id="checked before anything is sent", **person)
-        return cls(person, list_id, create_list, kind, consent)
+        EnrichPerson.checked(lead_list_id="checked before anything is sent", **asdict(self.person))
+        return self.enrichment_type
 
     def carry_out(
-        self,
-        console: Console,
-        connection: Connection,
-        wait_s: float | None,
-        *,
-        store: StoreLocation,
-        as_json: bool,
+        self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
     ) -> ExitCode:
         """Ask, buy, wait, show."""
+        kind = self._check()
         connection.open()  # a missing key is reported before anybody is asked for a yes
-        price = facts.WORST_CASE_CREDITS[self.enrichment_type]
-        agree_to_spend("Enriching this person", price, self.consent)
-        begun, waited = connection.run(
-            console,
-            lambda client, signals: self._buy(client, console, wait_s, signals),
-            store.open(),
-        )
+        agree_to_spend("Enriching this person", facts.WORST_CASE_CREDITS[kind], self.consent)
+
+        async def buy(
+            client: AsyncCleanlist, signals: StopSignals
+        ) -> tuple[PersonEnrichment, Waited[WorkflowStatus]]:
+            # Created only now, after the yes: a refusal leaves no empty list behind.
+            list_id = self.list_id or (await client.lead_lists.create_list(self.create_list or "")).list_id
+            begun = await client.enrichment.enrich_person(
+                list_id, **asdict(self.person), enrichment_type=kind
+            )
+            # The answer does not always name the list, which the user needs to find the person again.
+            begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or list_id})
+            return begun, await wait_for(
+                console,
+                signals,
+                wait_s,
+                lambda left_s, show: client.enrichment.wait(
+                    begun.workflow_id, timeout_s=left_s, progress=show
+                ),
+                lambda status: f"{clean(status.status)}, {status.progress or 0} %",
+            )
+
+        begun, waited = connection.run(console, buy, self.store.open())
         if as_json:
             status = None if waited.answer is None else dumped(waited.answer)
             # Apart from the status: a workflow that has completed may have found nothing.
             found = waited.answer.found if waited.answer else None
-            print_json(
-                {
-                    "started": dumped(begun),
-                    "found": found,
-                    "status": status,
-                    "stopped_by": waited.as_json(),
-                }
-            )
+            stop = waited.as_json()
+            print_json({"started": dumped(begun), "found": found, "status": status, "stopped_by": stop})
         elif waited.answer is not None:  # the wait may have ended before the workflow
             print_fields(_result(waited.answer))
         else:
@@ -120,28 +142,6 @@ class PersonPurchase:
             f" cleanlist-async list show {clean(begun.lead_list_id)}{connection.as_typed()}",
         )
         return waited.exit_code
-
-    async def _buy(
-        self, client: AsyncCleanlist, console: Console, wait_s: float | None, signals: StopSignals
-    ) -> tuple[PersonEnrichment, Waited[WorkflowStatus]]:
-        # Created only now, after the yes: a refusal leaves no empty list behind.
-        list_id = self.list_id or await self._new_list(client)
-        begun = await client.enrichment.enrich_person(
-            list_id, **self.person, enrichment_type=self.enrichment_type
-        )
-        # The answer does not always name the list, which the user needs to find the person again.
-        begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or list_id})
-        if wait_s is None:
-            return begun, Waited()
-        return begun, await wait_for(
-            console,
-            signals,
-            lambda show: client.enrichment.wait(begun.workflow_id, timeout_s=wait_s, progress=show),
-            lambda status: f"{clean(status.status)}, {status.progress or 0} %",
-        )
-
-    async def _new_list(self, client: AsyncCleanlist) -> str:
-        return (await client.lead_lists.create_list(self.create_list or "")).list_id
 
 
 @with_groups
@@ -154,14 +154,7 @@ def enrich_person(
         str | None,
         typer.Option("--create-list", metavar="NAME", help="Add the person to your list of this name."),
     ] = None,
-    email: Annotated[str | None, typer.Option(help="Sufficient on its own.")] = None,
-    linkedin_url: Annotated[str | None, typer.Option(help="Sufficient on its own, and matches best.")] = None,
-    first_name: Annotated[str | None, typer.Option(help="Needs --last-name and a company.")] = None,
-    last_name: Annotated[str | None, typer.Option(help="Needs --first-name and a company.")] = None,
-    company_name: Annotated[str | None, typer.Option(help="Or pass --domain.")] = None,
-    domain: Annotated[str | None, typer.Option(help="Or pass --company-name.")] = None,
-    phone: Annotated[str | None, typer.Option(help="Only a hint.")] = None,
-    person_id: Annotated[str | None, typer.Option(help="Id of a person that a search found.")] = None,
+    person: Person,
     enrichment_type: PersonKind = "partial",
     consent: Consent,
     no_wait: NoWait = False,
@@ -174,29 +167,16 @@ def enrich_person(
 
     The type partial costs 1 credit, phone_only 10, full 11; a miss is free.
     """
-    person = Person(
-        email=email,
-        linkedin_url=linkedin_url,
-        phone=phone,
-        first_name=first_name,
-        last_name=last_name,
-        company_name=company_name,
-        domain=domain,
-        person_id=person_id,
-    )
-    wanted = PersonPurchase.parse(person, list_id, create_list, enrichment_type, consent)
-    wait_s = None if no_wait else timeout_s
     location = StoreLocation(store)
-    end(wanted.carry_out(open_console(), connection, wait_s, store=location, as_json=as_json))
+    wanted = PersonPurchase(person, list_id, create_list, enrichment_type, consent, location)
+    wait_s = None if no_wait else timeout_s
+    end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
 
 
 @with_groups
 def enrich_company(
     *,
-    domain: Annotated[str | None, typer.Option(help="Matches best.")] = None,
-    company_name: Annotated[str | None, typer.Option(help="If the domain is not known.")] = None,
-    company_ticker: Annotated[str | None, typer.Option(help="Stock ticker symbol.")] = None,
-    company_id: Annotated[str | None, typer.Option(help="Id of a company that a search found.")] = None,
+    company: Company,
     consent: Consent,
     store: StoreOption = None,
     as_json: AsJSON = False,
@@ -205,15 +185,12 @@ def enrich_company(
     """Look up one company by domain, name, ticker or id. Costs 1 credit."""
     from cleanlist_async.api.request_models import EnrichCompany
 
-    company = Company(
-        domain=domain, company_name=company_name, company_ticker=company_ticker, company_id=company_id
-    )
-    EnrichCompany.checked(**company)
+    EnrichCompany.checked(**asdict(company))
     connection.open()  # a missing key is reported before anybody is asked for a yes
     agree_to_spend("Looking up this company", COMPANY_CREDITS, consent)
     done = connection.ask(
         open_console(),
-        lambda client: client.enrichment.enrich_company(**company),
+        lambda client: client.enrichment.enrich_company(**asdict(company)),
         StoreLocation(store).open(),
     )
     if as_json:
@@ -222,41 +199,32 @@ def enrich_company(
     found = done.company
     print_fields(
         [
-            ("name", found.name or ""),
-            ("id", found.company_id or ""),
-            ("domain", found.domain or ""),
-            ("industry", ", ".join(found.industries or ()) or found.industry or ""),
-            ("employees", found.employee_count_range or number(found.employee_count)),
-            ("revenue", found.revenue_range or ""),
-            ("headquarters", found.hq_location or ""),
+            ("name", found.name),
+            ("id", found.company_id),
+            ("domain", found.domain),
+            ("industry", ", ".join(found.industries or ()) or found.industry),
+            ("employees", found.employee_count_range or found.employee_count),
+            ("revenue", found.revenue_range),
+            ("headquarters", found.hq_location),
             ("funding", " ".join(filter(None, (found.funding_stage, number(found.total_funding_usd))))),
             ("technologies", ", ".join(found.tech_stack or ())),
-            ("LinkedIn", found.linkedin_url or ""),
-            ("credits", number(done.credits_charged)),
+            ("LinkedIn", found.linkedin_url),
+            ("credits", done.credits_charged),
         ]
     )
 
 
-def _result(status: WorkflowStatus) -> list[tuple[str, str]]:
-    person = status.result
-    fields = [("result", "found" if status.found else "nothing found")]
-    if person is not None:
-        name = person.full_name or " ".join(filter(None, (person.first_name, person.last_name)))
-        fields += [
-            ("name", name),
-            (
-                "e-mail",
-                " ".join(filter(None, (person.email, person.email_status and f"({person.email_status})"))),
-            ),
-            ("phone", person.phone or ""),
-            ("title", person.title or ""),
-            ("company", person.company or ""),
-            ("LinkedIn", person.linkedin_url or ""),
-            ("lead", person.lead_id),
-        ]
-    return [
-        *fields,
-        ("list", status.lead_list_id or ""),
-        ("credits", number(status.credits_charged)),
-        ("refund", status.refund_message or ""),
-    ]
+def _result(status: WorkflowStatus) -> Iterator[tuple[str, Cell]]:
+    yield "result", "found" if status.found else "nothing found"
+    if (person := status.result) is not None:
+        checked = person.email_status and f"({person.email_status})"
+        yield "name", person.full_name or " ".join(filter(None, (person.first_name, person.last_name)))
+        yield "e-mail", " ".join(filter(None, (person.email, checked)))
+        yield "phone", person.phone
+        yield "title", person.title
+        yield "company", person.company
+        yield "LinkedIn", person.linkedin_url
+        yield "lead", person.lead_id
+    yield "list", status.lead_list_id
+    yield "credits", status.credits_charged
+    yield "refund", status.refund_message

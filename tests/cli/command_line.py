@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanlist_async.cli.main import run_guarded
+from cleanlist_async.cli.app import run_guarded
 from cleanlist_async.ratelimit import limiter
 from cleanlist_async.sandbox import Sandbox
 

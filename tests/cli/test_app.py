@@ -123,7 +123,7 @@ def test_help_of_a_command_loads_nothing_heavy(cli, command):
 
     script = (
         "import sys\n"
-        "from cleanlist_async.cli.main import run_guarded\n"
+        "from cleanlist_async.cli.app import run_guarded\n"
         f"code = run_guarded([*{command!r}, '--help'])\n"
         f"heavy = {HEAVY!r} & set(sys.modules)\n"
         "sys.exit(code or (f'loaded {heavy}' if heavy else 0))\n"

@@ -16,16 +16,22 @@ import anyio
 import typer
 from rich.console import Console
 
+from cleanlist_async.cli.doctor.evidence import WatchedCleanlist, as_table
 from cleanlist_async.cli.doctor.examination import Examination, examine
-from cleanlist_async.cli.doctor.finding import as_table
-from cleanlist_async.cli.doctor.watching import WatchedCleanlist
 from cleanlist_async.cli.terminal.asking import Consent, confirm
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, report
-from cleanlist_async.cli.terminal.output import print_grid, print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import clean, number, open_console, plural, say
-from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.render import (
+    clean,
+    number,
+    open_console,
+    plural,
+    print_grid,
+    print_json,
+    say,
+)
+from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.errors import APIError, AuthenticationError, CleanlistError, RateLimitError
 from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL
 from cleanlist_async.http.credentials import find_credentials

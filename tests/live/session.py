@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import anyio
 
 from cleanlist_async.api.models.rows import is_final
-from cleanlist_async.cli.doctor.watching import WatchedCleanlist
+from cleanlist_async.cli.doctor.evidence import WatchedCleanlist
 from cleanlist_async.errors import (
     APIError,
     AuthenticationError,

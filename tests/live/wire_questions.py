@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from cleanlist_async.cli.doctor.evidence import Observation
 from cleanlist_async.cli.doctor.local import form_of
-from cleanlist_async.cli.doctor.watching import Observation
 from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
 from tests.live.question import Found, Question

@@ -1,27 +1,155 @@
-"""The questions that the checks put to the server, and its answers."""
+"""What the checks of ``doctor`` take, the server's answers and every exchange, and what they return."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
+
+from rich.table import Table
+from rich.text import Text
 
 from cleanlist_async.api.models.public import BulkStatus, CreditsBalance, KeyValidation, Whoami
-from cleanlist_async.cli.doctor.watching import Observation, WatchedCleanlist
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.in_flight import in_flight
+from cleanlist_async.cli.terminal.render import grid
+from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import APIConnectionError, AuthenticationError, CleanlistError, RateLimitError
-from cleanlist_async.events import UnknownPart
+from cleanlist_async.events import Event, UnknownPart
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import PUBLIC_PREFIX
+from cleanlist_async.http.transport import ConnectionOptions, Exchange, HTTPClient, Request, Transport
+from cleanlist_async.ratelimit import RateLimiter
+from cleanlist_async.redact import Secret, scrub
+from cleanlist_async.tables.errors import on_one_line
 from cleanlist_async.types import JSON
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+Status: TypeAlias = Literal["ok", "problem", "unknown"]
+
+_STYLES: Final[dict[Status, str]] = {"ok": "green", "problem": "bold red", "unknown": "yellow"}
 # The next request would meet the same: no server, no good key, or no token left.
 _POINTLESS_AFTER = (APIConnectionError, AuthenticationError, RateLimitError)
-
-
 _NO_WORKFLOW = "doctor_asks_for_no_workflow"
+REQUEST_TIMEOUT_S = 20.0
+_follow = in_flight.follow(1, REQUEST_TIMEOUT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: the check's name, how it ended, what was found, and how to fix it."""
+
+    name: str
+    status: Status
+    detail: str
+    fix: str | None = None
+    data: dict[str, JSON] = field(default_factory=dict[str, JSON])
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it for ``--json``."""
+        fix = None if self.fix is None else _safe(self.fix)
+        return {**asdict(self), "detail": _safe(self.detail), "fix": fix}
+
+
+def as_table(findings: Sequence[Finding]) -> Table:
+    """Return the findings, one a line, each with its fix."""
+    table = grid()
+    for finding in findings:
+        # As Text: markup in what a server or an environment says would be interpreted in a plain string.
+        line = Text(_safe(finding.detail))
+        if finding.fix:
+            line.append(f" {_safe(finding.fix)}", style="dim" if finding.status == "ok" else "bold")
+        table.add_row(Text(finding.status, style=_STYLES[finding.status]), finding.name, line)
+    return table
+
+
+def _safe(text: str) -> str:
+    return scrub(on_one_line(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One request and its answer. `sent_at` is epoch seconds of our clock, `seconds` includes connecting."""
+
+    method: str
+    path: str
+    sent_at: float
+    seconds: float
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class WatchedCleanlist(AsyncCleanlist):
+    """An ordinary client that records its exchanges in `seen`, in order of time, and what is new in answers.
+
+    No request is retried, so that the first failure is seen.
+    """
+
+    def __init__(self, api_key: str, connection: Connection) -> None:
+        self.seen: list[Observation] = []
+        self.unknown_parts: list[UnknownPart] = []
+        # The shared limiter: the checks count against the same limit as everything else on this machine.
+        limiter = connection.limiter()
+        super().__init__(
+            api_key,
+            base_url=connection.base_url,
+            rate_limits=None if limiter else connection.limits,
+            limiter=limiter,
+            request_timeout_s=REQUEST_TIMEOUT_S,
+            max_retries=0,
+            proxy=connection.proxy,
+            verify=connection.ca_bundle or True,
+            on_event=self._listen,
+        )
+
+    def _listen(self, event: Event) -> None:
+        _follow(event)
+        if isinstance(event, UnknownPart):
+            self.unknown_parts.append(event)
+
+    @property
+    def base_url(self) -> str:
+        """The address it talks to."""
+        return self._base_url
+
+    def _open_transport(
+        self,
+        base_url: str,
+        limiter: RateLimiter,
+        options: ConnectionOptions,
+        http_client: HTTPClient | None,
+    ) -> Transport:
+        return _WatchedTransport(
+            base_url, clock=limiter.clock, options=options, http_client=http_client, seen=self.seen
+        )
+
+
+class _WatchedTransport(Transport):
+    def __init__(self, base_url: str, *, seen: list[Observation], **options: object) -> None:
+        super().__init__(base_url, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        self._seen = seen
+
+    async def send(
+        self,
+        request: Request,
+        key: Secret,
+        timeout_s: float,
+        exchange: Exchange,
+        may_leave: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Send, and record the exchange."""
+        # The wall clock is compared with the server's; the other one measures, since nobody can set it.
+        sent_at, started = time.time(), time.perf_counter()
+        try:
+            await super().send(request, key, timeout_s, exchange, may_leave)
+        finally:  # a request without an answer is evidence too
+            seconds = time.perf_counter() - started
+            answer = exchange.status, exchange.headers, exchange.body
+            self._seen.append(Observation(request.method, request.path, sent_at, seconds, *answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +181,7 @@ class Evidence:
     statistics: Statistics | None = None
 
     @property
-    def replies(
-        self,
-    ) -> tuple[Reply[KeyValidation] | Reply[Whoami] | Reply[JSON] | Reply[CreditsBalance], ...]:
+    def replies(self) -> tuple[Reply[object], ...]:
         """Every reply, in the order of asking."""
         return (self.key, self.whoami, self.whoami_v1, self.balance)
 

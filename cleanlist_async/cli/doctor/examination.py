@@ -9,15 +9,12 @@ from dataclasses import dataclass
 import anyio
 from rich.console import Console
 
-from cleanlist_async.cli.doctor import local, remote, shared
-from cleanlist_async.cli.doctor.evidence import Evidence, gather
-from cleanlist_async.cli.doctor.finding import Finding, as_table, failed
-from cleanlist_async.cli.doctor.watching import WatchedCleanlist
+from cleanlist_async.cli.doctor import local, remote
+from cleanlist_async.cli.doctor.evidence import Evidence, Finding, WatchedCleanlist, as_table, gather
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import ExitCode
-from cleanlist_async.cli.terminal.output import print_grid, print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
-from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.render import print_grid, print_json, say
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
@@ -34,17 +31,14 @@ class Examination:
     requests: int = 0
 
     @property
-    def code(self) -> ExitCode:
-        """What the command ends with."""
-        return ExitCode.REFUSED if failed(self.findings) else ExitCode.DONE
+    def problems(self) -> int:
+        """How many checks failed."""
+        return sum(finding.status == "problem" for finding in self.findings)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it for ``--json``."""
-        return {
-            "ok": not failed(self.findings),
-            "requests": self.requests,
-            "checks": [finding.as_json() for finding in self.findings],
-        }
+        checks: list[JSON] = [finding.as_json() for finding in self.findings]
+        return {"ok": not self.problems, "requests": self.requests, "checks": checks}
 
 
 def doctor(console: Console, connection: Connection, *, as_json: bool) -> ExitCode:
@@ -55,20 +49,17 @@ def doctor(console: Console, connection: Connection, *, as_json: bool) -> ExitCo
         print_json(found.as_json())
     else:
         print_grid(as_table(found.findings))
-        problems = sum(finding.status == "problem" for finding in found.findings)
-        say(
-            console,
-            f"{problems} of {len(found.findings)} checks failed." if problems else "All checks passed.",
-        )
-    return found.code
+        failed = f"{found.problems} of {len(found.findings)} checks failed."
+        say(console, failed if found.problems else "All checks passed.")
+    return ExitCode.REFUSED if found.problems else ExitCode.DONE
 
 
 def examine(connection: Connection) -> Examination:
     """Check everything."""
     key, secrets = local.key(os.environ)
     way = local.network(connection.address, connection.proxy, connection.ca_bundle)
-    limits = shared.limits(connection)
-    findings = [local.python(), local.extras(), way, key, limits, shared.store()]
+    limits = local.limits(connection)
+    findings = [local.python(), local.extras(), way, key, limits, local.store()]
     if "problem" in {way.status, limits.status}:  # without the limits every request would wait
         return Examination(findings)
     try:
@@ -80,14 +71,11 @@ def examine(connection: Connection) -> Examination:
     findings += [check(evidence) for check in remote.CHECKS]
     if not secrets:
         # The first seven need no key, the connection as the last of them.
-        findings = [*findings[:7], *map(_unasked, findings[7:])]
+        unasked = [Finding(finding.name, "unknown", "needs a key.") for finding in findings[7:]]
+        findings = [*findings[:7], *unasked]
     elif len(secrets) > 1:
         findings.append(_other_keys(connection, secrets[1:], evidence))
     return Examination(findings, len(evidence.seen) + len(secrets[1:]))
-
-
-def _unasked(finding: Finding) -> Finding:
-    return Finding(finding.name, "unknown", "needs a key.")
 
 
 def _other_keys(connection: Connection, secrets: Sequence[Secret], evidence: Evidence) -> Finding:

@@ -1,9 +1,8 @@
-"""The checks that send nothing: Python, packages, the form of the key, the way to the server."""
+"""The checks that ask Cleanlist nothing: Python, packages, key, network, and what processes share."""
 
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from sqlite3 import sqlite_version, sqlite_version_info
@@ -11,13 +10,19 @@ from typing import Final
 
 from cleanlist_async import __version__
 from cleanlist_async.checks import with_extras
-from cleanlist_async.cli.doctor.finding import Finding
-from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.facts import API_KEY_FILE_VARIABLE, API_KEY_VARIABLE
+from cleanlist_async.cli.doctor.evidence import Finding
+from cleanlist_async.cli.limits import limits_in_use
+from cleanlist_async.cli.store.location import StoreLocation
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import CommandError
+from cleanlist_async.cli.terminal.shared_limits import VARIABLE, are_on_a_server, each_machine_has_its_own
+from cleanlist_async.errors import CleanlistError, ConfigurationError
+from cleanlist_async.facts import API_KEY_FILE_VARIABLE, API_KEY_VARIABLE, STORE_VARIABLE
 from cleanlist_async.http.credentials import find_credentials
 from cleanlist_async.http.transport import ConnectionOptions, proxy_name
 from cleanlist_async.redact import Secret
 from cleanlist_async.storage.sqlite_version import OLDEST
+from cleanlist_async.storage.store.store import Store
 from cleanlist_async.types import JSON
 
 _NEEDED: Final = ("httpx", "anyio", "pydantic", "aiolimiter")
@@ -37,10 +42,10 @@ _EXTRAS: Final[Mapping[str, tuple[str, ...]]] = {
     "sql": ("sqlalchemy",),
 }
 _OF_THE_COMMAND_LINE: Final = ("cli", "sandbox", "files")
-_OLDEST_PYTHON: Final = (3, 11)
 # The longest first, since the first that matches counts.
 _FORMS: Final = ("clapi_live_", "clapi_test_", "clapi_", "clext_")
 _EXTENSION: Final = "clext_"
+_LIMITS: Final = "shared limits"
 
 
 def python() -> Finding:
@@ -49,8 +54,6 @@ def python() -> Finding:
     versions = own | _versions(_NEEDED)
     shown = ", ".join(f"{name} {number}" for name, number in versions.items())
     data: dict[str, JSON] = {"versions": dict(versions)}
-    if sys.version_info < _OLDEST_PYTHON:
-        return Finding("python", "problem", f"{shown}.", "Python 3.11 or later is needed.", data)
     if sqlite_version_info < OLDEST:
         return Finding("python", "problem", f"{shown}.", "SQLite 3.33 or later is needed.", data)
     return Finding("python", "ok", f"{shown}.", data=data)
@@ -122,3 +125,39 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def limits(connection: Connection) -> Finding:
+    """Return what the limits are shared through, and whether that answers."""
+    try:
+        if connection.limiter() is None or (shared := limits_in_use()) is None:
+            return Finding(_LIMITS, "ok", "none: each process counts for itself.")
+        shared.pools()
+    except (CommandError, CleanlistError) as error:
+        fix = f"Requests wait for it: start it, or correct {VARIABLE} (none: each process counts for itself)."
+        return _problem(_LIMITS, error, fix)
+    return Finding(_LIMITS, "ok", f"{shared.name} answers." if are_on_a_server() else f"{shared.name}.")
+
+
+def store() -> Finding:
+    """Return where the store is, whether it can be used, and whether who shares it shares the limits."""
+    location = StoreLocation()
+
+    async def look(opened: Store) -> tuple[str, int, bool]:
+        return location.shown(opened), (await opened.counts()).results, opened.is_on_server
+
+    try:
+        if not location.exists:
+            return Finding("store", "ok", f"none yet; the first purchase makes {location.address}.")
+        name, results, is_on_server = location.ask(look)
+        if is_on_server and not are_on_a_server():
+            return Finding("store", "unknown", *each_machine_has_its_own())
+    except (CommandError, CleanlistError) as error:
+        return _problem("store", error, f"Set or correct {STORE_VARIABLE}.")
+    return Finding("store", "ok", f"{name}, with {results:,} results.")
+
+
+def _problem(name: str, error: CommandError | CleanlistError, fix: str) -> Finding:
+    if isinstance(error, CommandError):
+        return Finding(name, "problem", str(error), fix)
+    return Finding(name, "problem", error.problem, error.fix or fix)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 from cleanlist_async import facts
-from cleanlist_async.cli.doctor.evidence import Evidence, Reply
-from cleanlist_async.cli.doctor.finding import Finding
-from cleanlist_async.cli.doctor.scopes import SCOPES
+from cleanlist_async.cli.doctor.evidence import Evidence, Finding, Reply
 from cleanlist_async.cli.terminal.render import number, plural
 from cleanlist_async.errors import (
     APIConnectionError,
@@ -23,7 +21,45 @@ from cleanlist_async.types import JSON
 
 WORST_SKEW_S: Final = 5.0
 """Seconds that the clocks may differ: a wait until a date that is off by more draws another 429."""
-_KEYS: Final = "Create a key in the portal under Settings, API Keys."
+_MOST_NAMES: Final = 5
+_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "people:read": ("search.people",),
+    "companies:read": ("search.companies",),
+    "lists:read": (
+        "lead_lists.list_lists",
+        "lead_lists.get_list",
+        "lead_lists.list_leads_in_list",
+    ),
+    "lists:write": (
+        "lead_lists.create_list",
+        "lead_lists.update_list",
+        "lead_lists.delete_list",
+        "lead_lists.add_leads_to_list",
+        "lead_lists.remove_leads_from_list",
+        "lead_lists.import_csv",
+    ),
+    "enrich:read": ("enrichment.enrichment_status", "enrichment.wait"),
+    "enrich:write": (
+        "enrichment.enrich_person",
+        "enrichment.enrich_company",
+        "enrichment.enrich_by_task",
+        "enrichment.enrich_list",
+    ),
+    "credits:read": ("workspace.credits_balance", "workspace.credits_estimate"),
+    "export:read": ("export.download_csv", "export.export_csv", "export.export_json"),
+    "sync:write": (),
+    "smart_agents:read": (
+        "smart_agents.list_smart_agents",
+        "smart_agents.get_smart_agent_results",
+        "smart_agents.wait",
+    ),
+    "smart_agents:write": ("smart_agents.run_smart_agent",),
+    "admin:api_keys": ("workspace.list_api_keys", "workspace.usage_report"),
+}
+"""The operations that need a scope (docs.cleanlist.ai/mcp-api/authentication).
+
+``sync:write`` is for CRM and sequencer syncs, which have none here.
+"""
 
 
 def connection(evidence: Evidence) -> Finding:
@@ -38,13 +74,9 @@ def connection(evidence: Evidence) -> Finding:
     fastest = min(one.seconds for one in evidence.seen)
     data: dict[str, JSON] = {"base_url": evidence.base_url, "latency_ms": round(fastest * 1000, 1)}
     if not any(_is_cleanlist(reply) for reply in evidence.replies):
-        return Finding(
-            "connection",
-            "problem",
-            f"{evidence.base_url} answers with {first.status}, but not as Cleanlist does.",
-            f"Check {facts.BASE_URL_VARIABLE}; Cleanlist is at {facts.DEFAULT_BASE_URL}.",
-            data,
-        )
+        detail = f"{evidence.base_url} answers with {first.status}, but not as Cleanlist does."
+        fix = f"Check {facts.BASE_URL_VARIABLE}; Cleanlist is at {facts.DEFAULT_BASE_URL}."
+        return Finding("connection", "problem", detail, fix, data)
     secured = "TLS verified" if evidence.base_url.startswith("https:") else "without TLS, on this machine"
     detail = f"{evidence.base_url} answers in {fastest * 1000:,.0f} ms, {secured}."
     return Finding("connection", "ok", detail, data=data)
@@ -56,12 +88,8 @@ def key_good(evidence: Evidence) -> Finding:
     if answer is not None and answer.valid:
         return Finding("key good", "ok", "the server accepts it.")
     if answer is not None or isinstance(error, AuthenticationError):
-        return Finding(
-            "key good",
-            "problem",
-            "the server does not accept the key.",
-            f"It may be expired or revoked. {_KEYS}",
-        )
+        fix = "It may be expired or revoked. Create a key in the portal under Settings, API Keys."
+        return Finding("key good", "problem", "the server does not accept the key.", fix)
     if isinstance(error, PermissionDeniedError):
         fix = "API access comes with Pro and higher plans; see the portal under Settings, Billing."
         return Finding("key good", "problem", f"the key has no access to the API: {error}", fix)
@@ -99,21 +127,21 @@ def scopes(evidence: Evidence) -> Finding:
     me = evidence.whoami.value
     if me is None:
         return Finding("scopes", "unknown", evidence.whoami.why_not)
-    missing = {name: operations for name, operations in SCOPES.items() if name not in me.scopes}
-    strange = [name for name in me.scopes if name not in SCOPES]
+    missing = {name: operations for name, operations in _SCOPES.items() if name not in me.scopes}
+    strange = [name for name in me.scopes if name not in _SCOPES]
     data: dict[str, JSON] = {
         "granted": list(me.scopes),
         "missing": list(missing),
-        "operations": [name for scope in me.scopes for name in SCOPES.get(scope, ())],
+        "operations": [name for scope in me.scopes for name in _SCOPES.get(scope, ())],
         "missing_operations": [name for operations in missing.values() for name in operations],
     }
     fix = "Ask an administrator of the organization for them; the commands on contact files need none."
     if not missing:
-        return Finding("scopes", "ok", f"all {len(SCOPES)}: every operation is allowed.", data=data)
+        return Finding("scopes", "ok", f"all {len(_SCOPES)}: every operation is allowed.", data=data)
     if not me.scopes:
         return Finding("scopes", "problem", "none: no modern operation is allowed.", fix, data)
     lacking = "; ".join(f"{scope} ({', '.join(_short(names))})" for scope, names in missing.items())
-    detail = f"{len(SCOPES) - len(missing)} of {len(SCOPES)}; without {lacking}."
+    detail = f"{len(_SCOPES) - len(missing)} of {len(_SCOPES)}; without {lacking}."
     # Renamed scopes would all look missing; then nothing can be said.
     if strange:
         detail += f" It also has {', '.join(strange)}, not documented."
@@ -150,12 +178,8 @@ def status(evidence: Evidence) -> Finding:
     works = isinstance(error, APIError) and error.envelope != "none" and (error.status or 500) < 500
     if error is None or (works and not isinstance(error, AuthenticationError | PermissionDeniedError)):
         return Finding("status", "ok", "the server answers when it is asked for a workflow.")
-    return Finding(
-        "status",
-        "problem",
-        f"the status of workflows cannot be read: {error}",
-        "What is bought now stays pending until that works: collect fetches it then, for free.",
-    )
+    fix = "What is bought now stays pending until that works: collect fetches it then, for free."
+    return Finding("status", "problem", f"the status of workflows cannot be read: {error}", fix)
 
 
 def clock(evidence: Evidence) -> Finding:
@@ -189,13 +213,8 @@ def limits(evidence: Evidence) -> Finding:
     if statistics.rejected_429:
         wait = f" Wait {waits[0]:.0f} s." if waits and waits[0] else ""
         detail = f"429 after only {plural(statistics.requests, 'request')}: something else uses up the limit."
-        return Finding(
-            "limits",
-            "problem",
-            detail,
-            f"Send all traffic of the organization through one process.{wait}",
-            data,
-        )
+        fix = f"Send all traffic of the organization through one process.{wait}"
+        return Finding("limits", "problem", detail, fix, data)
     named = f"{facts.KEY_LIMIT} requests a minute per key, {facts.ORGANIZATION_LIMIT} per organization"
     own = "" if set(sizes) <= {facts.KEY_LIMIT, facts.ORGANIZATION_LIMIT} else f", kept at {min(sizes)}"
     said = f" The server names {', '.join(_limit_headers(evidence))}." if _limit_headers(evidence) else ""
@@ -205,11 +224,8 @@ def limits(evidence: Evidence) -> Finding:
 
 def versions(evidence: Evidence) -> Finding:
     """Whether the modern operations answer under both prefixes."""
-    replies: dict[str, Reply[JSON]] = {
-        "v2": Reply(evidence.whoami.value is not None, evidence.whoami.error),
-        "v1": Reply(evidence.whoami_v1.value is not None, evidence.whoami_v1.error),
-    }
-    works = [name for name, reply in replies.items() if reply.value]
+    replies: dict[str, Reply[object]] = {"v2": evidence.whoami, "v1": evidence.whoami_v1}
+    works = [name for name, reply in replies.items() if reply.value is not None]
     data: dict[str, JSON] = {"answering": list(works)}
     if len(works) == len(replies):
         return Finding("api_version", "ok", "v2 and v1 both answer.", data=data)
@@ -231,16 +247,10 @@ def answers(evidence: Evidence) -> Finding:
     if not names:
         return Finding("answers", "ok", "as documented.", data=data)
     shown = ", ".join(names[:_MOST_NAMES]) + (" ..." if len(names) > _MOST_NAMES else "")
-    return Finding(
-        "answers",
-        "unknown",
-        f"{plural(len(names), 'part')} that this version does not know: {shown}.",
-        "Nothing is lost by that. A newer version of the package may know them.",
-        data,
-    )
+    detail = f"{plural(len(names), 'part')} that this version does not know: {shown}."
+    fix = "Nothing is lost by that. A newer version of the package may know them."
+    return Finding("answers", "unknown", detail, fix, data)
 
-
-_MOST_NAMES: Final = 5
 
 CHECKS: Final[tuple[Callable[[Evidence], Finding], ...]] = (
     connection,
@@ -267,11 +277,8 @@ def _skew(evidence: Evidence) -> _Skew | None:
     # The server wrote its time at some moment of the exchange: in the middle, give or take half of it.
     for one in evidence.seen:
         middle, half = one.sent_at + one.seconds / 2, one.seconds / 2
-        if (
-            me is not None
-            and me.timestamp is not None
-            and one.path.endswith(f"{facts.MODERN_PREFIXES['v2']}/whoami")
-        ):
+        is_whoami = one.path.endswith(f"{facts.MODERN_PREFIXES['v2']}/whoami")
+        if is_whoami and me is not None and me.timestamp is not None:
             # The time of an answer is in whole milliseconds.
             return _Skew(middle - me.timestamp.timestamp(), half + 0.001)
     for one in evidence.seen:
@@ -303,5 +310,4 @@ def _limit_headers(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _short(operations: tuple[str, ...]) -> list[str]:
-    # Only sync:write has no operation here.
     return [name.partition(".")[2] for name in operations] or ["syncs, which have no command here"]

@@ -1,1 +1,1 @@
-"""The commands `enrich`, `collect`, `plan` and `validate`."""
+"""Files of contacts at the command line."""

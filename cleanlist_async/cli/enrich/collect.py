@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+from rich.console import Console
 
+from cleanlist_async.checks import check_enrichment_type
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
-from cleanlist_async.cli.terminal.exits import ExitCode, code_for
-from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
+from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
+from cleanlist_async.cli.enrich.outcome import Tally, enrichment_cells, status_figures
+from cleanlist_async.cli.terminal.connection import Connection
+from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
+from cleanlist_async.cli.terminal.progress import warnings_shown
+from cleanlist_async.cli.terminal.render import plural, print_json, say, show_figures
+from cleanlist_async.cli.terminal.signals import StopSignals, Terminal
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError, NotFoundError
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import EnrichedWriter, Row, TableError
 from cleanlist_async.tables.formats.location import STDOUT, is_address
+from cleanlist_async.tables.input import is_stream
 
 _WORKFLOWS_AT_ONCE: Final = 32
 _OPEN: Final = frozenset({"pending", "unknown"})
@@ -136,6 +143,49 @@ class Collection:
         if updates["cleanlist_duplicate_of"] and updates["cleanlist_credits"]:
             updates["cleanlist_credits"] = "0"
         return {name: updates[name] for name in self.enriched.columns}
+
+
+def collect(
+    console: Console,
+    path: str,
+    output: str | None,
+    options: TableOptions,
+    connection: Connection,
+    *,
+    enrichment_type: EnrichmentType,
+    as_json: bool,
+) -> ExitCode:
+    """Fetch what is pending in a file that ``enrich`` wrote, and write the file again."""
+    check_enrichment_type(enrichment_type)
+    enriched = EnrichedTable.open(path, options)
+    if output:
+        check_output(output, enriched.table, overwrite=False)
+    output = output or (STDOUT if is_stream(path) else path)  # a stream cannot be replaced
+    collection = Collection.of(enriched, enrichment_type)
+    workflows = plural(len(collection.waiting), "workflow")
+    say(console, f"{plural(collection.contacts, 'contact')} to fetch from {workflows}. This is free.")
+
+    async def fetch() -> None:
+        async with connection.open() as client:
+            await collection.fetch(client, signals)
+
+    stopping = StopSignals(lambda: say(console, "Stopping."))
+    with Terminal(), warnings_shown(console), stopping as signals:
+        anyio.run(fetch)
+        # After a signal too: what was fetched until then is written.
+        collection.write(output)
+    tally, stopped_by = collection.tally, collection.stopped_by
+    show_figures(console, [*status_figures(tally), ("file", "", output)])
+    if stopped_by is not None:
+        complain(stopped_by)
+    if as_json:
+        print_json({**tally.as_json(), "file": output, "stopped_by": error_as_json(stopped_by)})
+    if signals.received:
+        return signals.exit_code
+    # A workflow that failed on the server is an unfinished contact, not an error of the command.
+    if stopped_by is not None and code_for(stopped_by) in {ExitCode.API, ExitCode.CONNECTION}:
+        return code_for(stopped_by)
+    return ExitCode.DONE if tally.is_complete else ExitCode.INCOMPLETE
 
 
 def _ends_all(error: CleanlistError) -> bool:

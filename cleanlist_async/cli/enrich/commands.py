@@ -1,4 +1,4 @@
-"""The commands on files of contacts."""
+"""The commands on files of contacts: demo, enrich, collect, plan, validate."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated, cast
 
 import typer
 
+from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.asking import Consent
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import end
-from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     FileLayout,
@@ -23,9 +23,27 @@ from cleanlist_async.cli.terminal.options import (
     Source,
     StoreOption,
     Suppressed,
+    with_groups,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
+
+
+def demo(
+    *,
+    output: Output = "demo.csv",
+    contacts: Annotated[int, typer.Option(help="How many people to invent.")] = 10_000,
+    enrichment_type: Kind = "partial",
+    overwrite: Overwrite = False,
+    as_json: AsJSON = False,
+    # A tenth of the real window: the demo takes seconds instead of minutes.
+    window_s: Annotated[float, typer.Option(hidden=True)] = 6.0,
+) -> None:
+    """Enrich invented people through a local server. Needs no key and spends nothing."""
+    from cleanlist_async.cli.demo import Demo
+
+    kind = cast("EnrichmentType", enrichment_type)
+    end(Demo(output, contacts, kind, window_s, overwrite, as_json).carry_out(open_console()))
 
 
 @with_groups
@@ -59,7 +77,6 @@ def enrich(
     """
     from cleanlist_async.cli.enrich.inputs import TableOptions
     from cleanlist_async.cli.enrich.run import Enrichment
-    from cleanlist_async.cli.store.location import StoreLocation
 
     table = TableOptions.parse(mapping, layout)
     command = Enrichment(
@@ -105,14 +122,12 @@ def collect(
     connection: Connection,
 ) -> None:
     """Fetch what is still pending in a file that enrich wrote. Free."""
-    from cleanlist_async.cli.enrich import run as flows
+    from cleanlist_async.cli.enrich.collect import collect as fetch
     from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping, layout)
     kind = cast("EnrichmentType", enrichment_type)
-    done = flows.collect(
-        open_console(), file, output, table, connection, enrichment_type=kind, as_json=as_json
-    )
+    done = fetch(open_console(), file, output, table, connection, enrichment_type=kind, as_json=as_json)
     end(done)
 
 
@@ -127,7 +142,7 @@ def plan(
     as_json: AsJSON = False,
 ) -> None:
     """Show what enriching a file would take. Needs no key and sends nothing."""
-    from cleanlist_async.cli.enrich import plan_and_validate as checks
+    from cleanlist_async.cli.enrich import plan as checks
     from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping, layout)
@@ -150,7 +165,7 @@ def validate(
 
     Exits with 1 if a row is invalid.
     """
-    from cleanlist_async.cli.enrich import plan_and_validate as checks
+    from cleanlist_async.cli.enrich import plan as checks
     from cleanlist_async.cli.enrich.inputs import TableOptions
 
     table = TableOptions.parse(mapping, layout)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import shutil
+import sys
 import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final, cast
 
+import typer
+from rich.console import Console
+
+from cleanlist_async.cli.enrich.outcome import Tally
 from cleanlist_async.cli.terminal.asking import choose_column
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import FileLayout
-from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import Tally
+from cleanlist_async.cli.terminal.render import say
+from cleanlist_async.cli.terminal.signals import StopSignals
+from cleanlist_async.cli.terminal.wording import as_typed
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.enrich.plan import LISTED, Plan, Planner
-from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.credentials import find_credentials
-from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.tables import ContactTable, OutputChoice, TableError
+from cleanlist_async.tables import ContactTable, EncodingUnknownError, OutputChoice, TableError
 from cleanlist_async.tables.dialect import declared_encoding
 from cleanlist_async.tables.formats import FORMATS, READ_ONLY, SUFFIXES, TableFormat, is_read_only
 from cleanlist_async.tables.formats.location import STDOUT, is_address
@@ -35,6 +35,12 @@ from cleanlist_async.tables.reading import known_format
 
 _BYTES_PER_RESULT: Final = 400
 """Of the columns that are added for one contact: two addresses, two numbers, two ids and a reason."""
+_CANDIDATES: Final = (
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
+    *("shift_jis", "gb18030", "big5", "euc_kr", "mac_roman"),
+)
+"""Encodings that are offered for a file which is not UTF-8."""
+_SAMPLES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +99,17 @@ class TableOptions:
         return replace(kept, sheet=None, encoding=encoding, delimiter=self.delimiter if is_csv else None)
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a space before each."""
-        parts = [part for name, header in self.mapping.items() for part in ("--map", f"{name}={header}")]
-        parts += ["--format", self.format] if self.format else []
-        parts += ["--encoding", self.encoding] if self.encoding else []
-        parts += ["--delimiter", self.delimiter] if self.delimiter else []
-        parts += ["--sheet", self.sheet] if self.sheet else []
-        parts += [] if self.has_header else ["--no-header"]
-        return "".join(f" {shlex.quote(part)}" for part in parts)
+        """Return the options as they would be typed again, with a blank before each word."""
+        return as_typed(
+            {
+                "--map": [f"{name}={header}" for name, header in self.mapping.items()],
+                "--format": self.format,
+                "--encoding": self.encoding,
+                "--delimiter": self.delimiter,
+                "--sheet": self.sheet,
+                "--no-header": not self.has_header,
+            }
+        )
 
 
 @dataclass(slots=True)
@@ -108,7 +117,10 @@ class TableContacts:
     """The contacts of a table as a source that can be read twice, and the row number of each."""
 
     table: ContactTable
+    # Of four bytes each, since a file may have millions of rows.
     numbers: array[int] = field(default_factory=lambda: array("I"))
+    settled: int = 0
+    """How many rows are not among the contacts because they keep a final result."""
 
     @classmethod
     def read(cls, table: ContactTable) -> TableContacts:
@@ -140,34 +152,11 @@ class TableContacts:
         """Yield rows that are not among the contacts, by index, and the enrichment that they keep."""
         yield from ()
 
-    @property
-    def settled(self) -> int:
-        """How many rows keep a final result."""
-        return 0
-
     async def fetch(self, client: AsyncCleanlist, signals: StopSignals) -> None:
         """Fetch for free what an earlier run submitted. Raises CleanlistError if the key is bad."""
 
     def count_kept(self, tally: Tally) -> None:
         """Count those of the kept rows that have no final result."""
-
-
-def survey(
-    table: ContactTable, enrichment_type: EnrichmentType, limits: RateLimits, *, listed: int = LISTED
-) -> tuple[Plan, TableContacts]:
-    """Read the whole table once: what enriching it takes, and the source for doing it.
-
-    *listed*: how many of the invalid rows, and of the duplicates, the plan lists. Raises TableError at a row
-    that cannot be read, or if there is no contact at all.
-    """
-    planner, contacts = Planner(enrichment_type, listed), TableContacts(table)
-    # Numbers of four bytes each, since a file may have millions of rows.
-    for row in table.rows():
-        if (contact := planner.add(row.contact)) is not None:
-            planner.buy(contact)
-        contacts.numbers.append(row.number)
-    contacts.refuse_none()
-    return planner.finish(limits, keys_given()), contacts
 
 
 def check_output(
@@ -233,10 +222,41 @@ def _is_marked(path: str) -> bool:
         return False
 
 
-def keys_given() -> int:
-    """Return the number of keys to send with: 0 for a JWT, 1 where there are none yet."""
+def opened(
+    console: Console, options: TableOptions, path: str, *, snapshot: bool = False
+) -> tuple[TableOptions, ContactTable]:
+    """Open a table; return it, and the options with the encoding that was asked for, if that was needed.
+
+    Raises TableError, also where nobody can be asked; CommandError if no encoding was chosen.
+    """
     try:
-        keys = find_credentials(None, os.environ)
-    except ConfigurationError:
-        return 1
-    return 0 if keys[0].is_jwt else len(keys)
+        return options, options.open(path, snapshot=snapshot)
+    except EncodingUnknownError as unknown:
+        if not sys.stdin.isatty():
+            raise
+        options = replace(options, encoding=_ask(console, options, path, unknown))
+        return options, options.open(path, snapshot=snapshot)
+
+
+def _ask(console: Console, options: TableOptions, path: str, unknown: EncodingUnknownError) -> str:
+    say(console, f"{unknown.path} {unknown.problem}. In these it would read:")
+    for name in _CANDIDATES:
+        if sample := "; ".join(_names_in(options, path, name)):
+            say(console, f"  {name:<10} {sample}")
+    chosen: str = typer.prompt(
+        "Which one is right? (none of them: press Enter)", default="", show_default=False, err=True
+    )
+    if not chosen:
+        raise CommandError("not started; nothing was sent. Save the file as UTF-8.", ExitCode.REFUSED)
+    return chosen
+
+
+def _names_in(options: TableOptions, path: str, encoding: str) -> Iterator[str]:
+    """Yield the first contacts that have more than ASCII; nothing if the file is not in this encoding."""
+    try:
+        rows = replace(options, encoding=encoding).open(path).rows()
+    except TableError:
+        return
+    contacts = (row.contact for row in rows)
+    texts = (" ".join(filter(None, (one.first_name, one.last_name, one.company_name))) for one in contacts)
+    yield from islice((text for text in texts if not text.isascii()), _SAMPLES)

@@ -7,21 +7,20 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from cleanlist_async.cli.enrich.inputs import TableContacts
+from cleanlist_async.cli.enrich.outcome import Outcome, Tally, enrichment_cells
 from cleanlist_async.cli.terminal.progress import Display
-from cleanlist_async.cli.terminal.stopping import StopSignals
-from cleanlist_async.cli.terminal.tally import Tally, enrichment_cells
+from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.enrich.report import Progress, Summary
+from cleanlist_async.enrich.report import Progress
 from cleanlist_async.enrich.service import ResultStream
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events import identifier
-from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import EnrichedWriter, OutputChoice, TableError
@@ -51,18 +50,6 @@ class Job:
     """Whether each result is in a store before it comes here, so that the output can be written again."""
     own_workflows: Container[str] | None = None
     """Grows by the workflows that the run submits; None: the results are all its own."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a run ended."""
-
-    tally: Tally
-    summary: Summary = field(default_factory=Summary)
-    statistics: Statistics | None = None
-    stopped_by: BaseException | None = None
-    file_error: TableError | None = None
-    notes: list[str] = field(default_factory=list[str])
 
 
 class ResultFile:
@@ -112,7 +99,7 @@ class ResultFile:
         """Write the rows that have no result, and give the file its name."""
         # A stopped run never read the rest of the input, but the file has all its rows.
         unsent = len(self._numbers) - self.tally.contacts
-        self.tally.count_unsent(unsent)
+        self.tally.count_rows(unsent, "failed")
         self._contacts.count_kept(self.tally)
         try:
             while self._next_kept is not None:
@@ -196,7 +183,7 @@ async def run(client: AsyncCleanlist, job: Job, display: Display, signals: StopS
         file.close()
     if problem is not None:
         raise problem
-    return Outcome(file.tally, stream.summary, client.statistics(), stopped_by, file.problem, file.notes)
+    return Outcome(file.tally, stream.summary, stopped_by, file.problem, file.notes)
 
 
 async def _tick(client: AsyncCleanlist, display: Display) -> None:

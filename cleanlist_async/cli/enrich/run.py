@@ -1,44 +1,45 @@
-"""The commands that read a file of contacts, from beginning to end."""
+"""The command ``enrich``, from beginning to end."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
-from cleanlist_async.cli.enrich.choice import choose
-from cleanlist_async.cli.enrich.collect import Collection
-from cleanlist_async.cli.enrich.encodings import opened
+from cleanlist_async.cli.enrich.contacts import choose, contacts_of, settled_in
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
-from cleanlist_async.cli.enrich.file_plan import offline_plan, plan_as_json, show_file_plan
-from cleanlist_async.cli.enrich.inputs import (
-    TableContacts,
-    TableOptions,
-    check_output,
-    check_space,
+from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, check_space, opened
+from cleanlist_async.cli.enrich.outcome import (
+    Outcome,
+    exit_code,
+    report_pending,
+    show_outcome,
+    stop_as_json,
 )
-from cleanlist_async.cli.enrich.own_output import contacts_of, settled_in
-from cleanlist_async.cli.enrich.report import exit_code, report_pending, show_outcome, stop_as_json
-from cleanlist_async.cli.enrich.result_file import Job, Outcome, run
-from cleanlist_async.cli.store.location import StoreLocation
-from cleanlist_async.cli.store.show import summary
-from cleanlist_async.cli.terminal import render
+from cleanlist_async.cli.enrich.plan import (
+    offline_plan,
+    plan_as_json,
+    show_columns,
+    show_file_plan,
+    show_halves_known,
+)
+from cleanlist_async.cli.enrich.result_file import Job, run
+from cleanlist_async.cli.store.location import StoreLocation, summary
 from cleanlist_async.cli.terminal.asking import Consent, get_consent, read_balance
 from cleanlist_async.cli.terminal.connection import Connection
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for, complain, error_as_json
-from cleanlist_async.cli.terminal.hang_up import Terminal
+from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.in_flight import in_flight
 from cleanlist_async.cli.terminal.options import OutputOptions, RowChoice
-from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
-from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
-from cleanlist_async.cli.terminal.wording import before_going_on
+from cleanlist_async.cli.terminal.render import plural, print_json, say, show_command, show_notes
+from cleanlist_async.cli.terminal.signals import STOPPING, StopSignals, Terminal
+from cleanlist_async.cli.terminal.wording import as_typed, before_going_on
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.errors import (
     AuthenticationError,
@@ -57,7 +58,6 @@ from cleanlist_async.tables import ContactTable, OutputChoice, TableError
 from cleanlist_async.tables.formats.location import STDOUT
 from cleanlist_async.tables.input import is_stream
 from cleanlist_async.tables.input_options import Suppression
-from cleanlist_async.types import JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,17 @@ class Enrichment:
     output: str
     table: TableOptions
     connection: Connection
-    enrichment_type: EnrichmentType = "partial"
-    consent: Consent = field(default_factory=Consent)
-    webhook_url: str | None = None
-    overwrite: bool = False
-    dry_run: bool = False
-    as_json: bool = False
-    store: StoreLocation = field(default_factory=StoreLocation)
-    fresh: bool = False
-    choice: RowChoice = field(default_factory=RowChoice)
-    written: OutputOptions = field(default_factory=OutputOptions)
-    suppress: Path | None = None
+    enrichment_type: EnrichmentType
+    consent: Consent
+    webhook_url: str | None
+    overwrite: bool
+    dry_run: bool
+    as_json: bool
+    store: StoreLocation
+    fresh: bool
+    choice: RowChoice
+    written: OutputOptions
+    suppress: Path | None
 
     def carry_out(self, console: Console) -> ExitCode:
         """Plan, ask, enrich, write, report."""
@@ -100,8 +100,8 @@ class Enrichment:
             check_output(self.output, table, written, overwrite=self.overwrite or earlier is not None)
             known = None if self.fresh else enriched
             contacts = choose(contacts_of(table, known, self.enrichment_type), self.choice, enriched)
-            render.show_columns(console, table)
-            render.show_notes(console, table)
+            show_columns(console, table)
+            show_notes(console, table.notes)
             store = self.store.open() if has_key else None
             plan, balance = anyio.run(self._prepare, console, contacts, store, suppression)
             if not self.overwrite and (earlier or 0) > plan.known + contacts.settled:
@@ -112,7 +112,7 @@ class Enrichment:
                 )
             self._show_plan(console, plan, contacts, balance)
             if self.dry_run or store is None:
-                render.say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")
+                say(console, "Dry run: nothing was sent for enrichment, and nothing was spent.")
                 limit = self.consent.max_credits
                 if self.as_json:
                     planned = plan_as_json(plan, has_looked=store is not None)
@@ -132,7 +132,7 @@ class Enrichment:
                 is_in_store=self.enrichment_type in REMEMBERED,
                 own_workflows=in_flight.accepted_from_now(),
             )
-            with StopSignals(lambda: render.say(console, STOPPING)) as signals:
+            with StopSignals(lambda: say(console, STOPPING)) as signals:
                 outcome, counts = anyio.run(self._run, console, job, store, signals)
             return self._report(console, job, outcome, signals, summary(self.store.shown(store), counts))
 
@@ -208,21 +208,20 @@ class Enrichment:
         limit = self.consent.max_credits
         show_file_plan(console, plan, contacts, balance=balance, max_credits=limit)
         if plan.known:
-            render.say(
+            say(
                 console,
-                f"{plan.known:,} of {render.plural(plan.unique, 'contact')}"
+                f"{plan.known:,} of {plural(plan.unique, 'contact')}"
                 f" {'is' if plan.known == 1 else 'are'} known from earlier runs,"
                 f" {plan.to_buy:,} to buy.",
             )
-        for line in render.halves_known(plan):
-            render.say(console, line)
+        show_halves_known(console, plan)
         if plan.doubtful:
-            render.say(
+            say(
                 console,
-                f"{render.plural(plan.doubtful, 'contact')} may have been bought by a submit of unknown"
+                f"{plural(plan.doubtful, 'contact')} may have been bought by a submit of unknown"
                 " outcome, and will not be sent. Decide:",
             )
-            render.show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
+            show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -244,27 +243,28 @@ class Enrichment:
         self, console: Console, job: Job, outcome: Outcome, signals: StopSignals, store: str
     ) -> ExitCode:
         show_outcome(console, outcome, self.output, enrichment_type=self.enrichment_type)
-        render.say(console, f"Store: {store}")
+        say(console, f"Store: {store}")
         if outcome.tally.pending:
             report_pending(console, outcome.tally.pending, *self._how_to_collect(job))
         if outcome.tally.statuses["unknown"]:
-            render.say(console, "What is unknown may have been paid for, and is not sent again. Decide:")
-            render.show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
+            say(console, "What is unknown may have been paid for, and is not sent again. Decide:")
+            show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
         code = exit_code(outcome, signals)
         is_cut_short = outcome.stopped_by or outcome.file_error or signals.received
         if code and (is_cut_short or outcome.tally.statuses["failed"]):
             self._report_how_to_go_on(console, outcome)
-        answer: dict[str, JSON] = {
-            **outcome.tally.as_json(),
-            "kept": job.contacts.settled,
-            "workflows": outcome.summary.workflows,
-            "requests": outcome.summary.requests,
-            "elapsed_s": round(outcome.summary.elapsed_s, 3),
-            "file": self.output,
-            "stopped_by": stop_as_json(outcome, signals),
-        }
         if self.as_json:
-            print_json(answer)
+            print_json(
+                {
+                    **outcome.tally.as_json(),
+                    "kept": job.contacts.settled,
+                    "workflows": outcome.summary.workflows,
+                    "requests": outcome.summary.requests,
+                    "elapsed_s": round(outcome.summary.elapsed_s, 3),
+                    "file": self.output,
+                    "stopped_by": stop_as_json(outcome, signals),
+                }
+            )
         return code
 
     def _how_to_collect(self, job: Job) -> tuple[str, str]:
@@ -280,24 +280,27 @@ class Enrichment:
 
     def _report_how_to_go_on(self, console: Console, outcome: Outcome) -> None:
         if isinstance(outcome.stopped_by, RequestValidationError):  # they would be refused again
-            render.say(console, "What was bought is not bought again: correct the input, then enrich it.")
+            say(console, "What was bought is not bought again: correct the input, then enrich it.")
             return
         first = _first_step(outcome.stopped_by, has_limit=self.consent.max_credits is not None)
         same = f"the same command{' without --fresh' if self.fresh else ''}"  # which would begin anew
         same += " and the same input" if is_stream(self.source) else ""
-        render.say(console, f"{first} with {same}: what was bought is not bought again.")
-        render.show_command(console, self._command())
+        say(console, f"{first} with {same}: what was bought is not bought again.")
+        show_command(console, self._command())
 
     def _command(self) -> str:
         command = shlex.join(["cleanlist-async", "enrich", self.source, "-o", self.output])
         groups = (self.consent, self.choice, self.written, self.store)
         options = self._options(self.table) + "".join(group.as_typed() for group in groups)
-        options += f" --suppress {shlex.quote(str(self.suppress))}" if self.suppress else ""
-        flags = {"--overwrite": self.overwrite, "--json": self.as_json}
-        given = "".join(f" {flag}" for flag, is_given in flags.items() if is_given)
-        # An address with a query may hold a secret.
-        webhook = self.webhook_url if self.webhook_url and "?" not in self.webhook_url else None
-        return command + options + (f" --webhook-url {shlex.quote(webhook)}" if webhook else "") + given
+        return f"{command}{options}" + as_typed(
+            {
+                "--suppress": self.suppress,
+                # An address with a query may hold a secret.
+                "--webhook-url": None if "?" in (self.webhook_url or "") else self.webhook_url,
+                "--overwrite": self.overwrite,
+                "--json": self.as_json,
+            }
+        )
 
     def _options(self, table: TableOptions) -> str:
         # Only what differs from the defaults, so that a command stays short enough to copy.
@@ -313,51 +316,6 @@ def _refuse_loss(written: OutputChoice, enrichment_type: EnrichmentType) -> None
             " rows and columns, with cleanlist_status and cleanlist_workflow_id.",
             ExitCode.USAGE,
         )
-
-
-def collect(
-    console: Console,
-    path: str,
-    output: str | None,
-    options: TableOptions,
-    connection: Connection,
-    *,
-    enrichment_type: EnrichmentType,
-    as_json: bool,
-) -> ExitCode:
-    """Fetch what is pending in a file that ``enrich`` wrote, and write the file again."""
-    check_enrichment_type(enrichment_type)
-    enriched = EnrichedTable.open(path, options)
-    if output:
-        check_output(output, enriched.table, overwrite=False)
-    output = output or (STDOUT if is_stream(path) else path)  # a stream cannot be replaced
-    collection = Collection.of(enriched, enrichment_type)
-    workflows = render.plural(len(collection.waiting), "workflow")
-    render.say(
-        console, f"{render.plural(collection.contacts, 'contact')} to fetch from {workflows}. This is free."
-    )
-
-    async def fetch() -> None:
-        async with connection.open() as client:
-            await collection.fetch(client, signals)
-
-    stopping = StopSignals(lambda: render.say(console, "Stopping."))
-    with Terminal(), warnings_shown(console), stopping as signals:
-        anyio.run(fetch)
-        # After a signal too: what was fetched until then is written.
-        collection.write(output)
-    tally, stopped_by = collection.tally, collection.stopped_by
-    render.show_figures(console, [*render.status_figures(tally), ("file", "", output)])
-    if stopped_by is not None:
-        complain(stopped_by)
-    if as_json:
-        print_json({**tally.as_json(), "file": output, "stopped_by": error_as_json(stopped_by)})
-    if signals.received:
-        return signals.exit_code
-    # A workflow that failed on the server is an unfinished contact, not an error of the command.
-    if stopped_by is not None and code_for(stopped_by) in {ExitCode.API, ExitCode.CONNECTION}:
-        return code_for(stopped_by)
-    return ExitCode.DONE if tally.is_complete else ExitCode.INCOMPLETE
 
 
 def _first_step(error: BaseException | None, *, has_limit: bool) -> str:

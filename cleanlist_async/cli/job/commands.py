@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from cleanlist_async.cli.job.options import Answers, RunOptions
+from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.asking import Consent
-from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.help import CommandGroup
-from cleanlist_async.cli.terminal.option_groups import with_groups
 from cleanlist_async.cli.terminal.options import (
     AsJSON,
     FileLayout,
@@ -23,7 +23,7 @@ from cleanlist_async.cli.terminal.options import (
     OutputOptions,
     Overwrite,
     StoreOption,
-    Suppressed,
+    with_groups,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import EnrichmentType
@@ -48,78 +48,6 @@ Input = Annotated[str, typer.Argument(metavar="IN", help="The input: a CSV, TSV 
 Pilot = Annotated[
     int | None, typer.Option(metavar="N", help="Buy a sample of N contacts first, then ask again.")
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What ``start`` and ``resume`` have in common, in the order in which their help lists it."""
-
-    listen: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Receive the job's webhooks here while it runs.")
-    ] = None
-    on_unknown: Annotated[
-        str,
-        typer.Option(
-            "--on-unknown",
-            metavar="HOW",
-            help="Hold chunks that may be paid for (hold), or send them again (resubmit).",
-        ),
-    ] = "hold"
-    max_duplicate_credits: Annotated[
-        float | None, typer.Option(help="With resubmit: credits that buying twice may cost.")
-    ] = None
-    cache: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Cache of results bought before, to read and to extend."),
-    ] = None
-    output: Annotated[
-        str | None,
-        typer.Option("-o", "--output", metavar="OUT", help="File to write when the job is complete."),
-    ] = None
-    overwrite: Overwrite = False
-    written: OutputOptions
-    suppress: Suppressed = None
-    layout: FileLayout
-    as_json: AsJSON = False
-    connection: Connection
-    adopt: Annotated[
-        bool,
-        typer.Option(
-            "--adopt",
-            help="Accept a journal that is outdated, emptied or a copy, or the unsent job of another key.",
-        ),
-    ] = False
-
-    def order(
-        self,
-        memory: JobMemory,
-        source: str | None,
-        mapping: list[str] | None,
-        consent: Consent,
-        pilot: int | None,
-    ) -> JobOrder:
-        """Return the order of a job. Raises CommandError for a ``--map`` without ``=``."""
-        from cleanlist_async.cli.enrich.inputs import TableOptions
-        from cleanlist_async.cli.job.order import JobOrder
-
-        return JobOrder(
-            memory=memory,
-            source=source,
-            table=TableOptions.parse(mapping, self.layout),
-            connection=self.connection,
-            consent=consent,
-            listen=self.listen,
-            on_unknown=cast('Literal["hold", "resubmit"]', self.on_unknown),
-            max_duplicate_credits=self.max_duplicate_credits,
-            cache=self.cache,
-            pilot=pilot,
-            output=self.output,
-            overwrite=self.overwrite,
-            written=self.written,
-            suppress=self.suppress,
-            as_json=self.as_json,
-            adopt=self.adopt,
-        )
 
 
 @app.command("run")
@@ -148,12 +76,9 @@ def run_job(
     """
     from cleanlist_async.cli.job import running
 
-    order = replace(
-        run.order(_memory(job, store, adopt=run.adopt), source, mapping, consent, pilot),
-        enrichment_type=cast("EnrichmentType | None", enrichment_type),
-        wait=wait,
-    )
-    end(running.start_or_resume(open_console(), order))
+    order = _order(_memory(job, store, adopt=run.adopt), source, mapping, run, consent=consent, pilot=pilot)
+    kind = cast("EnrichmentType | None", enrichment_type)
+    end(running.start_or_resume(open_console(), replace(order, enrichment_type=kind, wait=wait)))
 
 
 @app.command()
@@ -184,7 +109,7 @@ def start(
     from cleanlist_async.cli.job import running
 
     order = replace(
-        run.order(_journal(journal, store, adopt=run.adopt), source, mapping, consent, pilot),
+        _order(_journal(journal, store, adopt=run.adopt), source, mapping, run, consent=consent, pilot=pilot),
         enrichment_type=cast("EnrichmentType", enrichment_type),
         submit_mode=cast('Literal["auto", "plain", "tracked", "exact"]', submit_mode),
         webhook=webhook,
@@ -211,7 +136,7 @@ def resume(
     from cleanlist_async.cli.job import running
 
     memory = _journal(journal, store, adopt=run.adopt)
-    end(running.resume(open_console(), run.order(memory, source, mapping, consent, pilot)))
+    end(running.resume(open_console(), _order(memory, source, mapping, run, consent=consent, pilot=pilot)))
 
 
 @app.command("ls")
@@ -228,8 +153,7 @@ def list_jobs(
     as_json: AsJSON = False,
 ) -> None:
     """List the jobs of a store."""
-    from cleanlist_async.cli.job.listing import list_all
-    from cleanlist_async.cli.store.location import StoreLocation
+    from cleanlist_async.cli.job.looking import list_all
 
     if names and as_json:
         raise CommandError("pass either --names or --json.", ExitCode.USAGE)
@@ -253,30 +177,20 @@ def unknown(job: NameOrJournal, *, store: StoreOption = None, as_json: AsJSON = 
 
 
 @app.command()
+@with_groups
 def resolve(
     job: NameOrJournal,
     chunk: Annotated[
         int, typer.Argument(metavar="CHUNK", help="Number of a chunk, as shown by job unknown.")
     ],
     *,
-    accepted: Annotated[
-        str | None, typer.Option(metavar="WORKFLOW", help="The server has it, as this workflow.")
-    ] = None,
-    absent: Annotated[
-        bool, typer.Option("--absent", help="The server does not have it: send it again.")
-    ] = False,
-    i_checked: Annotated[bool, typer.Option("--i-checked", help="With --absent: you checked.")] = False,
-    resubmit: Annotated[
-        bool, typer.Option("--resubmit", help="Send it again and risk paying twice.")
-    ] = False,
-    abandon: Annotated[bool, typer.Option("--abandon", help="Give it up.")] = False,
+    answers: Answers,
     store: StoreOption = None,
     as_json: AsJSON = False,
 ) -> None:
     """Record a decision about an unknown chunk. Sends nothing itself."""
     from cleanlist_async.cli.job import deciding
 
-    answers = deciding.Answers(accepted, absent, i_checked, resubmit, abandon)
     end(deciding.resolve(open_console(), _memory(job, store), chunk, answers, as_json=as_json))
 
 
@@ -362,10 +276,24 @@ def purge(
     end(deciding.purge(open_console(), memory, cache, keep_results=keep_results, yes=yes, as_json=as_json))
 
 
+def _order(
+    memory: JobMemory,
+    source: str | None,
+    mapping: list[str] | None,
+    run: RunOptions,
+    *,
+    consent: Consent,
+    pilot: int | None,
+) -> JobOrder:
+    from cleanlist_async.cli.enrich.inputs import TableOptions
+    from cleanlist_async.cli.job.order import JobOrder
+
+    return JobOrder(memory, source, TableOptions.parse(mapping, run.layout), consent, pilot, run)
+
+
 def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
     """Return where a job is kept."""
-    from cleanlist_async.cli.job.store_memory import StoreMemory
-    from cleanlist_async.cli.store.location import StoreLocation
+    from cleanlist_async.cli.job.memory import StoreMemory
     from cleanlist_async.job.job import is_journal, is_name
 
     if is_name(job) and not is_journal(Path(job)):
@@ -374,7 +302,6 @@ def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
 
 
 def _journal(path: Path, store: str | None, *, adopt: bool) -> JobMemory:
-    from cleanlist_async.cli.job.journal_memory import JournalMemory
-    from cleanlist_async.cli.store.location import StoreLocation
+    from cleanlist_async.cli.job.memory import JournalMemory
 
     return JournalMemory(path, adopt, StoreLocation(store))

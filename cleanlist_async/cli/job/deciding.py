@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
-import re
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from cleanlist_async.cli.job.journal_memory import JournalMemory
-from cleanlist_async.cli.job.memory import JobMemory
+from cleanlist_async.cli.job.memory import JobMemory, JournalMemory
+from cleanlist_async.cli.job.options import Answers
+from cleanlist_async.cli.store.location import actor
 from cleanlist_async.cli.terminal.asking import confirm
-from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.output import print_json
-from cleanlist_async.cli.terminal.render import plural, say, show_command
-from cleanlist_async.cli.terminal.typed import PLACEHOLDER
+from cleanlist_async.cli.terminal.exits import ExitCode
+from cleanlist_async.cli.terminal.render import plural, print_json, say, show_command
 from cleanlist_async.job.cache import forget_all
-from cleanlist_async.job.journal.records import Decision
 
-# No blanks or control characters: the id becomes part of an address.
-_WORKFLOW: Final = re.compile(r"[!-~]{1,200}")
 _EFFECTS: Final = {
     "accepted": "is recorded as accepted; its results are fetched on resume",
     "absent": "is recorded as not accepted, and sent again on resume",
@@ -31,46 +24,12 @@ _EFFECTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was typed about an unknown chunk."""
-
-    accepted: str | None
-    absent: bool
-    checked: bool
-    resubmit: bool
-    abandon: bool
-
-    def decision(self) -> Decision:
-        """Return the one decision. Raises CommandError for none, or several."""
-        given: dict[Decision, bool] = {
-            "accepted": self.accepted is not None,
-            "absent": self.absent,
-            "resubmit": self.resubmit,
-            "abandon": self.abandon,
-        }
-        chosen: list[Decision] = [decision for decision, is_given in given.items() if is_given]
-        if len(chosen) != 1:  # a mistake here is a second purchase, or a lost result
-            raise CommandError(
-                "pass exactly one of --accepted, --absent, --resubmit and --abandon.", ExitCode.USAGE
-            )
-        is_id = self.accepted != PLACEHOLDER and _WORKFLOW.fullmatch(self.accepted or "")
-        if self.accepted is not None and not is_id:
-            raise CommandError("--accepted takes a workflow id, such as public_bulk_1a2b.", ExitCode.USAGE)
-        if self.absent != self.checked:
-            raise CommandError(
-                "--absent needs --i-checked: if the server has the chunk after all, it is paid for twice.",
-                ExitCode.USAGE,
-            )
-        return chosen[0]
-
-
 def resolve(console: Console, memory: JobMemory, chunk: int, answers: Answers, *, as_json: bool) -> ExitCode:
     """Record a decision about an unknown chunk."""
     decision = answers.decision()
     # Before the decision, after which the chunk is not listed any more.
     risks = {found.number: found.credits_at_risk for found in memory.unknown()}
-    memory.decide(chunk, decision, _actor(), answers.accepted)
+    memory.decide(chunk, decision, actor() or "unknown user", answers.accepted)
     left = len(risks.keys() - {chunk})
     # Only a second submit can cost again; the other decisions send nothing new.
     at_risk = risks[chunk] if decision == "resubmit" else 0.0
@@ -81,19 +40,17 @@ def resolve(console: Console, memory: JobMemory, chunk: int, answers: Answers, *
         say(console, f"{plural(left, 'unknown chunk')} left: {command}")
     else:
         say(console, "Resume the job:")
-        show_command(console, resume_command(memory))
+        show_command(console, _resume_command(memory))
     if as_json:
         print_json({"chunk": chunk, "decision": decision, "credits_at_risk": at_risk, "unknown": left})
     return ExitCode.DONE
 
 
-def resume_command(memory: JobMemory) -> str:
-    """Return the command that goes on with a job."""
+def _resume_command(memory: JobMemory) -> str:
     begun = memory.begun()
     source = [begun.source_name] if begun is not None and isinstance(memory, JournalMemory) else []
-    verb = "resume" if isinstance(memory, JournalMemory) else "run"
     job, *store = memory.typed
-    return shlex.join(["cleanlist-async", "job", verb, job, *source, *store])
+    return shlex.join(["cleanlist-async", "job", memory.verb, job, *source, *store])
 
 
 def purge(
@@ -125,10 +82,3 @@ def purge(
     if as_json:
         print_json({"job": name, "purged": True})
     return ExitCode.DONE
-
-
-def _actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # such as a user id without a name, in a container
-        return "unknown user"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cleanlist_async.cli.terminal.hang_up import Terminal
 from cleanlist_async.cli.terminal.progress import LineTimer, clock_time, limit_use
-from cleanlist_async.cli.terminal.render import is_live, plural, say
+from cleanlist_async.cli.terminal.render import is_live, number, plural, say
+from cleanlist_async.cli.terminal.signals import Terminal
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.journal.records import ChunkState
 from cleanlist_async.job.status import JobStatus, WaitsFor
@@ -52,15 +52,11 @@ class Scene:
     def credits(self) -> str:
         """Return what was spent, and what else may be."""
         status = self.status
-        parts = [f"{plural(status.credits_spent, 'credit')} spent", f"{status.credits_held:,.10g} held"]
+        parts = [f"{plural(status.credits_spent, 'credit')} spent", f"{number(status.credits_held)} held"]
         if status.credits_at_risk:
-            parts.append(f"{status.credits_at_risk:,.10g} of them in doubt")
-        limit = f", of {status.max_credits:,.10g}" if status.max_credits is not None else ""
+            parts.append(f"{number(status.credits_at_risk)} of them in doubt")
+        limit = f", of {number(status.max_credits)}" if status.max_credits is not None else ""
         return ", ".join(parts) + limit
-
-    def requests(self, window_s: float) -> str:
-        """Return how much of the rate limit is used."""
-        return limit_use(self.statistics, window_s, "requests")
 
     def waiting(self) -> str:
         """Return what the job is waiting for."""
@@ -70,16 +66,15 @@ class Scene:
             case "workflows":
                 return f"waiting for one of {plural(self.open_workflows, 'open workflow')}"
             case "credits":
-                return f"waiting for credits that {self._holders()} may give back to the budget"
+                count = self.open_workflows
+                holders = plural(count, "open workflow") if count else "open workflows"
+                return f"waiting for credits that {holders} may give back to the budget"
             case "connection":
                 return "the last attempt failed; trying again"
             case "evidence" if not self.open_workflows:
                 return f"waiting for evidence on {plural(unknown, 'unknown chunk')}"
             case _:
                 return self._at_work(chunks.get(ChunkState.PLANNED, 0) if self.pilot is None else 0)
-
-    def _holders(self) -> str:
-        return plural(self.open_workflows, "open workflow") if self.open_workflows else "open workflows"
 
     def _at_work(self, planned: int) -> str:
         if planned:
@@ -88,19 +83,10 @@ class Scene:
         return f"waiting for {plural(self.open_workflows, 'workflow')}" if self.open_workflows else ""
 
 
-class View(Protocol):
-    """Shows where a job stands."""
-
-    def show(self, scene: Scene) -> None:
-        """Show a scene."""
-        ...
-
-
 class Pace:
     """How fast contacts are settled, measured from the first ones of this run, which had to wait longest."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._at_start: int | None = None
         self._first: tuple[float, int] | None = None
 
@@ -110,11 +96,11 @@ class Pace:
             self._at_start = done
         # Until the first workflow ends nothing is settled; counting that time would show too low a rate.
         if self._first is None and done > self._at_start:
-            self._first = self._clock(), done
+            self._first = time.monotonic(), done
         if self._first is None:
             return None
         since, before = self._first
-        elapsed_s, gained = self._clock() - since, done - before
+        elapsed_s, gained = time.monotonic() - since, done - before
         return gained / elapsed_s if gained > 0 and elapsed_s >= _RATE_AFTER_S else None
 
     def describe(self, scene: Scene) -> tuple[str, str]:
@@ -154,20 +140,19 @@ class Panel:
             first.add_column(no_wrap=True)
         count = f"{scene.done:,}/{scene.total:,}"
         first.add_row(ProgressBar(total=max(1, scene.total), completed=scene.done), count, rate, left)
-        last = " · ".join(part for part in (scene.requests(self._window_s), scene.waiting()) if part)
+        use = limit_use(scene.statistics, self._window_s, "requests")
+        last = " · ".join(filter(None, (use, scene.waiting())))
         return Group(first, *(_line(text) for text in (scene.credits(), last)))
 
 
 class Lines:
     """A plain line now and then, for logs."""
 
-    def __init__(
-        self, console: Console, window_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, console: Console, window_s: float) -> None:
         self._console = console
         self._window_s = window_s
-        self._timer = LineTimer(clock)
-        self._pace = Pace(clock)
+        self._timer = LineTimer()
+        self._pace = Pace()
 
     def show(self, scene: Scene) -> None:
         """Show a scene, if the last line is old enough."""
@@ -179,10 +164,13 @@ class Lines:
             scene.credits(),
             rate,
             left,
-            scene.requests(self._window_s),
+            limit_use(scene.statistics, self._window_s, "requests"),
             scene.waiting(),
         )
         say(self._console, "; ".join(part for part in parts if part))
+
+
+View: TypeAlias = Panel | Lines
 
 
 @contextmanager

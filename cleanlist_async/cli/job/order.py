@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
-from cleanlist_async.cli.job.journal_memory import JournalMemory
 from cleanlist_async.cli.job.listening import parse_address
 from cleanlist_async.cli.job.memory import Begun, JobMemory
+from cleanlist_async.cli.job.options import RunOptions
 from cleanlist_async.cli.terminal.asking import Consent
-from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import OutputOptions
+from cleanlist_async.cli.terminal.wording import as_typed
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import InputChangedError
 from cleanlist_async.facts import MAX_CONTACTS_PER_REQUEST, EnrichmentType
@@ -30,30 +30,20 @@ from cleanlist_async.webhooks.receiver import WebhookReceiver
 _LOOK_EVERY_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class JobOrder:
     """A job, its input, and what it may do."""
 
     memory: JobMemory
     source: str | None
     table: TableOptions
-    connection: Connection
+    consent: Consent
+    pilot: int | None
+    options: RunOptions
     enrichment_type: EnrichmentType | None = None
-    consent: Consent = field(default_factory=Consent)
     webhook: str | None = None
-    listen: str | None = None
     submit_mode: ChosenMode = "auto"
     half_full_price: HalfFullPrice = "full"
-    on_unknown: Literal["hold", "resubmit"] = "hold"
-    max_duplicate_credits: float | None = None
-    cache: str | None = None
-    pilot: int | None = None
-    output: str | None = None
-    overwrite: bool = False
-    written: OutputOptions = field(default_factory=OutputOptions)
-    suppress: Path | None = None
-    as_json: bool = False
-    adopt: bool = False
     wait: bool = False
 
     def check_options(self) -> None:
@@ -61,19 +51,19 @@ class JobOrder:
         if self.enrichment_type is not None:
             check_enrichment_type(self.enrichment_type)
         check_webhook_url(self.webhook)
-        if self.output is None and self.written != OutputOptions():
+        options = self.options
+        if options.output is None and options.written != OutputOptions():
             raise CommandError(
                 "--columns, --input-columns, --rename and --only say what -o writes; name a file.",
                 ExitCode.USAGE,
             )
-        self.written.choice()
-        if self.webhook is not None and self.listen is None:
+        options.written.choice()
+        if self.webhook is not None and options.listen is None:
             raise CommandError(
-                "--webhook needs --listen HOST:PORT, which receives its posts.",
-                ExitCode.USAGE,
+                "--webhook needs --listen HOST:PORT, which receives its posts.", ExitCode.USAGE
             )
-        if self.listen is not None:
-            parse_address(self.listen)
+        if options.listen is not None:
+            parse_address(options.listen)
         if self.pilot is not None and not 1 <= self.pilot <= MAX_CONTACTS_PER_REQUEST:
             raise CommandError(
                 f"--pilot takes 1 to {MAX_CONTACTS_PER_REQUEST} contacts, not {self.pilot}.", ExitCode.USAGE
@@ -87,16 +77,18 @@ class JobOrder:
     def check(self) -> ContactTable | None:
         """Open the input, if there is one, and refuse what cannot work. Nothing is sent or written."""
         self.check_options()
-        self.connection.open()  # a missing key is reported before the input is read
+        self.options.connection.open()  # a missing key is reported before the input is read
         return self.open_input()
 
     def open_input(self) -> ContactTable | None:
         """Open the input, if there is one, and refuse an output that would harm something."""
         table = None if self.source is None else self.table.open(self.source)
-        if self.output is not None and table is not None:
+        options = self.options
+        if options.output is not None and table is not None:
             # --overwrite must not be able to destroy the record of what was paid for.
-            kept = [*self.memory.files, *([Path(self.cache)] if self.cache else [])]
-            check_output(self.output, table, self.written.choice(), overwrite=self.overwrite, kept=kept)
+            kept = [*self.memory.files, *([Path(options.cache)] if options.cache else [])]
+            choice = options.written.choice()
+            check_output(options.output, table, choice, overwrite=options.overwrite, kept=kept)
         return table
 
     def adds_nothing_to(self, begun: Begun) -> bool:
@@ -123,7 +115,7 @@ class JobOrder:
 
     def receiver(self) -> WebhookReceiver | None:
         """Return the receiver of the webhooks that arrive at ``--listen``, if there are any."""
-        return WebhookReceiver(self.webhook) if self.webhook and self.listen else None
+        return WebhookReceiver(self.webhook) if self.webhook and self.options.listen else None
 
     def wait_for_end(self) -> None:
         """Return once no other process runs the job."""
@@ -140,12 +132,12 @@ class JobOrder:
                 max_credits=self.consent.max_credits,
                 webhook_url=self.webhook,
                 submit_mode=self.submit_mode,
-                on_unknown=self.on_unknown,
-                max_duplicate_credits=self.max_duplicate_credits,
-                cache=self.cache,
+                on_unknown=cast('Literal["hold", "resubmit"]', self.options.on_unknown),
+                max_duplicate_credits=self.options.max_duplicate_credits,
+                cache=self.options.cache,
                 half_full_price=self.half_full_price,
-                adopt=self.adopt,
-                suppress=self.suppress,
+                adopt=self.options.adopt,
+                suppress=self.options.suppress,
             )
         except InputChangedError as error:
             if error.is_about_contacts:
@@ -153,9 +145,10 @@ class JobOrder:
             raise
 
     def _ways_to_go_on(self) -> str:
-        as_they_were = replace(self, source=None, table=TableOptions(), output=None, written=OutputOptions())
-        kind = ["--type", self.enrichment_type] if self.enrichment_type not in {None, "partial"} else []
-        enrich = shlex.join(["cleanlist-async", "enrich", "OUT.csv", "-o", "ALL.csv", *map(str, kind)])
+        options = replace(self.options, output=None, written=OutputOptions())
+        as_they_were = replace(self, source=None, table=TableOptions(), options=options)
+        kind = as_typed({"--type": None if self.enrichment_type == "partial" else self.enrichment_type})
+        enrich = f"cleanlist-async enrich OUT.csv -o ALL.csv{kind}"
         return (
             f"Nothing was sent. Finish it with the contacts as they were: {as_they_were.resume_command()};"
             f" then write the results beside the rows that are still there: {self.export_command()};"
@@ -164,26 +157,24 @@ class JobOrder:
 
     def resume_command(self, *, is_written: bool = False) -> str:
         """Return the command that resumes the job."""
-        parts = ["cleanlist-async", "job", *self._resume()]
-        parts += ["--listen", self.listen] if self.listen else []
-        parts += ["--cache", self.cache] if self.cache else []
-        parts += ["--suppress", str(self.suppress)] if self.suppress else []
-        parts += ["-o", self.output] if self.output else []
-        # The output of this run is there by then, and would be refused.
-        parts += ["--overwrite"] if self.output and (is_written or self.overwrite) else []
-        groups = (self.written, self.table, self.connection)
-        return shlex.join(parts) + "".join(group.as_typed() for group in groups)
+        own = as_typed(
+            {
+                "--listen": self.options.listen,
+                "--cache": self.options.cache,
+                "--suppress": self.options.suppress,
+                "-o": self.options.output,
+                # The output of this run is there by then, and would be refused.
+                "--overwrite": self.options.output and (is_written or self.options.overwrite),
+            }
+        )
+        groups = (self.options.written, self.table, self.options.connection)
+        return self._command(self.memory.verb) + own + "".join(group.as_typed() for group in groups)
 
     def export_command(self) -> str:
         """Return the command that writes the results."""
-        job, *store = self.memory.typed
-        parts = ["cleanlist-async", "job", "export", job, *self._source(), *store, "-o", "OUT.csv"]
-        return shlex.join(parts) + self.table.as_typed()
+        return f"{self._command('export')} -o OUT.csv{self.table.as_typed()}"
 
-    def _resume(self) -> list[str]:
-        verb = "resume" if isinstance(self.memory, JournalMemory) else "run"
+    def _command(self, verb: str) -> str:
         job, *store = self.memory.typed
-        return [verb, job, *self._source(), *store]
-
-    def _source(self) -> list[str]:
-        return [] if self.source is None else [self.source]
+        source = [] if self.source is None else [self.source]
+        return shlex.join(["cleanlist-async", "job", verb, job, *source, *store])

@@ -6,33 +6,30 @@ import shlex
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, TypeVar
 
 import anyio
 from rich.console import Console
 
 from cleanlist_async import facts
-from cleanlist_async.cli.job.ending import Ending
-from cleanlist_async.cli.job.exporting import export, input_of
+from cleanlist_async.cli.enrich.plan import show_columns
 from cleanlist_async.cli.job.listening import listening, parse_address
 from cleanlist_async.cli.job.live import Scene, View, showing
+from cleanlist_async.cli.job.looking import export, input_of
 from cleanlist_async.cli.job.order import JobOrder
-from cleanlist_async.cli.job.show import Overview, show_pilot, status_figures
-from cleanlist_async.cli.terminal.asking import agree_to_spend, fetch_balance, get_consent
+from cleanlist_async.cli.job.show import Ending, Overview, show_pilot, status_figures
+from cleanlist_async.cli.terminal.asking import agree_to_spend, get_consent, read_balance
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, complain
-from cleanlist_async.cli.terminal.hang_up import Terminal
-from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import (
     plural,
+    print_json,
     say,
-    show_columns,
     show_command,
     show_figures,
     show_notes,
 )
-from cleanlist_async.cli.terminal.stopping import STOPPING, StopSignals
+from cleanlist_async.cli.terminal.signals import STOPPING, StopSignals, Terminal
 from cleanlist_async.cli.terminal.wording import at_the_command_line, before_going_on
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import (
@@ -69,10 +66,7 @@ class Run:
         if table is not None:
             show_columns(self.console, table)
         with self._tidied_up():
-            overview = self._call(table, _overview)
-            if table is not None:
-                show_notes(self.console, table)
-            balance = fetch_balance(self.order.connection.open, self.console, must_connect=True)
+            overview, balance = self._call(table, lambda client, job: self._overview(client, job, table))
             overview.show(self.console, table, balance)
             bought = self._buy_pilot(table, overview) if self.order.pilot is not None else None
             if isinstance(bought, Ending):  # stopped, or out of credits, before the sample was whole
@@ -81,21 +75,21 @@ class Run:
                 get_consent(overview.plan, self.order.consent)
         ending = self._watch(table, self._run)
         ending.pilot = bought
-        if ending.is_finished and self.order.output is not None:
-            self._export(table, ending, self.order.output)
+        if ending.is_finished and self.order.options.output is not None:
+            self._export(table, ending, self.order.options.output)
         return self._report(ending)
 
     def look_at_finished(self) -> ExitCode:
         """Report on a job that has nothing left to do. Sends nothing, and needs no key."""
-        order = self.order
+        order, output = self.order, self.order.options.output
         order.check_options()
         # What a finished job is resumed with is often newer, such as the rows of a database that has gone on.
-        unread = f", and {order.source} was not looked at" if order.source and order.output is None else ""
+        unread = f", and {order.source} was not looked at" if order.source and output is None else ""
         say(self.console, f"The job {order.memory.typed[0]} is finished. Nothing is sent{unread}.")
         status, _ = order.memory.status()
         ending = Ending(status)
-        if order.output is not None:
-            self._export(order.open_input(), ending, order.output)
+        if output is not None:
+            self._export(order.open_input(), ending, output)
         return self._report(ending)
 
     @contextmanager
@@ -120,16 +114,26 @@ class Run:
         """Open the client and the job, do one thing with it, and close both."""
 
         async def call() -> T:
-            store, order = self.order.memory.open_store(), self.order
+            order = self.order
+            store = order.memory.location.open()
             # The store outermost: the job and the client still write to it as they are closed.
             async with (
                 store,
-                order.connection.open(order.receiver(), store) as client,
+                order.options.connection.open(order.receiver(), store) as client,
                 await order.open(client, table) as job,
             ):
                 return await do(client, job)
 
         return anyio.run(call)
+
+    async def _overview(
+        self, client: AsyncCleanlist, job: Job, table: ContactTable | None
+    ) -> tuple[Overview, float | None]:
+        was_sent = (await job.status()).was_sent
+        overview = Overview(await job.plan(), job.submit_mode, job.promise, job.lists_to_create, was_sent)
+        if table is not None:
+            show_notes(self.console, table.notes)
+        return overview, await read_balance(client, self.console, must_connect=True)
 
     def _buy_pilot(self, table: ContactTable | None, overview: Overview) -> Pilot | Ending:
         kind = overview.plan.enrichment_type
@@ -161,14 +165,14 @@ class Run:
             bought.append(await job.pilot(size))
 
         error = await self._with_view(client, job, signals, buy, min(size, (await job.plan()).unique))
-        return bought[0] if bought else Ending(await job.status(), error, _code(signals))
+        return bought[0] if bought else Ending(await job.status(), error, signals.exit_code)
 
     async def _run(self, client: AsyncCleanlist, job: Job, signals: StopSignals) -> Ending:
         async def run() -> None:
             (await job.run()).raise_for_error()
 
         error = await self._with_view(client, job, signals, run)
-        ending = Ending(await job.status(), error, _code(signals))
+        ending = Ending(await job.status(), error, signals.exit_code)
         # The server names what the refused request lacks, which may be less than the rest of the job needs.
         if isinstance(error, InsufficientCreditsError):
             ending.shortfall = error.shortfall_credits or await _shortfall(client, job)
@@ -187,9 +191,9 @@ class Run:
         error: CleanlistError | None = None
         failure: Exception | None = None
         scope = anyio.CancelScope()
-        window_s = self.order.connection.limits.window_s
+        window_s = self.order.options.connection.limits.window_s
         watch = _Watch(client, job, pilot, await job.status())
-        address = parse_address(self.order.listen) if self.order.listen else None
+        address = parse_address(self.order.options.listen) if self.order.options.listen else None
         with showing(self.console, window_s, self.terminal) as view, signals.stopping(scope), scope:
             async with listening(client.webhooks, address), anyio.create_task_group() as group:
                 group.start_soon(watch.follow, view)
@@ -207,14 +211,10 @@ class Run:
     # -- reporting -----------------------------------------------------------------------------
 
     def _export(self, table: ContactTable | None, ending: Ending, output: str) -> None:
-        memory = self.order.memory
-        write = partial(export, memory, choice=self.order.written.choice(), overwrite=self.order.overwrite)
+        memory, choice = self.order.memory, self.order.options.written.choice()
         try:
-            if table is None:
-                with input_of(memory) as kept:
-                    exported = write(kept, output, is_own=True)
-            else:
-                exported = write(table, output)
+            with input_of(memory, table) as rows:
+                exported = export(memory, rows, table, output, choice, overwrite=self.order.options.overwrite)
         except TableError as error:
             ending.file_error = error
         else:
@@ -222,15 +222,14 @@ class Run:
 
     def _report(self, ending: Ending) -> ExitCode:
         show_figures(self.console, status_figures(ending.status, is_running=False))
-        for note in ending.notes:
-            say(self.console, f"note: {note}")
+        show_notes(self.console, ending.notes)
         if ending.written is not None:
             say(self.console, f"Written: {ending.written}")
         for error in (ending.stopped_by, ending.file_error):
             if error is not None:
                 complain(error)
         self._report_next_step(ending)
-        if self.order.as_json:
+        if self.order.options.as_json:
             print_json(ending.as_json())
         return ending.exit_code
 
@@ -272,7 +271,7 @@ class Run:
         if unknown or status.state == "complete_with_unknown" or status.chunks.get(ChunkState.REFUSED):
             say(self.console, "Then resume it:" if unknown else "Ask for the rest:")
             show_command(self.console, command)
-        elif self.order.output is None:
+        elif self.order.options.output is None:
             beside = " beside the input" if self.order.source is not None else ""
             say(self.console, f"Write the results{beside}:")
             show_command(self.console, self.order.export_command())
@@ -341,15 +340,6 @@ def start_or_resume(console: Console, order: JobOrder) -> ExitCode:
                     say(console, f"{at_the_command_line(locked.problem)} Waiting for its end.")
                 is_told = True
                 order.wait_for_end()
-
-
-async def _overview(_client: AsyncCleanlist, job: Job) -> Overview:
-    status = await job.status()
-    return Overview(await job.plan(), job.submit_mode, job.promise, job.lists_to_create, status.was_sent)
-
-
-def _code(signals: StopSignals) -> ExitCode:
-    return signals.exit_code if signals.received else ExitCode.DONE
 
 
 async def _shortfall(client: AsyncCleanlist, job: Job) -> float | None:

@@ -1,33 +1,25 @@
-"""What a job looks like: its plan, its pilot, where it stands. For people, and for ``--json``."""
+"""What a job looks like: its plan, its pilot, where it stands, how a run ended, for people and ``--json``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from rich.console import Console
 
-from cleanlist_async.cli.enrich.file_plan import plan_as_json
-from cleanlist_async.cli.terminal.render import (
-    FEW,
-    Figures,
-    halves_known,
-    number,
-    plural,
-    say,
-    show_figures,
-    show_plan,
-)
+from cleanlist_async.cli.enrich.plan import FEW, show_halves_known, show_plan
+from cleanlist_async.cli.terminal.exits import ExitCode, code_of_end, error_as_json, signal_as_json
+from cleanlist_async.cli.terminal.render import Figures, number, plural, say, show_figures
 from cleanlist_async.cli.terminal.wording import in_words
 from cleanlist_async.enrich.plan import Plan
+from cleanlist_async.errors import CleanlistError
 from cleanlist_async.job.journal.records import ChunkState, SubmitMode
 from cleanlist_async.job.pilot import Pilot
 from cleanlist_async.job.reader import RuleTotal
 from cleanlist_async.job.status import JobState, JobStatus
-from cleanlist_async.job.unknown import UnknownChunk
-from cleanlist_async.tables import ContactTable
+from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.types import JSON
 
 _RESULTS: Final = {
@@ -56,6 +48,7 @@ _RULES: Final = {
     "duplicate": "bought with an earlier contact",
     "invalid": "never sent",
 }
+_FINISHED: Final = ("complete", "complete_with_unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +67,22 @@ class Overview:
         show_plan(
             console,
             self.plan,
-            (self.plan.requests, f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts"),
+            f"{plural(self.plan.chunks, 'chunk')} of at most 250 contacts",
             self._invalid_rows(table),
             balance=balance,
             more=[lists] if self.lists_to_create else (),
         )
-        for line in halves_known(self.plan):
-            say(console, line)
+        show_halves_known(console, self.plan)
         say(console, f'Submit mode "{self.submit_mode}": {self.promise}.')
 
     def _invalid_rows(self, table: ContactTable | None) -> Iterator[tuple[int, str]]:
+        few = self.plan.invalid_contacts[:FEW]
         if table is None:
-            return ((index + 1, reason) for index, reason in self.plan.invalid_contacts[:FEW])
-        reasons = {
-            index: in_words(reason, table.field_headers) for index, reason in self.plan.invalid_contacts[:FEW]
-        }
+            return ((index + 1, reason) for index, reason in few)
+        reasons = {index: in_words(reason, table.field_headers) for index, reason in few}
         # The plan knows indexes only; the table is read again, and no further than needed, for their numbers.
         rows = (row for row in table.rows() if row.index in reasons) if reasons else iter(())
         return ((row.number, reasons[row.index]) for row in rows)
-
-    def as_json(self) -> dict[str, JSON]:
-        """Return it for ``--json``."""
-        return {**plan_as_json(self.plan), "lists_to_create": self.lists_to_create}
 
 
 def show_pilot(console: Console, pilot: Pilot) -> None:
@@ -114,41 +101,24 @@ def show_pilot(console: Console, pilot: Pilot) -> None:
     )
 
 
-def pilot_as_json(pilot: Pilot) -> dict[str, JSON]:
-    """Return a pilot for ``--json``; what a sample of one cannot show is null."""
-    return {name: _finite(value) for name, value in asdict(pilot).items()}
-
-
 def status_figures(status: JobStatus, *, is_running: bool) -> Figures:
     """Return where a job stands."""
     figures = [("state", "", _state(status, is_running=is_running))]
-    if status.duplicates:
-        figures.append(
-            ("contacts", f"{status.contacts:,}", f"including {plural(status.duplicates, 'duplicate')}")
-        )
-    else:
-        figures.append(("contacts", f"{status.contacts:,}", ""))
-    figures += list(_results(status))
-    figures += list(_chunks(status))
-    return [*figures, *credit_figures(status)]
+    remark = f"including {plural(status.duplicates, 'duplicate')}" if status.duplicates else ""
+    figures.append(("contacts", f"{status.contacts:,}", remark))
+    return [*figures, *_results(status), *_chunks(status), *_credits(status)]
 
 
-def credit_figures(status: JobStatus) -> Figures:
-    """Return what a job has cost, and may still cost."""
-    figures = [
-        ("credits", number(status.credits_spent), "spent, as reported by the server or by the price list")
-    ]
+def _credits(status: JobStatus) -> Iterator[tuple[str, str, str]]:
+    yield "credits", number(status.credits_spent), "spent, as reported by the server or by the price list"
     if status.credits_held:
-        figures.append(
-            ("held", number(status.credits_held), "credits at most, for results that are not final")
-        )
+        yield "held", number(status.credits_held), "credits at most, for results that are not final"
     if status.credits_at_risk:
-        figures.append(("in doubt", number(status.credits_at_risk), "of these, for unknown chunks"))
+        yield "in doubt", number(status.credits_at_risk), "of these, for unknown chunks"
     if status.max_credits is not None:
-        figures.append(("max credits", number(status.max_credits), ""))
+        yield "max credits", number(status.max_credits), ""
     if status.shortfall_credits:
-        figures.append(("missing", number(status.shortfall_credits), "credits, as reported by the server"))
-    return figures
+        yield "missing", number(status.shortfall_credits), "credits, as reported by the server"
 
 
 def shown_state(state: JobState, *, is_running: bool) -> str:
@@ -167,11 +137,6 @@ def status_as_json(status: JobStatus, *, is_running: bool) -> dict[str, JSON]:
     return {**kept, "job": status.name, **counts, "state": state, "settled": status.settled}
 
 
-def unknown_as_json(chunk: UnknownChunk) -> dict[str, JSON]:
-    """Return an unknown chunk for ``--json``."""
-    return asdict(chunk)
-
-
 def cost_rows(costs: Sequence[RuleTotal], status: JobStatus) -> list[tuple[str, int, float, str]]:
     """Return (rule, contacts, credits, what the rule means)."""
     totals = [(total.rule, total.results, total.credits) for total in costs]
@@ -182,7 +147,7 @@ def cost_rows(costs: Sequence[RuleTotal], status: JobStatus) -> list[tuple[str, 
 def _finite(value: float | tuple[float, float]) -> JSON:
     if isinstance(value, tuple):
         return [_finite(end) for end in value]
-    # JSON has no infinity.
+    # JSON has no infinity, which is what a sample of one shows.
     return value if math.isfinite(value) else None
 
 
@@ -205,3 +170,45 @@ def _chunks(status: JobStatus) -> Iterator[tuple[str, str, str]]:
     for state, (name, remark) in _CHUNKS.items():
         if count := status.chunks.get(state, 0):
             yield name, f"{count:,}", f"{'chunk' if count == 1 else 'chunks'}{': ' if remark else ''}{remark}"
+
+
+@dataclass(slots=True)
+class Ending:
+    """How a run ended."""
+
+    status: JobStatus
+    stopped_by: CleanlistError | None = None
+    stop: ExitCode = ExitCode.DONE
+    shortfall: float | None = None
+    """Credits that are missing, as the server says, or else at most for all that is left."""
+    pilot: Pilot | None = None
+    file_error: TableError | None = None
+    written: str | None = None
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.status.state in _FINISHED and self.stopped_by is None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return code_of_end(self.stop, self.stopped_by, self.file_error, is_complete=self._is_whole)
+
+    @property
+    def _is_whole(self) -> bool:
+        lacks = self.status.results.get("failed") or self.status.chunks.get(ChunkState.REFUSED)
+        return self.status.state == "complete" and not lacks
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it for ``--json``."""
+        stop = error_as_json(self.stopped_by or self.file_error) or signal_as_json(self.stop)
+        pilot = {name: _finite(value) for name, value in asdict(self.pilot).items()} if self.pilot else None
+        return {
+            **status_as_json(self.status, is_running=False),
+            "shortfall_credits": self.shortfall,
+            "pilot": pilot,
+            "file": self.written,
+            "stopped_by": stop,
+        }

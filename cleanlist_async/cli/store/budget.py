@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cleanlist_async.cli.store.actor import actor
+from cleanlist_async.cli.store.location import StoreLocation, actor
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.help import CommandGroup
-from cleanlist_async.cli.terminal.option_groups import with_groups
-from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS
-from cleanlist_async.cli.terminal.output import print_fields, print_json, print_table
-from cleanlist_async.cli.terminal.render import number, open_console, say
-from cleanlist_async.cli.terminal.typed import typed
+from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS, with_groups
+from cleanlist_async.cli.terminal.render import open_console, print_fields, print_json, print_table, say
+from cleanlist_async.cli.terminal.wording import typed
 
 if TYPE_CHECKING:
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.enrich.client_spending import BudgetControl
-    from cleanlist_async.storage.store.budget import BudgetStatus, Period
+    from cleanlist_async.storage.store.budget import BudgetStatus
     from cleanlist_async.types import JSON
 
 app = CommandGroup("Limit what is spent in a day and a month, or pause it.")
@@ -40,8 +38,6 @@ class Where:
 
     def ask(self, question: Callable[[AsyncCleanlist], Awaitable[BudgetStatus]]) -> BudgetStatus:
         """Ask a client with the store."""
-        from cleanlist_async.cli.store.location import StoreLocation
-
         connection = Connection(self.base_url, self.window_s)
         return connection.ask(open_console(), question, StoreLocation(self.store).open())
 
@@ -69,7 +65,16 @@ def show(*, where: Where) -> None:
         return
     print_table(
         ("period", "limit", "spent or reserved", "left", "ends"),
-        [_row(status.day), _row(status.month)],
+        [
+            (
+                one.name,
+                "none" if one.limit is None else one.limit,
+                one.committed,
+                one.left,
+                one.end.isoformat(timespec="minutes"),
+            )
+            for one in (status.day, status.month)
+        ],
         numbers=("limit", "spent or reserved", "left"),
     )
     if (pause := status.pause) is not None:
@@ -129,17 +134,6 @@ def resume(*, where: Where) -> None:
     where.change(lambda budget: budget.resume(actor=actor()), "Spending goes on.")
 
 
-def _row(period: Period) -> tuple[str, str, str, str, str]:
-    limit, left = period.limit, period.left
-    return (
-        period.name,
-        "none" if limit is None else number(limit),
-        number(period.committed),
-        "" if left is None else number(left),
-        period.end.isoformat(timespec="minutes"),
-    )
-
-
 def _as_json(status: BudgetStatus) -> dict[str, JSON]:
     periods: dict[str, JSON] = {
         period.name: {
@@ -150,10 +144,7 @@ def _as_json(status: BudgetStatus) -> dict[str, JSON]:
         }
         for period in (status.day, status.month)
     }
-    pause = status.pause
-    paused: JSON = (
-        None
-        if pause is None
-        else {"reason": pause.reason, "actor": pause.actor, "since": pause.since.isoformat()}
-    )
+    paused: JSON = None
+    if (pause := status.pause) is not None:
+        paused = {"reason": pause.reason, "actor": pause.actor, "since": pause.since.isoformat()}
     return {"tz": status.budget.tz, **periods, "paused": paused}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,8 @@ import typer
 from cleanlist_async.checks import covers
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, code_for
 from cleanlist_async.cli.terminal.options import MaxCredits, Yes
-from cleanlist_async.cli.terminal.render import clean, credits_range, number, plural, say
+from cleanlist_async.cli.terminal.render import clean, number, plural, say
+from cleanlist_async.cli.terminal.wording import as_typed
 from cleanlist_async.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -39,29 +39,16 @@ class Consent:
     yes: Yes = False
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a space before each."""
-        limit = "" if self.max_credits is None else f" --max-credits {self.max_credits:.10g}"
-        return f"{limit}{' --yes' if self.yes else ''}"
+        """Return the options as they would be typed again, with a blank before each word."""
+        limit = None if self.max_credits is None else f"{self.max_credits:.10g}"
+        return as_typed({"--max-credits": limit, "--yes": self.yes})
 
 
-def fetch_balance(
-    connect: Callable[[], AsyncCleanlist], console: Console, *, must_connect: bool
-) -> float | None:
+async def read_balance(client: AsyncCleanlist, console: Console, *, must_connect: bool) -> float | None:
     """Return the credits left, or None with a note where they cannot be read.
 
     Raises what shows that a run would fail too: a bad key, and no connection if that is needed.
     """
-    import anyio
-
-    async def ask() -> float | None:
-        async with connect() as client:
-            return await read_balance(client, console, must_connect=must_connect)
-
-    return anyio.run(ask)
-
-
-async def read_balance(client: AsyncCleanlist, console: Console, *, must_connect: bool) -> float | None:
-    """Return the credits left, as `fetch_balance` does, by a client that is open."""
     try:
         return (await client.public.credits_balance()).credits
     except (AuthenticationError, PermissionDeniedError, RedirectedError):
@@ -82,7 +69,7 @@ def get_consent(plan: Plan, consent: Consent) -> float | None:
         return consent.max_credits
     if consent.max_credits is not None and not sys.stdin.isatty():  # as good as a yes, in a script
         return consent.max_credits
-    most = _worst_case(plan, consent.max_credits)
+    most = worst_case(plan, consent.max_credits)
     confirm(
         f"Spend up to {'any number of credits' if most is None else plural(most, 'credit')}?",
         risk=f"this may spend {credits_range(plan)} credits",
@@ -92,8 +79,18 @@ def get_consent(plan: Plan, consent: Consent) -> float | None:
     return most
 
 
-def _worst_case(plan: Plan, max_credits: float | None) -> float | None:
+def worst_case(plan: Plan, max_credits: float | None) -> float | None:
+    """Return the credits that a plan may take at most; None where nothing bounds them."""
     return min((bound for bound in (plan.credits_max, max_credits) if bound is not None), default=None)
+
+
+def credits_range(plan: Plan, max_credits: float | None = None) -> str:
+    """Return the credits that a plan may take."""
+    most = plan.credits_max
+    limit = "" if max_credits is None else f", limited to {number(max_credits)}"
+    if most is None:
+        return f"0 or more{limit}"
+    return f"0 to {most:,}{limit if max_credits is not None and max_credits < most else ''}" if most else "0"
 
 
 def agree_to_spend(what: str, price: float, consent: Consent) -> None:

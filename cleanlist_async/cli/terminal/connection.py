@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from cleanlist_async.cli.terminal.exits import CommandError
 from cleanlist_async.cli.terminal.options import BaseURL, CaBundle, Proxy, WindowS
 from cleanlist_async.cli.terminal.progress import warnings_shown
 from cleanlist_async.cli.terminal.render import say
-from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.signals import StopSignals
+from cleanlist_async.cli.terminal.wording import as_typed
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import BASE_URL_VARIABLE, DEFAULT_BASE_URL, MAX_RETRIES, REQUEST_TIMEOUT_S
 
@@ -86,13 +86,15 @@ class Connection:
         return self.base_url or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a space before each."""
-        parts = ["--base-url", self.base_url] if self.base_url else []
-        parts += ["--window-s", f"{self.window_s:g}"] if self.window_s else []
-        parts += ["--ca-bundle", self.ca_bundle] if self.ca_bundle else []
-        if self.proxy and "@" not in self.proxy:  # else it holds a password
-            parts += ["--proxy", self.proxy]
-        return "".join(f" {shlex.quote(part)}" for part in parts)
+        """Return the options as they would be typed again, with a blank before each word."""
+        return as_typed(
+            {
+                "--base-url": self.base_url,
+                "--window-s": f"{self.window_s:g}" if self.window_s else None,
+                "--ca-bundle": self.ca_bundle,
+                "--proxy": None if "@" in (self.proxy or "") else self.proxy,  # it may hold a password
+            }
+        )
 
     def ask(
         self,

@@ -9,10 +9,8 @@ from typing import Final, NoReturn, cast
 
 import typer
 
-from cleanlist_async.cli.terminal.output import print_json
-from cleanlist_async.cli.terminal.render import clean
-from cleanlist_async.cli.terminal.typed import typed
-from cleanlist_async.cli.terminal.wording import at_the_command_line
+from cleanlist_async.cli.terminal.render import clean, print_json
+from cleanlist_async.cli.terminal.wording import at_the_command_line, typed
 from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
@@ -77,7 +75,6 @@ _CODES: Final[dict[type[CleanlistError], ExitCode]] = {
     WorkflowFailedError: ExitCode.INCOMPLETE,
     CleanlistError: ExitCode.API,
 }
-"""The first class that an error belongs to counts."""
 
 
 class CommandError(Exception):
@@ -158,6 +155,11 @@ def error_as_json(error: BaseException | None) -> JSON:
         ends_at = error.period_ends_at
         found |= {"period": error.period, "period_ends_at": ends_at.isoformat() if ends_at else None}
     return found
+
+
+def signal_as_json(stop: ExitCode) -> JSON:
+    """Return the signal that stopped a command for ``--json``; null if none did."""
+    return {"type": stop.name, "message": "stopped by a signal", "request_id": None} if stop else None
 
 
 def _explained(error: BaseException) -> tuple[int, object]:

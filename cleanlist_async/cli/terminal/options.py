@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-import shlex
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_origin, get_type_hints
 
 import typer
 
-from cleanlist_async.cli.terminal.typed import typed
+from cleanlist_async.cli.terminal.wording import as_typed, typed
 from cleanlist_async.facts import ENRICHMENT_TYPES, PERSON_TYPES
 
 if TYPE_CHECKING:
@@ -35,38 +37,38 @@ Map = Annotated[
         help="Column of a field, such as key=id, if the guess is wrong. Repeatable.",
     ),
 ]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        # Spelled out: importing the formats would take longer than the help.
-        help="Format of the file, if its name does not say: csv, tsv, jsonl, json, xlsx, parquet or arrow.",
-    ),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option(help="Encoding of the file, if it is not UTF-8; of a CSV output, if the file is no text."),
-]
-Sheet = Annotated[str | None, typer.Option(help="Sheet of a workbook: its name or number.")]
-Delimiter = Annotated[
-    str | None,
-    typer.Option(help="Delimiter of the file: one character, or tab; of a CSV output, if the file has none."),
-]
-# Never guessed: data taken for a header would silently drop the first contact.
-NoHeader = Annotated[
-    bool, typer.Option("--no-header", help="The file has no header row; --map takes column numbers.")
-]
 
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
     """How to read a file of contacts, where that cannot be detected from the file itself."""
 
-    table_format: Format = None
-    encoding: Encoding = None
-    delimiter: Delimiter = None
-    no_header: NoHeader = False
-    sheet: Sheet = None
+    table_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            # Spelled out: importing the formats would take longer than the help.
+            help="Format of the file, if its name does not say: csv, tsv, jsonl, json, xlsx, parquet or"
+            " arrow.",
+        ),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoding of the file, if it is not UTF-8; of a CSV output, if the file is no text."
+        ),
+    ] = None
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            help="Delimiter of the file: one character, or tab; of a CSV output, if the file has none."
+        ),
+    ] = None
+    # Never guessed: data taken for a header would silently drop the first contact.
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="The file has no header row; --map takes column numbers.")
+    ] = False
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook: its name or number.")] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,8 @@ class RowChoice:
     ] = None
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a space before each."""
-        counts = (("--limit", self.limit), ("--sample", self.sample))
-        parts = [f"{name} {count}" for name, count in counts if count is not None]
-        parts += [f"--only-missing {shlex.quote(column)}" for column in self.only_missing or ()]
-        return "".join(f" {part}" for part in parts)
+        """Return the options as they would be typed again, with a blank before each word."""
+        return as_typed({"--limit": self.limit, "--sample": self.sample, "--only-missing": self.only_missing})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,6 @@ class OutputOptions:
         list[str] | None,
         typer.Option("--only", metavar="STATUS", help="Write only rows with this outcome. Repeatable."),
     ] = None
-
     input_columns: Annotated[
         str | None,
         typer.Option(
@@ -132,12 +130,15 @@ class OutputOptions:
         )
 
     def as_typed(self) -> str:
-        """Return the options as they would be typed again, with a space before each."""
-        parts = [] if self.columns is None else ["--columns", self.columns]
-        parts += [part for text in self.rename or () for part in ("--rename", text)]
-        parts += [part for status in self.only or () for part in ("--only", status)]
-        parts += [] if self.input_columns is None else ["--input-columns", self.input_columns]
-        return "".join(f" {shlex.quote(part)}" for part in parts)
+        """Return the options as they would be typed again, with a blank before each word."""
+        return as_typed(
+            {
+                "--columns": self.columns,
+                "--rename": self.rename,
+                "--only": self.only,
+                "--input-columns": self.input_columns,
+            }
+        )
 
 
 def _cells(text: str) -> list[str]:
@@ -185,8 +186,53 @@ MaxCredits = Annotated[float | None, typer.Option(min=0, help="Never spend more 
 PersonKind = Annotated[
     str, typer.Option("--type", metavar="TYPE", help=f"What to look for: {_PERSON_TYPES}.")
 ]
+FirstName = Annotated[str | None, typer.Option(help="Needs --last-name and a company.")]
+LastName = Annotated[str | None, typer.Option(help="Needs --first-name and a company.")]
+CompanyName = Annotated[str | None, typer.Option(help="Or pass --domain.")]
+Domain = Annotated[str | None, typer.Option(help="Or pass --company-name.")]
 ListId = Annotated[str, typer.Argument(metavar="ID", help="Id of a list, as shown by lists.")]
 # A list may have a hundred thousand leads, and each page of them is a request.
 Limit = Annotated[int, typer.Option(min=0, help="Show at most this many; 0 for all.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the result.")]
 TimeoutS = Annotated[float, typer.Option("--timeout-s", help="Wait at most this many seconds.")]
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Return *command* with the options of each dataclass among its parameters in place of that parameter.
+
+    A field without an `Annotated` type is no option, and keeps its default.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    options: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        own = [parameter.replace(annotation=hints[name])]
+        options += _options_of(groups[name]) if name in groups else own
+
+    @wraps(command)
+    def run(**values: object) -> None:
+        # First: what this leaves in *values* belongs to the command itself.
+        built = {name: _taken(group, values) for name, group in groups.items()}
+        command(**values, **built)
+
+    # Typer reads both, and knows no groups itself.
+    run.__signature__ = Signature(options)  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    return run
+
+
+def _options_of(group: Any) -> Iterator[Parameter]:
+    defaults = signature(group).parameters
+    for name, hint in get_type_hints(group, include_extras=True).items():
+        if is_dataclass(hint):
+            yield from _options_of(hint)
+        elif get_origin(hint) is Annotated:
+            yield Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name].default, annotation=hint)
+
+
+def _taken(group: Any, values: dict[str, object]) -> object:
+    """Move the values of a group's options out of *values* and into the group."""
+    hints = get_type_hints(group, include_extras=True)
+    inner = {name: _taken(hint, values) for name, hint in hints.items() if is_dataclass(hint)}
+    own = {name: values.pop(name) for name, hint in hints.items() if get_origin(hint) is Annotated}
+    return group(**inner, **own)

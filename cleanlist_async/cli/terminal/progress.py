@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
+from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json, signal_as_json
 from cleanlist_async.cli.terminal.render import is_live, plural, say
+from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.cli.terminal.wording import at_the_command_line
+from cleanlist_async.errors import CleanlistError
+from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
 
     from cleanlist_async.enrich.report import Progress
     from cleanlist_async.events.statistics import Statistics
+
+S = TypeVar("S")
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 _MINUTE_S: Final = 60.0
@@ -35,18 +42,6 @@ class LineTimer:
             return False
         self._next_at = self._clock() + _SECONDS_BETWEEN_LINES
         return True
-
-
-class Display(Protocol):
-    """Shows where a run stands."""
-
-    def update(self, progress: Progress, statistics: Statistics) -> None:
-        """Show this state."""
-        ...
-
-    def tick(self, statistics: Statistics) -> None:
-        """Show what is waited for, while nothing else happens. Called once a second."""
-        ...
 
 
 class Waits:
@@ -92,7 +87,7 @@ class Bar:
         self._waits = waits
 
     def tick(self, statistics: Statistics) -> None:
-        """Show what is waited for."""
+        """Show what is waited for, while nothing else happens. Called once a second."""
         self._waits.tick(statistics)
 
     def update(self, progress: Progress, statistics: Statistics) -> None:
@@ -144,6 +139,9 @@ class Lines:
             say(self._console, ", ".join(parts))
 
 
+Display: TypeAlias = Bar | Lines
+
+
 @contextmanager
 def showing(
     console: Console, total: int, window_s: float, clock: Callable[[], float] = time.monotonic
@@ -166,10 +164,7 @@ def showing(
     bars = Bars(
         BarColumn(bar_width=None),
         TextColumn("{task.completed:,}/{task.total:,}"),
-        TextColumn("{task.fields[credits]}"),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[limit]}"),
-        TextColumn("{task.fields[left]}"),
+        *(TextColumn(f"{{task.fields[{name}]}}") for name in ("credits", "rate", "limit", "left")),
         console=console,
         expand=True,
         refresh_per_second=8,
@@ -231,3 +226,70 @@ def _rate(progress: Progress) -> str:
 def _left(progress: Progress) -> str:
     is_known = progress.eta_s is not None and progress.eta_s >= 1
     return f"{clock_time(progress.eta_s or 0)} left" if is_known else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waited(Generic[S]):
+    """The last answer, or what ended the wait before it: an error, or a signal."""
+
+    answer: S | None = None
+    stopped_by: CleanlistError | None = None
+    stop: ExitCode = ExitCode.DONE
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return self.stop if self.stopped_by is None else code_for(self.stopped_by)
+
+    def report(self, console: Console, next_step: str) -> None:
+        """Report what ended the wait, and *next_step*."""
+        if self.stopped_by is not None:
+            complain(self.stopped_by)
+        if self.stop or self.stopped_by is not None:
+            say(console, next_step)
+
+    def as_json(self) -> JSON:
+        """Return what ended the wait for ``--json``."""
+        return signal_as_json(self.stop) or error_as_json(self.stopped_by)
+
+
+async def wait_for(
+    console: Console,
+    signals: StopSignals,
+    wait_s: float | None,
+    ask: Callable[[float, Callable[[S], None]], Awaitable[S]],
+    describe: Callable[[S], str],
+) -> Waited[S]:
+    """Return the answer of *ask*, which is given the time and a callback for progress; None is no wait.
+
+    A signal ends only the wait.
+    """
+    import anyio
+
+    if wait_s is None:
+        return Waited()
+    scope = anyio.CancelScope()
+    with _status_line(console) as show:
+        try:
+            # Only the wait ends: what was bought continues on the server.
+            with signals.stopping(scope), scope:
+                return Waited(await ask(wait_s, lambda answer: show(describe(answer))))
+        except CleanlistError as error:
+            return Waited(stopped_by=error)
+    return Waited(stop=signals.exit_code)
+
+
+@contextmanager
+def _status_line(console: Console) -> Generator[Callable[[str], None]]:
+    """Show a changing line in a terminal, and a new line now and then elsewhere."""
+    if is_live(console):
+        with console.status("waiting") as status:
+            yield status.update
+        return
+    timer = LineTimer()
+
+    def show(line: str) -> None:
+        if timer.is_due():
+            say(console, line)
+
+    yield show

@@ -1,13 +1,78 @@
-"""The words of the library's errors, as they are typed at the command line."""
+"""What is typed at the command line: options and commands as they are printed, to be pasted.
+
+And the words of the library's errors, in which arguments and methods become options and commands.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, cast
 
-from cleanlist_async.cli.terminal.typed import typed
 from cleanlist_async.errors import BudgetExceededError, SpendingPausedError
+
+PLACEHOLDER: Final = "WORKFLOW_ID"
+"""Stands for an id in a printed command."""
+# No command follows where a message says to install cleanlist-async with an extra.
+_PROGRAM: Final = re.compile(r"\bcleanlist-async (?=[a-z])(?!with\b)")
+
+
+@dataclass(slots=True)
+class Typed:
+    """What was typed of the options that lead to the same data: one process runs one command.
+
+    An address with ``://`` may hold a password, so a word stands in its place.
+    """
+
+    limits: str | None = None
+    store: str | None = None
+
+    def begin(self, limits: str | None) -> None:
+        """Begin a command, with the *limits* that were typed before it."""
+        self.limits, self.store = limits, None
+
+    def note_store(self, store: str | None) -> str | None:
+        """Note the store that was typed, and return it."""
+        self.store = store
+        return store
+
+    @property
+    def store_option(self) -> str:
+        """The option of the store, with a blank before it."""
+        return option("--store", self.store)
+
+    def pasted(self, text: str) -> str:
+        """Return *text* with what was typed before the command in each command that it names."""
+        # By a function: a path may have what a pattern reads as a group.
+        return _PROGRAM.sub(lambda _: f"cleanlist-async{option('--limits', self.limits)} ", text)
+
+
+def option(name: str, value: str | None) -> str:
+    """Return an option as it would be typed again, with a blank before it; nothing for None."""
+    if not value:
+        return ""
+    is_plain = "://" not in value or value.startswith("sqlite:")
+    return f" {name} {shlex.quote(value) if is_plain else 'URL'}"
+
+
+def as_typed(options: Mapping[str, object]) -> str:
+    """Return options as they would be typed again, with a blank before each word.
+
+    True stands for a flag, a list for an option that is repeated; what is empty is left out.
+    """
+    words: list[str] = []
+    for name, value in options.items():
+        if isinstance(value, list):
+            words += [word for one in cast("list[object]", value) for word in (name, str(one))]
+        elif value:
+            words += [name] if value is True else [name, str(value)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+typed: Final = Typed()
+
 
 _OPTIONS: Final = {
     "enrichment_type": "--type",

@@ -253,7 +253,7 @@ def test_an_input_that_a_full_disk_would_cut_short_buys_nothing(cli, serve, peop
     limit = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         " resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
-        " from cleanlist_async.cli.main import run_guarded; sys.exit(run_guarded(sys.argv[1:]))"
+        " from cleanlist_async.cli.app import run_guarded; sys.exit(run_guarded(sys.argv[1:]))"
     )
     with serve() as sandbox:
         command = [sys.executable, "-c", limit, "enrich", "in.csv", "-o", "out.csv", "-y"]

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
-from cleanlist_async.cli.enrich.inputs import TableOptions, survey
+from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions
 from cleanlist_async.cli.enrich.result_file import Job, ResultFile
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.tables import ContactTable, EnrichedWriter, TableError
 
@@ -18,7 +17,7 @@ from cleanlist_async.tables import ContactTable, EnrichedWriter, TableError
 def job(tmp_path, people, cli):
     cli.write(people(5))
     table = ContactTable.open(tmp_path / "in.csv")
-    return Job(survey(table, "partial", RateLimits())[1], str(tmp_path / "out.csv"))
+    return Job(TableContacts.read(table), str(tmp_path / "out.csv"))
 
 
 def result(index, **more):
@@ -83,7 +82,7 @@ def test_a_file_enriched_twice_is_read_by_its_last_enrichment(job, cli, tmp_path
     first.take(result(0))
     first.close()
     table = ContactTable.open(tmp_path / "out.csv")
-    again = Job(survey(table, "partial", RateLimits())[1], str(tmp_path / f"again-{name}"))
+    again = Job(TableContacts.read(table), str(tmp_path / f"again-{name}"))
     second = ResultFile(again, lambda: None)
     second.take(result(1, workflow_id="w"))
     second.close()

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from cleanlist_async.cli.job import exporting
+from cleanlist_async.cli.job import looking
 from cleanlist_async.sandbox import Fault
 from tests.cli.command_line import FAST, CommandLine, until
 from tests.cli.job.runs import check, without_ids
@@ -91,7 +91,7 @@ def test_an_export_that_a_full_disk_would_cut_short_says_so(cli, serve, people, 
     def full(**_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(exporting, "TemporaryDirectory", full)
+    monkeypatch.setattr(looking, "TemporaryDirectory", full)
     done = cli("job", "export", "crm", "-o", "out.csv")
     copied = f"the contacts of the job: cannot be copied to {tempfile.gettempdir()} (No space left on device)"
     assert (done.code, copied in done.error) == (1, True), done.err

@@ -150,7 +150,7 @@ def run_python(cli, program):
 
 IMPATIENT = """
 import io, os, signal, sys
-from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.signals import StopSignals
 
 class Terminal(io.RawIOBase):
     def fileno(self):
@@ -203,7 +203,7 @@ main()
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "module", ["cleanlist_async.cli.main", "typer", "cleanlist_async.tables", "cleanlist_async.enrich.plan"]
+    "module", ["cleanlist_async.cli.app", "typer", "cleanlist_async.tables", "cleanlist_async.enrich.plan"]
 )
 def test_ctrl_c_while_modules_load_prints_no_traceback(cli, module):
     cli.write(ROWS)

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cleanlist_async.cli.terminal.option_groups import with_groups
+from cleanlist_async.cli.terminal.options import with_groups
 
 Colour = Annotated[str, typer.Option(help="A colour.")]
 Width = Annotated[int, typer.Option("--wide", help="A width.")]

@@ -1,7 +1,6 @@
 import pytest
 
-from cleanlist_async.cli.terminal.typed import typed
-from cleanlist_async.cli.terminal.wording import at_the_command_line, in_words
+from cleanlist_async.cli.terminal.wording import at_the_command_line, in_words, typed
 
 
 @pytest.mark.parametrize(

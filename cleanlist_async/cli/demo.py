@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
 from rich.console import Console
 
 from cleanlist_async.checks import check_enrichment_type
-from cleanlist_async.cli.demo.people import write_people
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
-from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, survey
-from cleanlist_async.cli.enrich.report import exit_code, show_outcome
-from cleanlist_async.cli.enrich.result_file import Job, Outcome, run
+from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output
+from cleanlist_async.cli.enrich.outcome import Outcome, exit_code, show_outcome
+from cleanlist_async.cli.enrich.result_file import Job, run
 from cleanlist_async.cli.serving import import_sandbox
-from cleanlist_async.cli.terminal import render
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
-from cleanlist_async.cli.terminal.output import print_json
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
-from cleanlist_async.cli.terminal.stopping import StopSignals
+from cleanlist_async.cli.terminal.render import plural, print_json, say, show_command
+from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.client import AsyncCleanlist
-from cleanlist_async.contacts.contact import API_FIELDS, Contact
+from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.identity import Prepared, prepare
-from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.facts import WINDOW_S, EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 
@@ -39,8 +38,6 @@ _WORKFLOW_SHARES: Final = (0.2, 0.5)
 """Seconds that a simulated workflow takes, as shares of the window: shortest and longest."""
 # The demo is about the rate limit, so the balance must never be what ends it.
 _PLENTY_OF_CREDITS: Final = 1e12
-
-
 _WITH_A_FRAME: Final = (
     'leads = pl.read_excel("leads.xlsx")',
     "async with AsyncCleanlist() as client:",
@@ -73,9 +70,9 @@ class Demo:
             write_people(source, self.contacts)
             table = TableOptions().open(source)
             check_output(self.output, table, overwrite=self.overwrite)
-            plan, contacts = survey(table, self.enrichment_type, self._limits)
-            self._introduce(console, sandbox, plan)
-            with warnings_shown(console), StopSignals(lambda: render.say(console, "Stopping.")) as signals:
+            contacts = TableContacts.read(table)
+            self._introduce(console, sandbox)
+            with warnings_shown(console), StopSignals(lambda: say(console, "Stopping.")) as signals:
                 outcome = anyio.run(self._run, console, sandbox, contacts, signals)
         return self._report(console, sandbox, outcome, signals)
 
@@ -99,16 +96,13 @@ class Demo:
             half_full_price="full",  # what the client counts where the price list is silent
         )
 
-    def _introduce(self, console: Console, sandbox: Sandbox, plan: Plan) -> None:
-        speed = WINDOW_S / self.window_s
-        render.say(
-            console,
-            f"Enriching {render.plural(plan.contacts, 'invented contact')} through a local server.",
-        )
-        render.say(
+    def _introduce(self, console: Console, sandbox: Sandbox) -> None:
+        people = plural(self.contacts, "invented contact")
+        say(console, f"Enriching {people} through a local server.")
+        say(
             console,
             f"Its rate limit is the real one, {sandbox.key_limit} requests per window, but the window is"
-            f" {self.window_s:g} s: {speed:g} times as fast.",
+            f" {self.window_s:g} s: {WINDOW_S / self.window_s:g} times as fast.",
         )
 
     async def _run(
@@ -143,7 +137,7 @@ class Demo:
         show_outcome(console, outcome, self.output, more, enrichment_type=self.enrichment_type)
         code = exit_code(outcome, signals)
         if outcome.tally.pending:
-            render.say(console, "The sandbox has stopped, so pending results are lost: run the demo again.")
+            say(console, "The sandbox has stopped, so pending results are lost: run the demo again.")
         # A stopped run has rows without results, which the check would call mistakes.
         mistakes = self._check(console, sandbox) if code is ExitCode.DONE else []
         if self.as_json:
@@ -154,10 +148,10 @@ class Demo:
         if mistakes:
             raise CommandError(f"{self.output}: {mistakes[0]} ({len(mistakes):,} in all).", ExitCode.REFUSED)
         if code is ExitCode.DONE:
-            render.say(console, "Next: cleanlist-async enrich YOUR.csv -o OUT.csv --dry-run")
-            render.say(console, "Or in Python, with a data frame:")
+            say(console, "Next: cleanlist-async enrich YOUR.csv -o OUT.csv --dry-run")
+            say(console, "Or in Python, with a data frame:")
             for line in _WITH_A_FRAME:
-                render.show_command(console, line)
+                show_command(console, line)
         return code
 
     def _check(self, console: Console, sandbox: Sandbox) -> list[str]:
@@ -165,9 +159,9 @@ class Demo:
         mistakes = list(mistakes_in(table, sandbox, self.enrichment_type))
         if not mistakes:
             bought = len(sandbox.ledger.times_accepted())
-            render.say(
+            say(
                 console,
-                f"Checked row by row against the server's ledger: {render.plural(bought, 'contact')} bought,"
+                f"Checked row by row against the server's ledger: {plural(bought, 'contact')} bought,"
                 " each once, and every e-mail is in its own row.",
             )
         return mistakes
@@ -184,11 +178,10 @@ def mistakes_in(table: EnrichedTable, sandbox: Sandbox, enrichment_type: Enrichm
             if cells["cleanlist_status"] != "invalid":
                 yield f"row {row.number} should be invalid, not {cells['cleanlist_status']}"
             continue
-        needed.add(_identity(row.contact))
+        needed.add(tuple(getattr(row.contact, name) or "" for name in API_FIELDS))
         truth = sandbox.expected(row.contact, enrichment_type)
-        if cells["cleanlist_email"] != (truth.email or "") or cells["cleanlist_phones"] != "; ".join(
-            truth.phones
-        ):
+        found = cells["cleanlist_email"], cells["cleanlist_phones"]
+        if found != (truth.email or "", "; ".join(truth.phones)):
             yield f"row {row.number} has another result than the server found"
     if any(times > 1 for times in accepted.values()):
         yield "a contact was bought twice"
@@ -199,5 +192,100 @@ def mistakes_in(table: EnrichedTable, sandbox: Sandbox, enrichment_type: Enrichm
         yield f"the file says {spent:g} credits, the server took {sandbox.ledger.credits_charged:g}"
 
 
-def _identity(contact: Contact) -> tuple[str, ...]:
-    return tuple(getattr(contact, name) or "" for name in API_FIELDS)
+Row: TypeAlias = tuple[str, ...]
+
+HEADERS: Final = ("Record ID", "First Name", "Last Name", "Company", "Website", "LinkedIn URL", "Notes")
+
+_FIRST: Final = str.split(
+    """
+    Ana Lena Maya Noah Iris Omar Tariq Wanjiru Sören Zoë José Chloë Łukasz Jürgen Siobhán François Agnès
+    Björn Ngozi Thandiwe Émile Øyvind Çağla Marta Dmitri Юлия Иван Ελένη 花子 太郎 小明 지훈 ليلى דוד प्रिया
+    """
+)
+_LAST: Final = str.split(
+    """
+    Almeida Brandt Castillo Dvořák Eriksen Fontaine García Håkansson Iyer Jørgensen Kowalska Lindqvist Müller
+    Nakamura Okafor Peña Quispe Rossi Şahin Tanaka Ueda Vögel Wójcik Xu Zieliński Петрова Παππάς 山田 王 김
+    حداد כהן शर्मा O'Brien Smith-Jones
+    """
+)
+_COMPANY: Final = str.split(
+    """
+    Amber Birch Cobalt Drift Ember Fjord Granite Harbour Indigo Juniper Kestrel Lumen Meridian Northwind
+    Orchid Pebble Quartz Rowan Saffron Tundra Umbra Verdant Willow Xenon Yarrow Zephyr
+    """
+)
+_TRADE: Final = ("Analytics", "Foods", "Logistics", "Robotics", "Labs", "Energy", "Studio", "Mobility")
+_FORM: Final = ("GmbH", "Ltd", "Inc.", "S.A.", "AB", "SpA", "K.K.")
+_NOTES: Final = (
+    "",
+    "",
+    "",
+    "met at the fair",
+    'says "call me", then hangs up',
+    "VIP; handle with care",
+    "=1+1",
+)
+
+_REPEATED: Final = 0.03
+_INCOMPLETE: Final = 0.01
+_LINKEDIN_ONLY: Final = 0.45
+_WITH_DOMAIN: Final = 0.75
+_WITH_COMPANY: Final = 0.9
+
+
+def people(count: int, seed: int = 7) -> Iterator[Row]:
+    """Yield *count* rows under `HEADERS`: some are duplicates, and some lack what the API needs."""
+    # Always the same people, so that two runs of the demo can be compared.
+    random = Random(seed)  # noqa: S311 - nothing here is secret
+    earlier: list[Row] = []
+    for number in range(1, count + 1):
+        if earlier and random.random() < _REPEATED:
+            row = (f"D-{number:06}", *random.choice(earlier)[1:-1], "again")
+        else:
+            row = _person(random, number)
+            earlier.append(row)
+        yield row
+
+
+def write_people(path: str, count: int) -> None:
+    """Write *count* invented people to a CSV file."""
+    with open(path, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123 - a path as it was given
+        writer = csv.writer(stream)
+        writer.writerow(HEADERS)
+        writer.writerows(people(count))
+
+
+def _person(random: Random, number: int) -> Row:
+    first, last = random.choice(_FIRST), random.choice(_LAST)
+    name, trade = random.choice(_COMPANY), random.choice(_TRADE)
+    company = f"{name} {trade} {random.choice(_FORM)}"
+    # The domain .example exists nowhere (RFC 2606): none of these people can be a real one.
+    # At most 97 domains for one name, since real lists have many people of one company.
+    website = f"https://www.{name}-{trade}-{number % 97}.example/".lower()
+    profile = f"https://www.linkedin.com/in/example-{_plain(first)}-{_plain(last)}-{number}"
+    return (
+        f"D-{number:06}",
+        *_known(random, (first, last, company, website, profile)),
+        random.choice(_NOTES),
+    )
+
+
+def _known(random: Random, whole: Row) -> Row:
+    """Leave out what an export would not know."""
+    first, last, company, website, profile = whole
+    if random.random() < _INCOMPLETE:
+        return (first, "", company, "", "")
+    share = random.random()
+    if share < _LINKEDIN_ONLY:
+        return ("", "", "", "", profile)
+    if share < _WITH_DOMAIN:
+        return (first, last, "", website, "")
+    if share < _WITH_COMPANY:
+        return (first, last, company, "", "")
+    return whole
+
+
+def _plain(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    return "".join(letter for letter in letters if letter.isalnum()) or "x"

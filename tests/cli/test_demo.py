@@ -4,8 +4,7 @@ import re
 import anyio
 import pytest
 
-from cleanlist_async.cli.demo.people import HEADERS, people, write_people
-from cleanlist_async.cli.demo.run import mistakes_in
+from cleanlist_async.cli.demo import HEADERS, mistakes_in, people, write_people
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.contacts.identity import Prepared, prepare

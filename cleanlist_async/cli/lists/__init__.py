@@ -1,1 +1,0 @@
-"""The commands `lists` and `list`."""
