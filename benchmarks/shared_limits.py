@@ -37,7 +37,7 @@ from benchmarks import report
 from benchmarks.shared_rivals import Open, rivals, work
 from benchmarks.shared_stores import ROUTE, WIDE, MakeLimiter, Servers, trips
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, RequestClass, Route
-from cleanlist_async.ratelimit.shared.lease import lease_s
+from cleanlist_async.ratelimit.shared.backend import lease_s
 from tests.support.fleet import Fleet, strict_server
 from tests.support.postgres_server import BIN, postgres_server
 from tests.support.redis_server import PROGRAMS, RedisServer, redis_server, wait_until_old_enough

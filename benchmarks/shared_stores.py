@@ -15,7 +15,7 @@ from psycopg import AsyncClientCursor
 
 from benchmarks import report
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, RequestClass, Route
-from cleanlist_async.ratelimit.redis.backend import RedisLimits
+from cleanlist_async.ratelimit.redis import RedisLimits
 from cleanlist_async.storage.sqlite_file import SharedFile
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer, wait_until_old_enough

@@ -10,7 +10,7 @@ Each public name is imported on first use. The names here and in ``.errors``, ``
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,13 @@ __version__ = "0.2.0"
 
 
 def lazy_exports(
-    module: str, homes: Mapping[str, Iterable[str]]
+    module: str, homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a *module* that imports its names on first use.
 
-    *homes* maps modules, named relative to this package, to the names that each of them defines.
+    *homes* maps modules, named relative to this package, to the names that each defines, with spaces between.
     """
-    home_of = {name: home for home, names in homes.items() for name in names}
+    home_of = {name: home for home, names in homes.items() for name in names.split()}
 
     def load(name: str) -> object:
         if name not in home_of:
@@ -132,10 +132,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from cleanlist_async.api.csv_import import ImportReport
-    from cleanlist_async.api.ids import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
     from cleanlist_async.api.lead_lists import UNSET
     from cleanlist_async.api.models.enrichment import WorkflowStatus
-    from cleanlist_async.api.models.workspace import Quote
+    from cleanlist_async.api.models.public import Quote
     from cleanlist_async.api.pagination import Pages
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.contacts.contact import Contact
@@ -212,33 +211,34 @@ if TYPE_CHECKING:
     from cleanlist_async.results import EnrichmentResult
     from cleanlist_async.storage.store.budget import Budget
     from cleanlist_async.storage.store.store import Store
+    from cleanlist_async.types import CohortId, ContactTaskId, SmartAgentTaskId, WorkflowId
     from cleanlist_async.webhooks.mailbox import FileMailbox, RedisMailbox
     from cleanlist_async.webhooks.receiver import WebhookAnswer, WebhookReceiver
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "api.csv_import": ("ImportReport",),
-            "api.ids": ("CohortId", "ContactTaskId", "SmartAgentTaskId", "WorkflowId"),
-            "api.lead_lists": ("UNSET",),
-            "api.models.enrichment": ("WorkflowStatus",),
-            "api.models.workspace": ("Quote",),
-            "api.pagination": ("Pages",),
-            "client": ("AsyncCleanlist",),
-            "contacts.contact": ("Contact",),
-            "enrich.plan": ("Plan",),
-            "enrich.report": ("EnrichmentReport", "Progress", "Summary"),
-            "results": ("EnrichmentResult",),
-            "enrich.service": ("ResultStream",),
-            "errors": (name for name in __all__ if name.endswith("Error")),
-            "events.statistics": ("Statistics",),
-            "job.job": ("Job",),
-            "job.status": ("JobReport", "JobStatus"),
-            "job.unknown": ("UnknownChunk",),
-            "ratelimit": ("RateLimiter", "RateLimits"),
-            "storage.store.budget": ("Budget",),
-            "storage.store.store": ("Store",),
-            "webhooks.mailbox": ("FileMailbox", "RedisMailbox"),
-            "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),
+            "api.csv_import": "ImportReport",
+            "api.lead_lists": "UNSET",
+            "api.models.enrichment": "WorkflowStatus",
+            "api.models.public": "Quote",
+            "api.pagination": "Pages",
+            "client": "AsyncCleanlist",
+            "contacts.contact": "Contact",
+            "enrich.plan": "Plan",
+            "enrich.report": "EnrichmentReport Progress Summary",
+            "enrich.service": "ResultStream",
+            "errors": " ".join(name for name in __all__ if name.endswith("Error")),
+            "events.statistics": "Statistics",
+            "job.job": "Job",
+            "job.status": "JobReport JobStatus",
+            "job.unknown": "UnknownChunk",
+            "ratelimit": "RateLimiter RateLimits",
+            "results": "EnrichmentResult",
+            "storage.store.budget": "Budget",
+            "storage.store.store": "Store",
+            "types": "CohortId ContactTaskId SmartAgentTaskId WorkflowId",
+            "webhooks.mailbox": "FileMailbox RedisMailbox",
+            "webhooks.receiver": "WebhookAnswer WebhookReceiver",
         },
     )

@@ -1,7 +1,6 @@
-"""Every number of the API, and of this package's own policy, with its unit and source.
+"""Every number of the API, with its unit and source, and of our own policy, with its reason.
 
 ``PUBLIC`` is docs.cleanlist.ai/api-reference (the Public API), ``MCP`` docs.cleanlist.ai/mcp-api.
-Where a number is our own choice, its reason is given.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ MODERN_PREFIXES: Final[dict[ApiVersion, str]] = {"v2": "/api/v2", "v1": PUBLIC_P
 API_KEY_VARIABLE: Final = "CLEANLIST_API_KEY"
 API_KEY_FILE_VARIABLE: Final = "CLEANLIST_API_KEY_FILE"
 MAX_KEY_FILE_BYTES: Final = 64 * 1024
-"""A hundred keys are a tenth of that: anything larger is another file."""
+"""Ten times a hundred keys: anything larger is another file."""
 BASE_URL_VARIABLE: Final = "CLEANLIST_BASE_URL"
 STORE_VARIABLE: Final = "CLEANLIST_STORE"
 
@@ -26,15 +25,15 @@ STORE_VARIABLE: Final = "CLEANLIST_STORE"
 
 MAX_CONTACTS_PER_REQUEST: Final = 250
 MAX_REQUEST_BYTES: Final = 1_000_000
-"""Bytes of one bulk request. The server's limit is not published; common gateways stop at 1 MiB."""
+"""Bytes of one bulk request: the server's limit is not published, and gateways stop at 1 MiB."""
 
-# Sizes of answers. These are our own limits: they keep any answer within 64 MiB of memory and 50 ms of the
-# event loop. 250 rows of a status take about 130 kB, 500 leads of a page about 160 kB.
+# Sizes of answers: our own limits, within 64 MiB of memory and 50 ms of the event loop. 250 rows of a status
+# take about 130 kB, 500 leads of a page about 160 kB.
 MAX_ERROR_BYTES: Final = 256_000
-"""Bytes of an error that are read. The rest is not, and the connection is closed."""
+"""Bytes of an error that are read; then the connection is closed."""
 MAX_FIELD_ERRORS: Final = 1_000
 MAX_SMALL_ANSWER_BYTES: Final = 256_000
-"""Bytes of an answer that holds no list: a balance, a list's name, one person or company."""
+"""Bytes of an answer without a list: a balance, one person or company."""
 MAX_SUBMIT_ANSWER_BYTES: Final = 1_000_000
 """Bytes of the answer to a submit, which names 250 tasks: 4 kB for each."""
 MAX_STATUS_ROWS: Final = 1_000
@@ -44,41 +43,40 @@ MAX_STATUS_BYTES: Final = 4_000_000
 MAX_ANSWER_BYTES: Final = 6_000_000
 """12 kB for each of 500 leads, 600 bytes for each of the 10,000 results of a smart agent."""
 MAX_ITEMS: Final = 10_000
-"""Items of one list in an answer: the results of a smart agent, of which nothing else has more."""
+"""Items of one list in an answer: the results of a smart agent; nothing has more."""
 MAX_ANSWER_VALUES: Final = 120_000
 """JSON values of one answer. Three bytes, as in ``{},``, can take a hundred in memory."""
 LARGE_ANSWER_BYTES: Final = 256_000
 LARGE_ANSWER_VALUES: Final = 10_000
-"""An answer with more bytes is read in a worker thread; one of models, also with more JSON values."""
+"""An answer with more bytes, or of models with more JSON values, is read in a worker thread."""
 
 MAX_DOWNLOAD_BYTES: Final = 256 * 1024 * 1024
-"""Bytes of an exported file, unless the caller allows more: about a million leads in the default columns."""
+"""Bytes of an exported file by default: about a million leads in the default columns."""
 
 MAX_WEBHOOK_BYTES: Final = 1024 * 1024
-"""Bytes of one webhook: 250 rows of 4 KiB, eight times what the documented rows take."""
+"""Bytes of one webhook: 250 rows of 4 KiB, eight times the documented ones."""
 MAX_WEBHOOK_VALUES: Final = 25_000
-"""JSON values of one webhook: 250 rows of 100. A million empty objects would stop the loop for a second."""
+"""JSON values of one webhook: 250 rows of 100. A million would stop the loop for a second."""
 MAX_WEBHOOKS_READ_AT_ONCE: Final = 4
-"""Bodies read at once for one address: it gets one event, so more come from a sender that guesses."""
+"""Bodies read at once for one address, which gets one event: more come from a sender that guesses."""
 
 MAX_WAITING_EVENTS: Final = 4
 """Events that wait in a mailbox for one recipient, for the same reason."""
 MAX_WAITING_BYTES: Final = 2 * MAX_WEBHOOK_BYTES
 """Bytes of these events together: two of the largest, or four of the documented size (130 kB)."""
 MAX_MAILBOX_EVENTS: Final = 10_000
-"""Events that wait for all recipients: an hour of the 60 submits a minute, and as many repeats."""
+"""Events that wait for all recipients: an hour of 60 submits a minute, and as many repeats."""
 MAX_MAILBOX_BYTES: Final = 512 * 1024 * 1024
 """Bytes of these events together: an hour of 60 submits a minute, at 130 kB each."""
 MAILBOX_KEPT_S: Final = 3_600.0
-"""Seconds that an event waits for its recipient, which has asked the server by that time."""
+"""Seconds that an event waits for its recipient, which has asked the server by then."""
 
 MAX_IN_FLIGHT: Final = 16
-"""Requests of one kind on the wire at once: interactive reads, status requests, paid calls of either class.
-httpx scans its whole pool for each request; 16 keeps that free."""
+"""Requests of one operation on the wire at once: httpx scans its whole pool for each."""
 LEAST_SUBMITS_IN_FLIGHT: Final = 2
-"""Submits that may be in flight at once however fast they are answered, so that a slow one holds up none."""
+"""Submits that may be in flight however fast they are answered, so that a slow one holds up none."""
 BURST_IN_FLIGHT: Final = 4
-"""Submits that may be in flight at once so that a burst is short: an outage leaves as many unknown."""
+"""Submits that may be in flight so that a burst is short: an outage leaves as many unknown."""
 
 # -- limits of the modern operations (docs.cleanlist.ai/openapi-public-v2.json) --------------------
 
@@ -87,7 +85,7 @@ MAX_LEADS_PER_PAGE: Final = 500
 MAX_RUNS_PER_PAGE: Final = 100
 MAX_SEARCH_RESULTS_PER_PAGE: Final = 500
 SEARCH_RESULTS_PER_PAGE: Final = 25
-"""What other programs request; the server's own default is not published."""
+"""What other programs request; the server's default is not published."""
 AGENT_ROWS: Final = 100
 """Leads that a smart agent runs over by default."""
 MAX_LIST_NAME_CHARS: Final = 200
@@ -100,7 +98,7 @@ MAX_AGENT_ROWS: Final = 10_000
 MAX_USAGE_DAYS: Final = 365
 
 MAX_IMPORT_BYTES: Final = 150_000
-"""Bytes of one imported CSV file, before base64. Documented as 150 KB; the smaller reading is kept to."""
+"""Bytes of one imported CSV file, before base64: the smaller reading of "150 KB"."""
 MAX_IMPORT_ROWS: Final = 600
 CsvField = Literal[
     "first_name",
@@ -130,30 +128,29 @@ WINDOW_S: Final = 60.0
 MARGIN_S: Final = 0.05
 """Seconds added to each window, for clocks that drift (covers 830 ppm over a minute)."""
 GRACE_S: Final = 5.0
-"""Seconds added when an attempt ended without an answer: it may still be on its way to the server."""
+"""Seconds added after an attempt without an answer: it may still be on its way."""
 
 LONGEST_INTERACTIVE_PAUSE_S: Final = 120.0
-"""An interactive call asked to wait longer than this raises instead, and says when to come back."""
+"""An interactive call that is asked to wait longer raises instead, and says when to come back."""
 LONGEST_PAUSE_S: Final = 3_600.0
 """Likewise any other."""
 GIVE_UP_AFTER_S: Final = 900.0
-"""Seconds without one request that the server accepted, after which bulk stops by default."""
+"""Seconds without an accepted request, after which bulk stops by default."""
 SMOOTH_AFTER_429_S: Final = 600.0
-"""Seconds of even spacing after a 429: the server is stricter than published, or another program shares the
-limit."""
+"""Seconds of even spacing after a 429: the server is stricter than published, or others share the limit."""
 SMOOTH_SHARE: Final = 29 / 30
-"""Share of the limit in use that evenly spaced requests take: a little less stays below it in any window."""
+"""Share of the limit in use that evenly spaced requests take, to stay below it in any window."""
 TRY_AGAIN_AFTER_S: Final = 298.0
-"""Seconds after a 429 until the whole limit is tried again: if it is there, five minutes are enough."""
+"""Seconds after a 429 until the whole limit is tried again, within five minutes."""
 TRIAL_WINDOWS: Final = 2.0
 """Windows after which a limit that was tried has held."""
 SAME_LIMIT: Final = 0.95
-"""A trial of the whole limit that shows the known one over this share, or less, has shown the same."""
+"""A trial that shows the known limit over this share, or less, has shown the same."""
 TOKENS_KEPT_FROM_STATUS: Final = 3
 """Key tokens that status requests leave alone while submits wait."""
 
 LEASE_S: Final = 60.0
-"""Seconds that a process may hold a shared token without a sync: as long as a request takes at most."""
+"""Seconds that a process may hold a shared token without a sync: the longest request."""
 LOOK_S: Final = 1.0
 """Seconds between two looks at a shared store, where nothing shows when a token returns."""
 LONGEST_FLUSH_S: Final = 2.0
@@ -174,7 +171,7 @@ FULL_CREDITS: Final = 11
 """Price of a full result. If only one half is found, there is no documented price: 11 are reserved."""
 COMPANY_CREDITS: Final = 1
 ROUNDING_CREDITS: Final = 1e-6
-"""Credits by which a sum of prices that are not whole may be off: 3 x 0.2 is a little more than 0.6."""
+"""Credits by which a sum of prices may be off: 3 x 0.2 is a little more than 0.6."""
 
 WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
     "none": 0,
@@ -182,8 +179,8 @@ WORST_CASE_CREDITS: Final[dict[EnrichmentType, int]] = {
     "phone_only": PHONE_CREDITS,
     "full": FULL_CREDITS,
 }
-"""Credits that one contact can cost at most. ``prospecting_only`` is missing: it costs one credit for each
-contact that it *discovers*, without a bound."""
+"""Credits that one contact can cost at most. ``prospecting_only`` costs one for each contact that it
+*discovers*, without a bound."""
 
 ENDPOINTS: Final = (
     "public.bulk_status",
@@ -230,20 +227,20 @@ LONGEST_BACKOFF_S: Final = 20.0
 RETRY_QUOTA: Final = 500
 RETRY_COST: Final = 5
 LEGACY_429_BACKOFF_S: Final = 2.0
-"""Seconds after a 429 that names none (the default of the sample code of MCP/errors), doubled each time
-as PUBLIC/errors recommends."""
+"""Seconds after a 429 that names none (as the sample code of MCP/errors), doubled each time
+(PUBLIC/errors)."""
 LONGEST_429_BACKOFF_S: Final = 64.0
 
 LONG_WAIT_S: Final = 5.0
-"""Seconds for the rate limit from which on a wait is logged at INFO, where it begins and where it ends."""
+"""Seconds from which on a wait for the rate limit is logged at INFO, at its begin and end."""
 
 # -- workflows -------------------------------------------------------------------------------------
 
 FINAL_STATUSES: Final = frozenset(
     {"completed", "failed", "cancelled", "canceled", "terminated", "timed_out", "success", "error"}
 )
-"""Status words after which a workflow no longer changes. The full set is not documented: any word that
-begins with ``completed_`` is final too; any other means that the workflow is still running."""
+"""Status words after which a workflow no longer changes, as after any that begins with ``completed_``. The
+full set is not documented: any other means that it is still running."""
 FAILED_STATUSES: Final = frozenset({"failed", "cancelled", "canceled", "terminated", "timed_out", "error"})
 
 MAX_OPEN_WORKFLOWS: Final = 512
@@ -253,9 +250,9 @@ CACHE_TTL_S: Final = 90 * 86_400.0
 """Seconds for which a bought result is reused: people change jobs after years, on average."""
 
 NOT_FOUND_TTL_S: Final = 30 * 86_400.0
-"""Seconds for which a store reuses ``not_found``: the server's sources grow, and a later look may find."""
+"""Seconds for which a store reuses ``not_found``: the server's sources grow."""
 STORE_LEASE_S: Final = 30.0
-"""Seconds without a word from a client after which others may take over what it was buying."""
+"""Seconds of a client's silence after which others may take over what it was buying."""
 STORE_ANSWER_S: Final = 10.0
 """Seconds that a store has to answer, locks included; it needs milliseconds."""
 
@@ -263,26 +260,26 @@ WAIT_TIMEOUT_S: Final = 900.0
 """Seconds that a wait for one workflow takes at most by default, as in MCP/polling."""
 
 ENRICH_ONE_DEADLINE_S: Final = 60.0
-"""Seconds that a call of `enrich_one` takes at most by default: what web servers and proxies wait for."""
+"""Seconds that `enrich_one` takes at most by default: what web servers and proxies wait for."""
 
 MAX_QUEUED_CONTACTS: Final = 20_000
-"""Contacts that may wait for a shared request: almost three minutes of 30 requests of 250 contacts."""
+"""Contacts that may wait for a shared request: almost three minutes of 30 requests."""
 
 MAX_UNTAKEN_RESULTS: Final = 10_000
-"""Results kept for callers of `enrich_one` that were cancelled: 20 MB at most, at 2 kB each."""
+"""Results kept for cancelled callers of `enrich_one`: 20 MB, at 2 kB each."""
 UNTAKEN_KEPT_S: Final = 86_400.0
 """Seconds for which they are kept; a store keeps them for longer."""
 
 MAX_ABANDONED_RESULTS: Final = 10_000
-"""Results kept of cancelled runs before the latest, also 20 MB at most; those of the latest are all kept."""
+"""Results kept of cancelled runs before the latest: also 20 MB."""
 MAX_DETACHED_WORKFLOWS: Final = 1_000
-"""Workflows kept whose submit was cancelled: those of 17 minutes, if all 60 submits a minute were."""
+"""Workflows kept whose submit was cancelled: 17 minutes of all 60 a minute."""
 
 WEBHOOK_RETRIES_S: Final = 31.0
 """Seconds over which a webhook is sent again: after 1, 2, 4, 8 and 16 s (guides/receiving-webhooks)."""
 
 LAGGING_REPLICA_S: Final = 30.0
-"""Seconds after which a 404 on a workflow that we submitted deserves a warning: a replica lags by a few."""
+"""Seconds after which a 404 on a workflow that we submitted is warned of: a replica lags by a few."""
 
 NEW_WORKFLOW_GRACE_S: Final = 600.0
 """Seconds during which a 404 on a workflow that we submitted means a replica that lags."""

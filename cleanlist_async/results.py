@@ -38,9 +38,8 @@ class EnrichmentResult:
     status
         ``found``; ``not_found`` (the server is done and has nothing); ``invalid`` (not sent, or refused by
         the server, with the reason in ``error``); ``pending`` (accepted, perhaps paid, but not finished or
-        not certainly this person's; fetched for free by ``client.collect``); ``unknown`` (the submit may or
-        may not have been processed); ``failed`` (never accepted, or the server ended its workflow, which
-        costs nothing).
+        not certainly this person's; fetched for free by ``client.collect``); ``unknown`` (the submit may have
+        been processed); ``failed`` (never accepted, or the server ended its workflow, which costs nothing).
     contact, key
         The contact as it was given, and its own `key`.
     email, email_status, phones
@@ -55,11 +54,10 @@ class EnrichmentResult:
         Credits as the server reports them, None where it does not; and by the price list. 0 for duplicates.
     raw
         The server's row, whole.
-    bought_at
-        When it was bought, for a result of the client's store, which costs nothing now; else None.
-    bought_for
-        What it cost then, in credits; None for a result that is not of the store. None too for one that is
-        told for the first time, because the run that bought it had ended: `credits` is what it cost.
+    bought_at, bought_for
+        When it was bought, and for how many credits, for a result of the client's store, which costs nothing
+        now; else None. `bought_for` is None too for one that is told for the first time, because the run that
+        bought it had ended: `credits` is what it cost.
 
     """
 
@@ -84,9 +82,9 @@ class EnrichmentResult:
     def raise_for_invalid(self, *, loc: tuple[str | int, ...] = ("body",)) -> None:
         """Raise RequestValidationError if the contact is ``invalid``; its field error says what is missing.
 
-        For a service whose caller sent the contact: `problem_response` answers it with 422 and our own words,
-        never those of the server. *loc* is the path to the contact in the caller's request, as FastAPI has
-        it: by default the contact is the whole body; of a list of contacts it is ``("body", result.index)``.
+        For a service whose caller sent the contact: `problem_response` answers with 422 and our own words,
+        never those of the server. *loc* is the path to the contact in that request, as FastAPI has it: of a
+        list of contacts it is ``("body", result.index)``.
         """
         check_instance("loc", loc, tuple)
         if self.status != "invalid":
@@ -140,11 +138,10 @@ class EnrichmentResult:
         """Whether this contact was paid for: ``"no"``, ``"yes"`` or ``"unknown"``.
 
         By the server's word where it gave one, else by the price list, in which a contact without findings
-        costs nothing (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed`` and
-        ``not_found`` are ``"no"``, as is a duplicate: the first of them was paid for. ``unknown`` is
-        ``"unknown"``, and so is ``pending``, unless its type is ``none``, which is free. ``prospecting_only``
-        without findings about the contact itself is ``"unknown"`` too: it is billed by the contacts that it
-        discovered, and the API does not say how many.
+        costs nothing (docs.cleanlist.ai/api-reference/enrichment-types). So ``invalid``, ``failed``,
+        ``not_found`` and duplicates are ``"no"``. ``unknown`` is ``"unknown"``, and so is ``pending``, unless
+        its type is ``none``, which is free. ``prospecting_only`` without findings about the contact is
+        ``"unknown"`` too: it is billed by the contacts that it discovered, and the API does not say how many.
         """
         if self.status == "unknown":
             return "unknown"

@@ -24,17 +24,13 @@ from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.status import JobStatus, Receipt
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.runtime.blocking_groups import (
+from cleanlist_async.runtime.blocking import (
+    SyncBudget,
     SyncEnrichment,
     SyncExport,
     SyncLeadLists,
     SyncPages,
     SyncPublicAPI,
-    SyncSearchAPI,
-    SyncSmartAgents,
-    SyncWorkspace,
-)
-from cleanlist_async.runtime.blocking_raw import (
     SyncRawEnrichment,
     SyncRawExport,
     SyncRawLeadLists,
@@ -43,8 +39,11 @@ from cleanlist_async.runtime.blocking_raw import (
     SyncRawSearchAPI,
     SyncRawSmartAgents,
     SyncRawWorkspace,
+    SyncSearchAPI,
+    SyncSmartAgents,
+    SyncStore,
+    SyncWorkspace,
 )
-from cleanlist_async.runtime.blocking_store import SyncBudget, SyncStore
 from cleanlist_async.runtime.loop_thread import Blocking, Front, LoopThread, Making, Opening
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from cleanlist_async.job.journal.records import SubmitMode
     from cleanlist_async.job.status import WaitsFor
     from cleanlist_async.ratelimit import Pace
-    from cleanlist_async.runtime.options import ClientOptions
+    from cleanlist_async.runtime.base_client import ClientOptions
 
 __all__ = [
     "Cleanlist",
@@ -85,8 +84,6 @@ R_co = TypeVar("R_co", bound=ResultStream | FrameStream, covariant=True)
 
 
 class _Run(Front[R_co]):
-    """What a run tells, whatever it yields."""
-
     @property
     def summary(self) -> Summary:
         """Counts so far."""
@@ -134,7 +131,7 @@ class SyncResults(_Run[ResultStream]):
 
     def __iter__(self) -> Iterator[EnrichmentResult]:
         # One by one: what is taken ahead would be lost when the loop over it is left.
-        while (result := self.loop_thread.call(_next_of, self.async_object)) is not None:
+        while (result := self.loop_thread.call(lambda: anext(self.async_object, None))) is not None:
             yield result
 
 
@@ -152,7 +149,7 @@ class SyncFrames(_Run[FrameStream]):
         self.loop_thread.call(self.async_object.__aexit__, kind, error, traceback)
 
     def __iter__(self) -> Iterator[Any]:
-        while (part := self.loop_thread.call(_next_part, self.async_object)) is not None:
+        while (part := self.loop_thread.call(lambda: anext(self.async_object, None))) is not None:
             yield part
 
 
@@ -355,14 +352,6 @@ class Cleanlist(Front[AsyncCleanlist]):
 
 def _close(client: AsyncCleanlist, thread: LoopThread) -> None:
     thread.close(before=client.aclose)
-
-
-async def _next_of(results: ResultStream) -> EnrichmentResult | None:
-    return await anext(results, None)
-
-
-async def _next_part(parts: FrameStream) -> Any:
-    return await anext(parts, None)
 
 
 async def _received(job: Job, token: str, payload: bytes) -> bool:

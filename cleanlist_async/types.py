@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NewType, TypeAlias
 
 from cleanlist_async import lazy_exports
 
@@ -16,6 +16,19 @@ Failure: TypeAlias = Literal["timeout", "connection", "certificate", "too_large"
 """Why an attempt has no whole answer."""
 Billed: TypeAlias = Literal["no", "yes", "unknown"]
 """Whether credits were spent."""
+
+# Each id of the API has a type of its own: four of them are called ``task_id`` somewhere.
+WorkflowId = NewType("WorkflowId", str)
+"""One run of an enrichment (``public_bulk_...``, ``enrich-...``, ``bulk-enrich-...``)."""
+ContactTaskId = NewType("ContactTaskId", str)
+"""``task_id`` of the Public API: one contact of a bulk submit."""
+CohortId = NewType("CohortId", str)
+"""``task_id`` beside most modern answers (``cl-task_...``): a handle on the entities just listed, for
+`enrich_by_task` and `add_leads_to_list`. It expires; the same search or page gives a new one."""
+SmartAgentTaskId = NewType("SmartAgentTaskId", str)
+"""``smart_agent_task_id`` of a run, called ``task_id`` in the list of runs."""
+EnvelopeTaskId = NewType("EnvelopeTaskId", str)
+"""``task_id`` beside the answer of `run_smart_agent`: kept by the API for old callers; no call takes it."""
 
 __all__ = [
     "JSON",
@@ -145,53 +158,51 @@ __all__ = [
 if TYPE_CHECKING:
     from cleanlist_async.api.enrichment import Enrichment
     from cleanlist_async.api.export import Export
-    from cleanlist_async.api.ids import EnvelopeTaskId
     from cleanlist_async.api.lead_lists import LeadLists, Unset
     from cleanlist_async.api.models.enrichment import (
+        CompaniesPage,
         Company,
         CompanyEnrichment,
         EntityResult,
         ListEnrichment,
+        PeoplePage,
         PersonEnrichment,
+        PersonFound,
         PersonResult,
         TaskEnrichment,
     )
-    from cleanlist_async.api.models.export import CsvExport, JsonExportPage
     from cleanlist_async.api.models.lead_lists import (
         AddedLeads,
+        CsvExport,
         CsvImport,
         DeletedList,
+        JsonExportPage,
         Lead,
         LeadList,
         LeadListsPage,
         LeadListSummary,
         LeadsPage,
         RemovedLeads,
-    )
-    from cleanlist_async.api.models.public import (
-        BulkStatus,
-        BulkSubmission,
-        KeyValidation,
-        WebhookDeliveries,
-        WebhookDelivery,
-    )
-    from cleanlist_async.api.models.rows import EnrichmentRow
-    from cleanlist_async.api.models.search import CompaniesPage, PeoplePage, PersonFound
-    from cleanlist_async.api.models.smart_agents import (
         SmartAgentResult,
         SmartAgentResults,
         SmartAgentRun,
         SmartAgentRuns,
         StartedSmartAgent,
     )
-    from cleanlist_async.api.models.workspace import (
+    from cleanlist_async.api.models.public import (
         ApiKey,
         ApiKeys,
+        BulkStatus,
+        BulkSubmission,
         CreditsBalance,
+        KeyValidation,
         UsageGroup,
         UsageReport,
+        WebhookDeliveries,
+        WebhookDelivery,
         Whoami,
     )
+    from cleanlist_async.api.models.rows import EnrichmentRow
     from cleanlist_async.api.public import PublicAPI
     from cleanlist_async.api.raw_responses import (
         RawEnrichment,
@@ -213,11 +224,10 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.frame_stream import FrameStream
     from cleanlist_async.enrich.row_results import Dedupe, Rule
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
+    from cleanlist_async.http.answers import RawResponse
+    from cleanlist_async.http.calls import BeforeSpend, Spend
     from cleanlist_async.http.credentials import KeysGiven
-    from cleanlist_async.http.raw_response import RawResponse
-    from cleanlist_async.http.spending import BeforeSpend, Spend
-    from cleanlist_async.http.transport.connection_options import Verify
-    from cleanlist_async.http.transport.sender import HTTPClient
+    from cleanlist_async.http.transport.connection_options import HTTPClient, Verify
     from cleanlist_async.job.journal.records import ChunkState, HalfFullPrice, SubmitMode
     from cleanlist_async.job.pilot import Pilot
     from cleanlist_async.job.source import JobSource
@@ -228,7 +238,7 @@ if TYPE_CHECKING:
     from cleanlist_async.ratelimit import Pace
     from cleanlist_async.ratelimit.limiter import WhenAway
     from cleanlist_async.results import ResultStatus
-    from cleanlist_async.runtime.options import ClientOptions
+    from cleanlist_async.runtime.base_client import ClientOptions
     from cleanlist_async.storage.redis_connection import RedisUnavailableError
     from cleanlist_async.storage.store.audit import AuditLine
     from cleanlist_async.storage.store.budget import BudgetStatus, Period, PeriodName, SpendingPause
@@ -246,104 +256,65 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "api.enrichment": ("Enrichment",),
-            "api.export": ("Export",),
-            "api.ids": ("EnvelopeTaskId",),
-            "api.lead_lists": ("LeadLists", "Unset"),
+            "api.enrichment": "Enrichment",
+            "api.export": "Export",
+            "api.lead_lists": "LeadLists Unset",
             "api.models.enrichment": (
-                "Company",
-                "CompanyEnrichment",
-                "EntityResult",
-                "ListEnrichment",
-                "PersonEnrichment",
-                "PersonResult",
-                "TaskEnrichment",
+                "CompaniesPage Company CompanyEnrichment EntityResult ListEnrichment PeoplePage"
+                " PersonEnrichment PersonFound PersonResult TaskEnrichment"
             ),
-            "api.models.export": ("CsvExport", "JsonExportPage"),
             "api.models.lead_lists": (
-                "AddedLeads",
-                "CsvImport",
-                "DeletedList",
-                "Lead",
-                "LeadList",
-                "LeadListSummary",
-                "LeadListsPage",
-                "LeadsPage",
-                "RemovedLeads",
+                "AddedLeads CsvExport CsvImport DeletedList JsonExportPage Lead LeadList LeadListSummary"
+                " LeadListsPage LeadsPage RemovedLeads SmartAgentResult SmartAgentResults SmartAgentRun"
+                " SmartAgentRuns StartedSmartAgent"
             ),
             "api.models.public": (
-                "BulkStatus",
-                "BulkSubmission",
-                "KeyValidation",
-                "WebhookDeliveries",
-                "WebhookDelivery",
+                "ApiKey ApiKeys BulkStatus BulkSubmission CreditsBalance KeyValidation UsageGroup UsageReport"
+                " WebhookDeliveries WebhookDelivery Whoami"
             ),
-            "api.models.rows": ("EnrichmentRow",),
-            "api.models.search": ("CompaniesPage", "PeoplePage", "PersonFound"),
-            "api.models.smart_agents": (
-                "SmartAgentResult",
-                "SmartAgentResults",
-                "SmartAgentRun",
-                "SmartAgentRuns",
-                "StartedSmartAgent",
-            ),
-            "api.models.workspace": (
-                "ApiKey",
-                "ApiKeys",
-                "CreditsBalance",
-                "UsageGroup",
-                "UsageReport",
-                "Whoami",
-            ),
-            "api.public": ("PublicAPI",),
+            "api.models.rows": "EnrichmentRow",
+            "api.public": "PublicAPI",
             "api.raw_responses": (
-                "RawEnrichment",
-                "RawExport",
-                "RawLeadLists",
-                "RawPublicAPI",
-                "RawResponses",
-                "RawSearchAPI",
-                "RawSmartAgents",
-                "RawWorkspace",
+                "RawEnrichment RawExport RawLeadLists RawPublicAPI RawResponses RawSearchAPI"
+                " RawSmartAgents RawWorkspace"
             ),
-            "api.request_models": ("AgentType", "DataPoint", "LeadScope", "ListScope", "UsageGrouping"),
-            "api.search": ("SearchAPI",),
-            "api.smart_agents": ("SmartAgents",),
-            "api.workspace": ("Workspace",),
-            "contacts.identity": ("ContactLike",),
-            "enrich.client_spending": ("BudgetControl",),
-            "enrich.frame_stream": ("FrameStream",),
-            "enrich.row_results": ("Dedupe", "Rule"),
-            "results": ("ResultStatus",),
-            "facts": ("ApiVersion", "CsvField", "EnrichmentType", "PersonType"),
-            "http.raw_response": ("RawResponse",),
-            "http.spending": ("BeforeSpend", "Spend"),
-            "http.transport.connection_options": ("Verify",),
-            "http.transport.sender": ("HTTPClient",),
-            "job.journal.records": ("ChunkState", "HalfFullPrice", "SubmitMode"),
-            "job.pilot": ("Pilot",),
-            "job.source": ("JobSource",),
-            "job.spec": ("ChosenMode",),
-            "job.status": ("JobState", "Receipt", "WaitsFor"),
-            "job.unknown": ("OnUnknown",),
-            "ratelimit": ("Pace",),
-            "ratelimit.limiter": ("WhenAway",),
-            "runtime.options": ("ClientOptions",),
-            "storage.redis_connection": ("RedisUnavailableError",),
-            "storage.store.audit": ("AuditLine",),
-            "storage.store.budget": ("BudgetStatus", "Period", "PeriodName", "SpendingPause"),
-            "job.stored.reader": ("StoredJobReader",),
-            "storage.store.forgetting": ("Forgotten",),
-            "storage.store.job_records": ("JobRecord", "StoredState"),
-            "storage.store.records": ("StoreCounts", "SubmitState", "OrphanedSubmit"),
-            "tables.contact_rows": ("Columns", "Extra"),
-            "tables.input_options": ("ContactSource", "Suppress", "Suppression"),
-            "tables.output_choice": ("Keep", "Only"),
-            "tables": ("ContactTable", "EncodingUnknownError", "Guess", "Row", "TableError", "TableFormat"),
-            "webhooks.receiver": ("Confirm",),
-            "webhooks.event": ("EventStore",),
-            "webhooks.submission": ("WebhookStatistics",),
-            "http.credentials": ("KeysGiven",),
-            "contacts.contact": ("ContactDict",),
+            "api.request_models": "AgentType DataPoint LeadScope ListScope UsageGrouping",
+            "api.search": "SearchAPI",
+            "api.smart_agents": "SmartAgents",
+            "api.workspace": "Workspace",
+            "contacts.contact": "ContactDict",
+            "contacts.identity": "ContactLike",
+            "enrich.client_spending": "BudgetControl",
+            "enrich.frame_stream": "FrameStream",
+            "enrich.row_results": "Dedupe Rule",
+            "facts": "ApiVersion CsvField EnrichmentType PersonType",
+            "http.credentials": "KeysGiven",
+            "http.answers": "RawResponse",
+            "http.calls": "BeforeSpend Spend",
+            "http.transport.connection_options": "HTTPClient Verify",
+            "job.journal.records": "ChunkState HalfFullPrice SubmitMode",
+            "job.pilot": "Pilot",
+            "job.source": "JobSource",
+            "job.spec": "ChosenMode",
+            "job.status": "JobState Receipt WaitsFor",
+            "job.stored.reader": "StoredJobReader",
+            "job.unknown": "OnUnknown",
+            "ratelimit": "Pace",
+            "ratelimit.limiter": "WhenAway",
+            "results": "ResultStatus",
+            "runtime.base_client": "ClientOptions",
+            "storage.redis_connection": "RedisUnavailableError",
+            "storage.store.audit": "AuditLine",
+            "storage.store.budget": "BudgetStatus Period PeriodName SpendingPause",
+            "storage.store.forgetting": "Forgotten",
+            "storage.store.job_records": "JobRecord StoredState",
+            "storage.store.records": "OrphanedSubmit StoreCounts SubmitState",
+            "tables": "ContactTable EncodingUnknownError Guess Row TableError TableFormat",
+            "tables.contact_rows": "Columns Extra",
+            "tables.input_options": "ContactSource Suppress Suppression",
+            "tables.output_choice": "Keep Only",
+            "webhooks.receiver": "Confirm",
+            "webhooks.event": "EventStore",
+            "webhooks.submission": "WebhookStatistics",
         },
     )

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from cleanlist_async.ratelimit import registry
+from cleanlist_async.ratelimit import limiter
 
 if TYPE_CHECKING:
     from tests.support.postgres_server import PostgresServer
@@ -91,8 +91,8 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def nothing_of_earlier_tests(state_folder: Path) -> None:
     """Forget their journals, whose folders pytest may give to this test, and clients not yet collected."""
     shutil.rmtree(state_folder / "cleanlist-async", ignore_errors=True)
-    registry._users.clear()
-    registry._recent.clear()
+    limiter._users.clear()
+    limiter._recent.clear()
 
 
 @pytest.fixture(autouse=True, scope="session")

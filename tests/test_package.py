@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-MOST_BYTES = 1_150_000
+MOST_BYTES = 1_000_000
 
 
 def run(*command: str) -> str:

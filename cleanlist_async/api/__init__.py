@@ -1,1 +1,1 @@
-"""The operations of the API, one file per group: thin and typed, without policy."""
+"""The operations of the API, one file per group, without policy."""

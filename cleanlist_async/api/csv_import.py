@@ -22,7 +22,7 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import BudgetExceededError, CleanlistError, ConfigurationError
 from cleanlist_async.facts import CsvField, PersonType
-from cleanlist_async.http.spending import Spend
+from cleanlist_async.http.calls import Spend
 from cleanlist_async.tables.import_table import CsvPart, CsvParts, ImportTable, split_table
 
 
@@ -140,8 +140,8 @@ def spend_of_import(csv_content_base64: str, enrichment_type: PersonType | None)
 def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: str | None) -> list[str]:
     """Return an idempotency key for each part.
 
-    A key holds for the whole organization, and the first list seen with it wins. So a key of the caller is
-    combined with the list, the kind of import and the content of the part.
+    A key holds for the whole organization, and the first list seen with it wins. So one of the caller is
+    combined with the list, the kind of import and the content.
     """
     # The type is part of the key: an import that enriches is not a repetition of one that does not.
     kind = purchase.enrichment_type if purchase else ""

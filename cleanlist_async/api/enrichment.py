@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import CohortId, WorkflowId
 from cleanlist_async.api.models.enrichment import (
     CompanyEnrichment,
     ListEnrichment,
@@ -14,9 +13,15 @@ from cleanlist_async.api.models.enrichment import (
     TaskEnrichment,
     WorkflowStatus,
 )
-from cleanlist_async.api.models.workspace import Quote
-from cleanlist_async.api.modern import ModernGroup, failed_workflow, modern, same_id
-from cleanlist_async.api.quotes import buy, check_price, check_price_is_known
+from cleanlist_async.api.models.public import Quote
+from cleanlist_async.api.modern import (
+    ModernGroup,
+    check_price,
+    check_price_is_known,
+    failed_workflow,
+    modern,
+    same_id,
+)
 from cleanlist_async.api.request_models import (
     PERSON_DATA_POINTS,
     DataPoint,
@@ -31,10 +36,9 @@ from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.checks import check_flag
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import PersonType
-from cleanlist_async.http.calls import Call
-from cleanlist_async.http.spending import Charge, Spend
+from cleanlist_async.http.calls import Call, Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.types import Billed
+from cleanlist_async.types import Billed, CohortId, WorkflowId
 
 ENRICH_PERSON: Final = modern(
     "enrich_person",
@@ -202,15 +206,10 @@ class Enrichment(ModernGroup):
         # The price depends on the tool, and the API has one for each kind of cohort.
         persons = set[str](points) <= PERSON_DATA_POINTS
         tool = "add_person_enrichments" if persons else "add_company_enrichments"
-        return await buy(
+        return await self._buy(
+            ENRICH_BY_TASK,
+            request,
             lambda: self._prices.credits_estimate(tool, task_id=task_id, data_points=points, entity_ids=ids),
-            # The server redeems a quote once, so the call may be repeated after a lost answer.
-            lambda quote_id, cost: self._ask(
-                ENRICH_BY_TASK,
-                request(quote_id),
-                idempotent=True,
-                spend=Spend("enrich_by_task", worst_case_credits=cost),
-            ),
             quote_id=quote_id,
             max_credits=max_credits,
         )
@@ -236,14 +235,10 @@ class Enrichment(ModernGroup):
 
         check_price_is_known(quote_id, max_credits)
         wanted = request("placeholder: the fields are checked before a price is requested").scope
-        return await buy(
+        return await self._buy(
+            ENRICH_LIST,
+            request,
             lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=wanted),
-            lambda quote_id, cost: self._ask(
-                ENRICH_LIST,
-                request(quote_id),
-                idempotent=True,
-                spend=Spend("enrich_list", worst_case_credits=cost),
-            ),
             quote_id=quote_id,
             max_credits=max_credits,
         )
@@ -264,8 +259,8 @@ class Enrichment(ModernGroup):
         `workflow_id` may also be the answer that started the enrichment. `progress` is called with each
         status; an exception from it ends the wait. For one person, ``person`` is what was found, or None; the
         rows of a list are read with `client.lead_lists.list_leads_in_list`. Raises WorkflowFailedError when
-        the server ended the enrichment unfinished, and WaitTimeoutError after `timeout_s` seconds: it goes
-        on, and can be waited for again.
+        the server ended it unfinished, and WaitTimeoutError after `timeout_s` seconds: it can be waited for
+        again.
         """
         if isinstance(workflow_id, PersonEnrichment | ListEnrichment | TaskEnrichment):
             workflow_id = _id_of(workflow_id)
@@ -293,9 +288,9 @@ class Enrichment(ModernGroup):
 
 
 def _type_of(enrichment_type: PersonType | None, *, include_phone: bool | None) -> PersonType:
-    """Return the type that `include_phone` means: despite its name, a phone number *only*.
+    """Return the type to send, so that the price is not the server's default.
 
-    The type is always sent, so that the price does not depend on the server's default.
+    `include_phone` means a phone number *only*, despite its name.
     """
     if include_phone is None:
         return "partial" if enrichment_type is None else enrichment_type

@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.export import CsvExport, JsonExportPage
+from cleanlist_async.api.models.lead_lists import CsvExport, JsonExportPage
 from cleanlist_async.api.modern import ModernGroup, modern, same_id
 from cleanlist_async.api.pagination import Pages
 from cleanlist_async.api.request_models import ExportCsv, ExportJson
@@ -85,12 +85,11 @@ class Export(ModernGroup):
         # As the check has read them: an iterator of the caller is exhausted by now.
         wanted = ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=columns).columns
 
-        def request(cursor: str | None) -> ExportJson:
-            return ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=wanted)
-
-        async def fetch(cursor: str | None) -> JsonExportPage:
-            return await self._ask(
-                EXPORT_JSON, request(cursor), belongs=lambda page: same_id(page.list_id, list_id)
-            )
-
-        return Pages(fetch, lambda page: page.leads, lambda lead: lead.get("lead_id"), cursor)
+        return self._pages(
+            EXPORT_JSON,
+            lambda cursor: ExportJson.checked(list_id=list_id, limit=limit, cursor=cursor, columns=wanted),
+            cursor,
+            items=lambda page: page.leads,
+            identity=lambda lead: lead.get("lead_id"),
+            belongs=lambda page: same_id(page.list_id, list_id),
+        )

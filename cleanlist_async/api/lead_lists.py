@@ -19,7 +19,6 @@ from cleanlist_async.api.csv_import import (
     spend_of_import,
     split_for_import,
 )
-from cleanlist_async.api.ids import CohortId, WorkflowId
 from cleanlist_async.api.models.lead_lists import (
     AddedLeads,
     CsvImport,
@@ -53,9 +52,10 @@ from cleanlist_async.checks import (
 )
 from cleanlist_async.errors import CleanlistError, ConflictError, NotFoundError
 from cleanlist_async.facts import CsvField, PersonType
-from cleanlist_async.http.spending import Charge
+from cleanlist_async.http.calls import Charge
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.import_table import CsvParts, ImportTable
+from cleanlist_async.types import CohortId, WorkflowId
 
 
 class Unset(Enum):
@@ -117,14 +117,13 @@ class LeadLists(ModernGroup):
 
         `limit` is 1 to 100 lists per page (50). Needs the scope ``lists:read``.
         """
-        ListLists.checked(folder_id=folder_id, limit=limit, cursor=cursor)  # raises here, not in the loop
-
-        async def fetch(cursor: str | None) -> LeadListsPage:
-            return await self._ask(
-                LIST_LISTS, ListLists.checked(folder_id=folder_id, limit=limit, cursor=cursor)
-            )
-
-        return Pages(fetch, lambda page: page.lists, lambda found: found.list_id, cursor)
+        return self._pages(
+            LIST_LISTS,
+            lambda cursor: ListLists.checked(folder_id=folder_id, limit=limit, cursor=cursor),
+            cursor,
+            items=lambda page: page.lists,
+            identity=lambda found: found.list_id,
+        )
 
     async def create_list(
         self, name: str, *, description: str | None = None, folder_id: str | None = None
@@ -143,9 +142,7 @@ class LeadLists(ModernGroup):
 
         Raises ListNotFoundError, also for a list of another organization.
         """
-        return await self._ask(
-            GET_LIST, belongs=lambda found: same_id(found.list_id, list_id), list_id=list_id
-        )
+        return await self._ask(GET_LIST, list_id=list_id)
 
     async def update_list(
         self,
@@ -162,9 +159,7 @@ class LeadLists(ModernGroup):
         """
         changes = {"name": name, "description": description, "folder_id": folder_id}
         request = UpdateList.given({field: value for field, value in changes.items() if value is not UNSET})
-        return await self._ask(
-            UPDATE_LIST, request, belongs=lambda found: same_id(found.list_id, list_id), list_id=list_id
-        )
+        return await self._ask(UPDATE_LIST, request, list_id=list_id)
 
     async def delete_list(self, list_id: str) -> DeletedList:
         """Delete a list permanently; its leads are kept.
@@ -178,12 +173,7 @@ class LeadLists(ModernGroup):
             found = isinstance(error, NotFoundError)
             return DeletedList(list_id=list_id, deleted=True) if found else None
 
-        return await self._ask(
-            DELETE_LIST,
-            belongs=lambda found: same_id(found.list_id, list_id),
-            already_done=gone,
-            list_id=list_id,
-        )
+        return await self._ask(DELETE_LIST, already_done=gone, list_id=list_id)
 
     # -- leads ---------------------------------------------------------------------------------
 
@@ -194,18 +184,14 @@ class LeadLists(ModernGroup):
 
         `limit` is 1 to 500 leads per page (100). Needs the scope ``lists:read``.
         """
-        ListLeads.checked(limit=limit, cursor=cursor)
-        checked_id("list_id", list_id)  # raises here, not in the loop
-
-        async def fetch(cursor: str | None) -> LeadsPage:
-            return await self._ask(
-                LIST_LEADS_IN_LIST,
-                ListLeads.checked(limit=limit, cursor=cursor),
-                belongs=lambda page: same_id(page.list_id, list_id),
-                list_id=list_id,
-            )
-
-        return Pages(fetch, lambda page: page.leads, lambda lead: lead.lead_id, cursor)
+        return self._pages(
+            LIST_LEADS_IN_LIST,
+            lambda cursor: ListLeads.checked(limit=limit, cursor=cursor),
+            cursor,
+            items=lambda page: page.leads,
+            identity=lambda lead: lead.lead_id,
+            list_id=list_id,
+        )
 
     async def add_leads_to_list(
         self,
@@ -225,20 +211,15 @@ class LeadLists(ModernGroup):
             lead_ids=lead_ids,
             task_id=task_id,
             entity_ids=entity_ids,
-            # Always a key: the client repeats the call after a lost answer, which must add nothing twice.
+            # The client repeats the call after a lost answer, which must add nothing twice.
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
-        return await self._ask(
-            ADD_LEADS_TO_LIST, request, belongs=lambda done: same_id(done.list_id, list_id), list_id=list_id
-        )
+        return await self._ask(ADD_LEADS_TO_LIST, request, list_id=list_id)
 
     async def remove_leads_from_list(self, list_id: str, *, lead_ids: Iterable[str]) -> RemovedLeads:
         """Remove 1 to 100 leads from a list; unknown ids are ignored. Needs the scope ``lists:write``."""
         return await self._ask(
-            REMOVE_LEADS_FROM_LIST,
-            RemoveLeads.checked(lead_ids=lead_ids),
-            belongs=lambda done: same_id(done.list_id, list_id),
-            list_id=list_id,
+            REMOVE_LEADS_FROM_LIST, RemoveLeads.checked(lead_ids=lead_ids), list_id=list_id
         )
 
     # -- imports -------------------------------------------------------------------------------
@@ -256,10 +237,10 @@ class LeadLists(ModernGroup):
     ) -> CsvImport:
         """Import one CSV file of at most 150 KB and about 600 rows; `import_csv` takes any file.
 
-        Credits are spent only with `dispatch_enrichment`: the server's own default is to spend them, so the
-        flag is always sent. `column_mapping` maps fields to headers. Each call has an `idempotency_key` of
-        its own; a key of yours is valid for 24 hours and one list: for another list, the server would repeat
-        its answer for the first one, which is raised as ConflictError. Raises MissingColumnError,
+        Credits are spent only with `dispatch_enrichment`, though the server's own default is to spend them.
+        `column_mapping` maps fields to headers. Each call has an `idempotency_key` of its own; a key of yours
+        is valid for 24 hours and one list: for another, the server would repeat its answer for the first one,
+        which is raised as ConflictError. Raises MissingColumnError,
         PayloadTooLargeError, NotEnabledError. Needs the scope ``lists:write``; to enrich, ``enrich:write``.
         """
         request = ImportCsv.checked(
@@ -271,9 +252,11 @@ class LeadLists(ModernGroup):
             idempotency_key=uuid4().hex if idempotency_key is None else idempotency_key,
         )
         spend = spend_of_import(request.csv_content_base64, enrichment_type if dispatch_enrichment else None)
-        done = await self._ask(CSV_IMPORT, request, idempotent=True, spend=spend, list_id=list_id)
+        # The server answers a reused key with its first answer, also for another list.
+        done = await self._ask(
+            CSV_IMPORT, request, belongs=lambda _done: True, idempotent=True, spend=spend, list_id=list_id
+        )
         if not same_id(done.list_id, list_id):
-            # The server answers a reused key with its first answer, also for another list.
             raise ConflictError(
                 "Nothing was imported: this idempotency_key was used for another list within 24 hours.",
                 code="idempotency_key_reused",
@@ -298,11 +281,10 @@ class LeadLists(ModernGroup):
     ) -> ImportReport:
         """Import a CSV file of any size (a path, or its bytes), in as many parts as the API requires.
 
-        It is read as `client.job` reads one: `encoding`, `delimiter` and columns are detected unless given;
-        the `format` is that of the file's name, else CSV. Without a header row (`has_header`) columns are
-        named by their number, from "1". `column_mapping`, if given, names every column to send; others are
-        not sent, since the server would drop them. Rows that repeat an e-mail or LinkedIn address of the file
-        are left out, as the server does within one part.
+        It is read as by `client.job`: `encoding`, `delimiter` and columns are detected unless given; the
+        `format` is that of the file's name, else CSV. Without a header row (`has_header`) columns are named
+        by their number, from "1". `column_mapping`, if given, names every column to send; the server would
+        drop others. Rows that repeat an e-mail or LinkedIn address are left out, as by the server.
 
         Credits are spent only with `dispatch_enrichment`, which needs an `enrichment_type` and `max_credits`:
         before anything is sent, the most that all rows could cost must be within it (BudgetExceededError).

@@ -1,9 +1,29 @@
-"""The operations of a client by group. Each group is made, and imported, when it is used."""
+"""The operations of a client by group, each made, and imported, when it is used; and calls by path."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import unquote
+
+from cleanlist_async import facts
+from cleanlist_async.checks import (
+    check_choice,
+    check_credits,
+    check_flag,
+    check_instance,
+    check_text,
+    is_encodable,
+    optional,
+    shown,
+)
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.http.calls import Call, Charge, Operation, Spend
+from cleanlist_async.http.transport import Params
+from cleanlist_async.redact import one_line
+from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
     from cleanlist_async.api.enrichment import Enrichment
@@ -14,7 +34,6 @@ if TYPE_CHECKING:
     from cleanlist_async.api.search import SearchAPI
     from cleanlist_async.api.smart_agents import SmartAgents
     from cleanlist_async.api.workspace import Workspace
-    from cleanlist_async.types import JSON
 
 
 class Operations:
@@ -85,10 +104,10 @@ class Operations:
         *path* is the whole path (``/api/v2/folders``); it leads to no other host. Unless the call is
         `idempotent`, as by default only GET and HEAD are, it counts as paid: it is sent again only on proof
         that the server did not accept it, and an unclear end raises UnknownOutcomeError. `max_credits` is
-        what such a call can cost at most, for `before_spend` and the budget of the store; 0 if it is free.
-        Returns the decoded JSON, None for an empty answer.
+        what such a call can cost at most, 0 if it is free. Returns the decoded JSON, None for an empty
+        answer.
         """
-        from cleanlist_async.api.raw import raw_call
+        from cleanlist_async.api.operations import raw_call
 
         session = self._session()
         # Lists and runs are only visible to keys of their user, so calls by path always use the first key.
@@ -105,3 +124,86 @@ class Operations:
 
     def _session(self) -> Session:
         raise NotImplementedError
+
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_READS: Final = frozenset({"GET", "HEAD"})
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.~%:@!$&'()*+,;=-]+)+/?", re.ASCII)
+_WORD: Final = re.compile(r"[a-z_-]*|v\d+")
+"""A step of a path that is certainly no id, nor other personal data."""
+
+
+def raw_call(
+    method: str,
+    path: str,
+    *,
+    params: Params,
+    body: JSON,
+    idempotent: bool | None,
+    max_credits: float | None = None,
+    key: str | None = None,
+) -> Call[JSON]:
+    """Describe the call. Raises ConfigurationError for a path that could lead outside the API."""
+    method = method.upper() if isinstance(method, str) else method  # pyright: ignore[reportUnnecessaryIsInstance]
+    check_choice("method", method, _METHODS)
+    check_text("path", path)
+    _check_params(params)
+    optional(check_flag, "idempotent", idempotent)
+    optional(check_credits, "max_credits", max_credits)
+    # Decoded first: "%2e%2e" is ".." to many servers.
+    steps = unquote(path).split("/")
+    if not _PATH.fullmatch(path) or ".." in steps or "." in steps:
+        raise ConfigurationError(
+            f"path must be the path of an operation, not {shown(path)}.",
+            fix="It begins with a slash, like /api/v2/folders; a query goes into params.",
+        )
+    safe = method in _READS if idempotent is None else idempotent
+    # Names of operations go into logs and events, which hold no ids.
+    template = "/".join(step if _WORD.fullmatch(step) else "{}" for step in path.split("/"))
+    operation: Operation[JSON] = Operation(
+        f"{method} {template}",
+        method,
+        template,
+        "safe" if safe else "never",
+        _as_it_is,
+        of_models=False,
+        max_answer_bytes=facts.MAX_ANSWER_BYTES,
+        may_be_empty=True,
+        charge=_charge,
+    )
+    spend = Spend(operation.name, worst_case_credits=max_credits)
+    return Call(operation, path=path, params=params, content=_encoder(body), key=key, spend=lambda: spend)
+
+
+def _check_params(params: object) -> None:
+    check_instance("params", params, Mapping)
+    for name, value in cast("Mapping[object, object]", params).items():
+        is_several = isinstance(value, Sequence) and not isinstance(value, str)
+        texts: list[object] = list(cast("Sequence[object]", value)) if is_several else [value]
+        if not all(isinstance(text, str) and is_encodable(text) for text in (name, *texts)):
+            raise ConfigurationError("params must map names to texts, or to lists of texts.")
+
+
+def _as_it_is(answer: JSON) -> JSON:
+    return answer
+
+
+def _charge(answer: JSON) -> Charge:
+    if not isinstance(answer, dict):
+        return Charge()
+    for name in ("workflow_id", "smart_agent_task_id"):
+        if isinstance(id_ := answer.get(name), str) and id_:
+            return Charge(id_)
+    spent = answer.get("credits_charged")
+    return Charge(credits=float(spent) if isinstance(spent, int | float) else None)
+
+
+def _encoder(body: JSON) -> Callable[[], bytes] | None:
+    if body is None:
+        return None
+    try:
+        # Encoded at once: the caller may change the object while the call waits.
+        content = json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise ConfigurationError(f"json is not JSON: {one_line(str(problem))}.") from None
+    return lambda: content

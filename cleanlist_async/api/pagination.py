@@ -42,8 +42,8 @@ class Pages(Generic[P, T]):
     A page is requested when its first item is needed. Cursors look like offsets: items that are added or
     removed meanwhile shift the others from page to page. So each item is yielded once, a repeated cursor ends
     a walk, and if ``total`` changes during a walk, the pages are walked again: items that were there all the
-    time are not missed, unless as many were added as removed between two requests, which cannot be seen.
-    Items without an id cannot be distinguished, and are yielded as they come.
+    time are not missed, unless as many were added as removed between two requests. Items without an id cannot
+    be distinguished, and are yielded as they come.
     """
 
     def __init__(
@@ -95,8 +95,6 @@ class Pages(Generic[P, T]):
 
 
 class _Walk(Generic[T]):
-    """One walk through the pages."""
-
     def __init__(self, identity: Callable[[T], object]) -> None:
         self._identity = identity
         self._seen: set[object] = set()

@@ -10,22 +10,25 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import ContactTaskId, WorkflowId
-from cleanlist_async.api.models.public import BulkStatus, BulkSubmission, KeyValidation, WebhookDeliveries
-from cleanlist_async.api.models.workspace import CreditsBalance
+from cleanlist_async.api.models.public import (
+    BulkStatus,
+    BulkSubmission,
+    CreditsBalance,
+    KeyValidation,
+    WebhookDeliveries,
+)
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url, checked_id
 from cleanlist_async.contacts.checks import check_contacts
 from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.errors import BadRequestError, ConfigurationError, FieldError, RequestValidationError
 from cleanlist_async.facts import PUBLIC_PREFIX, EnrichmentType
-from cleanlist_async.http.calls import Call, Operation, Reply
+from cleanlist_async.http.calls import Call, Charge, Operation, Reply, Spend
 from cleanlist_async.http.decode import salvage_workflow_id
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Charge, Spend
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, ContactTaskId, WorkflowId
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -14,7 +14,7 @@ from cleanlist_async.api.public import PublicAPI
 from cleanlist_async.api.search import SearchAPI
 from cleanlist_async.api.smart_agents import SmartAgents
 from cleanlist_async.api.workspace import Workspace
-from cleanlist_async.http.raw_response import RawResponse, with_answer
+from cleanlist_async.http.answers import RawResponse, with_answer
 
 G = TypeVar("G")
 T = TypeVar("T")
@@ -22,15 +22,11 @@ P = ParamSpec("P")
 
 
 class _Group(Generic[G]):
-    """Base of a group whose operations return a `RawResponse`."""
-
     def __init__(self, group: G, /) -> None:
         self.group = group
 
 
 class _Raw(Generic[G, P, T]):
-    """An operation of a group, by the method that performs it."""
-
     def __init__(self, operation: Callable[Concatenate[G, P], Awaitable[T]]) -> None:
         self._operation = operation
         self.__name__ = operation.__name__

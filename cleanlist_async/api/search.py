@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.models.enrichment import Company
-from cleanlist_async.api.models.search import CompaniesPage, PeoplePage, PersonFound
+from cleanlist_async.api.models.enrichment import CompaniesPage, Company, PeoplePage, PersonFound
 from cleanlist_async.api.modern import ModernGroup, modern
 from cleanlist_async.api.pagination import Pages
 from cleanlist_async.api.request_models import Search
@@ -66,12 +65,13 @@ class SearchAPI(ModernGroup):
             "company_headcount": company_headcount,
             "company_industries": company_industries,
         }
-        given = _given(filters, limit, cursor)
-
-        async def fetch(cursor: str | None) -> PeoplePage:
-            return await self._ask(SEARCH_PEOPLE, Search.checked(filters=given, limit=limit, cursor=cursor))
-
-        return Pages(fetch, lambda page: page.results, lambda person: person.lead_id, cursor)
+        return self._pages(
+            SEARCH_PEOPLE,
+            _request(filters, limit, cursor),
+            cursor,
+            items=lambda page: page.results,
+            identity=lambda person: person.lead_id,
+        )
 
     def companies(
         self,
@@ -96,20 +96,20 @@ class SearchAPI(ModernGroup):
             "names": names,
             "domains": domains,
         }
-        given = _given(filters, limit, cursor)
+        return self._pages(
+            SEARCH_COMPANIES,
+            _request(filters, limit, cursor),
+            cursor,
+            items=lambda page: page.results,
+            identity=lambda found: found.company_id or found.domain,
+        )
 
-        async def fetch(cursor: str | None) -> CompaniesPage:
-            return await self._ask(
-                SEARCH_COMPANIES, Search.checked(filters=given, limit=limit, cursor=cursor)
-            )
 
-        return Pages(fetch, lambda page: page.results, lambda found: found.company_id or found.domain, cursor)
-
-
-def _given(
+def _request(
     filters: Mapping[str, Iterable[str] | None], limit: int, cursor: str | None
-) -> dict[str, list[str]]:
-    """Return the filters that were given. Raises RequestValidationError if they are invalid."""
+) -> Callable[[str | None], Search]:
+    """Return the request for each page. Raises RequestValidationError for invalid filters."""
     # Read here once: each page sends the filters again, and an iterator can only be read once.
     given = {name: texts for name, texts in filters.items() if texts is not None}
-    return Search.checked(filters=given, limit=limit, cursor=cursor).filters
+    read = Search.checked(filters=given, limit=limit, cursor=cursor).filters
+    return lambda cursor: Search.checked(filters=read, limit=limit, cursor=cursor)

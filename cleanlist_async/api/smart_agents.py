@@ -6,16 +6,20 @@ from collections.abc import Callable
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import SmartAgentTaskId
-from cleanlist_async.api.models.smart_agents import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
-from cleanlist_async.api.models.workspace import Quote
-from cleanlist_async.api.modern import ModernGroup, failed_workflow, modern, same_id
-from cleanlist_async.api.quotes import buy, check_price_is_known
+from cleanlist_async.api.models.lead_lists import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
+from cleanlist_async.api.models.public import Quote
+from cleanlist_async.api.modern import (
+    ModernGroup,
+    check_price_is_known,
+    failed_workflow,
+    modern,
+    same_id,
+)
 from cleanlist_async.api.request_models import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
 from cleanlist_async.api.workspace import Workspace
-from cleanlist_async.http.calls import Call
-from cleanlist_async.http.spending import Charge, Spend
+from cleanlist_async.http.calls import Call, Charge
 from cleanlist_async.ratelimit import RequestClass
+from cleanlist_async.types import SmartAgentTaskId
 
 LIST_SMART_AGENTS: Final = modern(
     "list_smart_agents", "GET", "/smart-agents", SmartAgentRuns, max_answer_bytes=facts.MAX_ANSWER_BYTES
@@ -93,15 +97,11 @@ class SmartAgents(ModernGroup):
         request("placeholder: the fields are checked before a price is requested")
         rows = (facts.AGENT_ROWS if max_rows is None else max_rows) if lead_scope == "subset" else None
         prices = Workspace(self._session)
-        return await buy(
+        return await self._buy(
+            RUN_SMART_AGENT,
+            request,
             lambda: prices.credits_estimate(
                 "run_smart_agent", list_id=list_id, agent_type=agent_type, row_count=rows
-            ),
-            lambda quote_id, cost: self._ask(
-                RUN_SMART_AGENT,
-                request(quote_id),
-                idempotent=True,
-                spend=Spend("run_smart_agent", worst_case_credits=cost),
             ),
             quote_id=quote_id,
             max_credits=max_credits,
@@ -124,8 +124,7 @@ class SmartAgents(ModernGroup):
 
         `smart_agent_task_id` may also be the answer that started the run. `progress` is called with each
         answer, which has the results so far; an exception from it ends the wait. Raises WorkflowFailedError
-        when the run failed, and WaitTimeoutError after `timeout_s` seconds: it goes on, and can be waited for
-        again.
+        when the run failed, and WaitTimeoutError after `timeout_s` seconds: it can be waited for again.
         """
         if isinstance(smart_agent_task_id, StartedSmartAgent):
             smart_agent_task_id = smart_agent_task_id.smart_agent_task_id

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import CohortId
-from cleanlist_async.api.models.workspace import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
+from cleanlist_async.api.models.public import ApiKeys, CreditsBalance, Quote, UsageReport, Whoami
 from cleanlist_async.api.modern import ModernGroup, modern
 from cleanlist_async.api.request_models import Estimate, UsageGrouping, UsageQuery
-from cleanlist_async.types import JSON
+from cleanlist_async.types import JSON, CohortId
 
 WHOAMI: Final = modern("whoami", "GET", "/whoami", Whoami)
 CREDITS_BALANCE: Final = modern("credits_balance", "GET", "/credits/balance", CreditsBalance)
@@ -58,10 +57,10 @@ class Workspace(ModernGroup):
         """Return the price of a call, as a quote that buys at this price within five minutes.
 
         *tool* is ``enrich_list``, ``enrich_person``, ``run_smart_agent``, ``sync_to_crm``,
-        ``sync_to_sequencer``, ``add_person_enrichments``, ``add_company_enrichments`` or
-        ``bulk_import_csv``. With a list or a cohort the server counts the rows itself, whatever `row_count`
-        says. `include_phone` prices a phone number *only*. `enrich_list`, `run_smart_agent` and
-        `enrich_by_task` request the price themselves when they are given ``max_credits``.
+        ``sync_to_sequencer``, ``add_person_enrichments``, ``add_company_enrichments`` or ``bulk_import_csv``.
+        Of a list or a cohort the server counts the rows itself, whatever `row_count` says. `include_phone`
+        prices a phone number *only*. `enrich_list`, `run_smart_agent` and `enrich_by_task` request the price
+        themselves when given ``max_credits``.
 
         Needs the scope ``credits:read``. Raises RequestValidationError for invalid fields.
         """

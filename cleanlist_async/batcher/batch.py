@@ -17,10 +17,9 @@ from cleanlist_async.enrich.people import LookAlikes
 from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.errors import StoreError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.latest_failure import LatestFailure
-from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.calls import Spend
+from cleanlist_async.http.options import CallOptions, LatestFailure
 from cleanlist_async.http.root_task import RootTask
-from cleanlist_async.http.spending import Spend
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import Billed
 

@@ -16,8 +16,7 @@ from cleanlist_async.enrich.row_results import copy_for, without_row
 from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import CleanlistError, WaitTimeoutError
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.latest_failure import LatestFailure
-from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.options import CallOptions, LatestFailure
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import Freshness
 from cleanlist_async.types import Billed

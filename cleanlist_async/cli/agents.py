@@ -35,10 +35,10 @@ from cleanlist_async.types import JSON
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cleanlist_async.api.ids import SmartAgentTaskId
-    from cleanlist_async.api.models.smart_agents import SmartAgentResults, StartedSmartAgent
+    from cleanlist_async.api.models.lead_lists import SmartAgentResults, StartedSmartAgent
     from cleanlist_async.api.request_models import AgentType
     from cleanlist_async.client import AsyncCleanlist
+    from cleanlist_async.types import SmartAgentTaskId
 
 app = CommandGroup("Run a smart agent over a list, or show a run.")
 

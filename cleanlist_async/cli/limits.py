@@ -15,8 +15,7 @@ from cleanlist_async.cli.terminal.render import open_console, print_json, print_
 from cleanlist_async.types import JSON
 
 if TYPE_CHECKING:
-    from cleanlist_async.ratelimit.shared.named_pool import NamedPool
-    from cleanlist_async.ratelimit.shared.pool import Pool
+    from cleanlist_async.ratelimit.shared.pool import NamedPool, Pool
     from cleanlist_async.ratelimit.shared.remote import RemoteLimits
     from cleanlist_async.ratelimit.sqlite import LimitsFile
     from cleanlist_async.ratelimit.window import Window
@@ -91,7 +90,7 @@ class SharedFileLimits:
 
     def pools(self) -> tuple[list[NamedPool], float]:
         """Return all pools, and the time of their clock."""
-        from cleanlist_async.ratelimit.shared.process import boot_clock
+        from cleanlist_async.ratelimit.shared.backend import boot_clock
 
         # Opening a file that does not exist would create it.
         return (self._file().pools() if self._path.exists() else []), boot_clock()
@@ -162,10 +161,10 @@ def limits_in_use() -> SharedFileLimits | SharedServerLimits | None:
 def _backend(address: str) -> RemoteLimits:
     from cleanlist_async.cli.terminal.shared_limits import is_redis
     from cleanlist_async.ratelimit.limits import RateLimits
-    from cleanlist_async.ratelimit.shared.process import boot_clock
+    from cleanlist_async.ratelimit.shared.backend import boot_clock
 
     if is_redis(address):
-        from cleanlist_async.ratelimit.redis.backend import RedisLimits
+        from cleanlist_async.ratelimit.redis import RedisLimits
 
         return RedisLimits(address, RateLimits(), boot_clock)
     from cleanlist_async.ratelimit.postgres import PostgresLimits
@@ -195,8 +194,7 @@ def _bucket(name: str, window: Window, now: float) -> dict[str, Any]:
 
 
 def _holders(pool: Pool) -> Iterable[dict[str, JSON]]:
-    from cleanlist_async.ratelimit.shared.backend import process_of
-    from cleanlist_async.ratelimit.shared.process import has_ended
+    from cleanlist_async.ratelimit.shared.backend import has_ended, process_of
 
     for held in pool.held_leases.values():
         # A killed process still holds its tokens, since its requests may have arrived.

@@ -21,9 +21,9 @@ from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import StoreError
+from cleanlist_async.http.calls import Spend
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Spend
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.storage.store.records import Claim, Mine

@@ -13,8 +13,8 @@ from cleanlist_async.enrich.purchases import Purchases
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.errors import CleanlistError, ConfigurationError, SpendVetoedError, StoreError
 from cleanlist_async.events import report_failure
+from cleanlist_async.http.calls import BeforeSpend, Spend
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import BeforeSpend, Spend
 from cleanlist_async.storage.store import operations, spending
 from cleanlist_async.storage.store.budget import Budget, BudgetStatus
 from cleanlist_async.storage.store.operations import Buyer, CallIntent

@@ -24,8 +24,8 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Reply
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
+from cleanlist_async.polling.open_workflow import WebhookSignal
 from cleanlist_async.polling.scheduler import PollScheduler, wait_for_good
-from cleanlist_async.polling.webhook_signal import WebhookSignal
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submission import Submission

@@ -33,9 +33,9 @@ from cleanlist_async.errors import (
     StoreError,
 )
 from cleanlist_async.events import RunStarted, report_failure
-from cleanlist_async.http.latest_failure import LatestFailure
+from cleanlist_async.http.options import LatestFailure
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.polling.demand import Demand
+from cleanlist_async.polling.price import Demand
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.tables.input_options import Prepare
 from cleanlist_async.webhooks.submissions import Submissions

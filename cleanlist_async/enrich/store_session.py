@@ -17,7 +17,7 @@ from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.ratelimit import RequestClass
-from cleanlist_async.ratelimit.shared.process import Process, has_ended, this_process
+from cleanlist_async.ratelimit.shared.backend import Process, has_ended, this_process
 from cleanlist_async.storage.store import operations
 from cleanlist_async.storage.store.operations import Buyer
 from cleanlist_async.storage.store.store import Store

@@ -1,7 +1,7 @@
 """What the end of a submit means. Pure: each engine applies the outcome, and keeps its own count of failures.
 
-It stands on `http.retry.proof_of`: a paid call ends with an error other than UnknownOutcomeError only if the
-server certainly did not accept it.
+It stands on `http.error_codes.proof_of`: a paid call ends with an error other than UnknownOutcomeError only
+if the server certainly did not accept it.
 
 ==============================================================  ==========
 how the submit ended                                            outcome
@@ -32,7 +32,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
-from cleanlist_async.api.quotes import STALE
+from cleanlist_async.api.modern import STALE
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.row_results import without_row

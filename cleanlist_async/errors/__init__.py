@@ -74,19 +74,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Self
 
 from cleanlist_async.errors.base import APIError as APIError
+from cleanlist_async.errors.base import ClaimLostError as ClaimLostError
 from cleanlist_async.errors.base import CleanlistError as CleanlistError
 from cleanlist_async.errors.base import Envelope as Envelope
 from cleanlist_async.errors.base import FieldError as FieldError
+from cleanlist_async.errors.base import InputChangedError as InputChangedError
+from cleanlist_async.errors.base import JobLockedError as JobLockedError
+from cleanlist_async.errors.base import JobPurgedError as JobPurgedError
+from cleanlist_async.errors.base import JournalError as JournalError
+from cleanlist_async.errors.base import JournalLockedError as JournalLockedError
 from cleanlist_async.errors.base import RedirectedError as RedirectedError
-from cleanlist_async.errors.storage import ClaimLostError as ClaimLostError
-from cleanlist_async.errors.storage import InputChangedError as InputChangedError
-from cleanlist_async.errors.storage import JobLockedError as JobLockedError
-from cleanlist_async.errors.storage import JobPurgedError as JobPurgedError
-from cleanlist_async.errors.storage import JournalError as JournalError
-from cleanlist_async.errors.storage import JournalLockedError as JournalLockedError
-from cleanlist_async.errors.storage import StoreError as StoreError
-from cleanlist_async.errors.storage import StoreUnavailableError as StoreUnavailableError
-from cleanlist_async.errors.unknown import UnknownOutcomeError as UnknownOutcomeError
+from cleanlist_async.errors.base import StoreError as StoreError
+from cleanlist_async.errors.base import StoreUnavailableError as StoreUnavailableError
+from cleanlist_async.errors.base import UnknownOutcomeError as UnknownOutcomeError
 from cleanlist_async.types import Billed as Billed
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ class QuoteRequiredError(QuoteError):
 class InsufficientCreditsError(APIError):
     """The balance does not cover the call (402, or 400 ``insufficient_credits``).
 
-    The request that it refuses cost nothing, and succeeds after a top-up. A run may have bought other
-    contacts before: see ``billed``, and after the top-up repeat those whose status is ``failed``.
+    The request that it refuses cost nothing, and succeeds after a top-up. A run may have bought others
+    before: see ``billed``, and repeat those whose status is ``failed``.
     """
 
 

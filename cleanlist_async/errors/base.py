@@ -1,9 +1,10 @@
-"""The two base classes of the errors, and the types of their attributes."""
+"""The base classes of the errors, and those that say more than a sentence or are about what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 from cleanlist_async.types import JSON, Billed
@@ -27,8 +28,8 @@ class CleanlistError(Exception):
     retryable
         Whether the same call could succeed later. The server's own flag wins where it sent one.
     billed
-        Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``. Of an error that ended a run, or is
-        raised for one: whether the whole run has spent any.
+        Whether credits were spent: ``"no"``, ``"yes"`` or ``"unknown"``; by the whole run, of an error that
+        ended one, or is raised for one.
     is_remembered
         Whether a store or a journal remembers what was bought, so that the same call does not buy it again.
     fix
@@ -105,7 +106,6 @@ class CleanlistError(Exception):
 
     @classmethod
     def _read(cls, written: Mapping[str, Any]) -> Self:
-        """Make an error of its JSON. Raises ValueError for what is none."""
         kinds: list[type[Self]] = [kind for kind in _kinds(cls) if kind.__name__ == written.get("type")]
         if not kinds:
             raise ValueError(f"the type of an error is that of a {cls.__name__}")
@@ -148,7 +148,7 @@ class APIError(CleanlistError):
     docs_url
         The page about this error; that of its code where the body names none.
     estimated_cost_credits, available_credits, shortfall_credits
-        Of errors about credits, in credits; None where the server did not say.
+        Of errors about credits; None where the server did not say.
     retry_after_s
         Seconds to wait, from ``Retry-After`` or ``retry_after_ms``; None where the server named none.
     body
@@ -156,7 +156,7 @@ class APIError(CleanlistError):
     envelope
         Which of the two documented forms the body had: ``"error"``, ``"detail"`` or ``"none"``.
     is_cut
-        Whether the body broke off or was too large, so that the rest of what the server said is unknown.
+        Whether the body broke off or was too large: the rest of what the server said is unknown.
 
     """
 
@@ -248,3 +248,133 @@ class FieldError:
     msg: str
     type: str = "value_error"
     contact_index: int | None = None
+
+
+class JobLockedError(CleanlistError):
+    """Another process, or another `Job` of this one, runs the job, or has taken it over. Nothing was sent.
+
+    ``retry_after_s`` is when the job is free if that process has died: one that lives renews it.
+    """
+
+    __module__ = FACE
+    retryable = True
+
+
+class JournalError(CleanlistError):
+    """The journal of a job cannot be read or written. Nothing is sent without it."""
+
+    __module__ = FACE
+
+
+class JournalLockedError(JobLockedError, JournalError):
+    """Another process, or another job of this one, uses the journal."""
+
+    __module__ = FACE
+
+
+class InputChangedError(JournalError):
+    """The input or the options are not those that the job began with. Nothing was sent.
+
+    Attributes
+    ----------
+    changed, added
+        Places of contacts in the input, from 0, that are other ones now, or new.
+    removed
+        Places that the contacts had which are gone from the input.
+    is_about_contacts
+        Whether the input differs: then the job goes on without one. Also where only the order is another.
+
+    """
+
+    __module__ = FACE
+    changed: tuple[int, ...] = ()
+    added: tuple[int, ...] = ()
+    removed: tuple[int, ...] = ()
+    is_about_contacts = False
+
+
+class StoreError(CleanlistError):
+    """The store of what was bought cannot be read or written. Nothing is sent without it."""
+
+    __module__ = FACE
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be reached now, or is busy: a database that restarts, a full disk, a held lock."""
+
+    __module__ = FACE
+    retryable = True
+
+
+class JobPurgedError(StoreError):
+    """The contacts of the job, and what was found for them, were removed from the store."""
+
+    __module__ = FACE
+
+
+class ClaimLostError(StoreError):
+    """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
+
+    __module__ = FACE
+    retryable = True
+
+
+class UnknownOutcomeError(CleanlistError):
+    """A paid call was sent, and it is not known whether it was processed. It is never repeated automatically.
+
+    If the server did answer (such as with a 500 on a submit), ``status``, ``code`` and ``request_id`` are
+    those of the answer, and ``answer`` is the decoded error, whose ``retryable`` is the server's own.
+
+    An answer proves that a call was not taken only if it is
+
+    * 429, 413, 301, 307 or 308, also from a gateway, or any other redirect to another server;
+    * 400, 401, 402, 403, 404, 405, 413, 415 or 422 in the ``error`` envelope, with a code that refuses: any
+      of docs.cleanlist.ai/mcp-api/errors but ``internal_error``, ``workflow_timeout`` and
+      ``filters_unavailable``, or one that is not listed there and not ``retryable``;
+    * of these codes ``version_deprecated`` also with 410, ``feature_not_available`` with 501, ``not_enabled``
+      with 503, and those of quotes with 409;
+    * 400, 401, 402, 403, 404 or 422 in the ``detail`` envelope (docs.cleanlist.ai/api-reference/errors),
+      unless it says that it is ``retryable``.
+
+    One that broke off, or was larger than 256 kB, proves something only by a code that was read. After any
+    other answer, and after none, a paid call without a quote or idempotency key ends with this error.
+
+    ``billed`` is always ``"unknown"``. ``workflow_id`` is the workflow, where an odd answer named it:
+    `collect` fetches its results for free.
+
+    To find the call in the portal: ``contacts`` is how many were in it, None where that is not known;
+    ``sent_at`` is when it was sent (UTC); ``submission`` is its name in the client's store, for
+    `Store.resolve`.
+    """
+
+    __module__ = FACE
+    billed: Billed = "unknown"
+    answer: CleanlistError | None = None
+    status: int | None = None
+    code: str | None = None
+    workflow_id: str | None = None
+    contacts: int | None = None
+    sent_at: datetime | None = None
+    submission: str | None = None
+
+    def _sentence(self) -> str:
+        sentence = super()._sentence()
+        if self.status is not None:
+            said = f"{self.status} {self.code}" if self.code else f"{self.status}"
+            # The problem of an answer that could not be read names the status itself.
+            if f"({said})" not in sentence:
+                sentence = f"{self.problem.rstrip('.')} ({said})."
+        return " ".join(part for part in (sentence, self._traces()) if part)
+
+    def _traces(self) -> str:
+        if self.sent_at is None:
+            return ""
+        match self.contacts:
+            case None:
+                what = "It was"
+            case 1:
+                what = "Its 1 contact was"
+            case count:
+                what = f"Its {count:,} contacts were"
+        name = f", as submission {self.submission}" if self.submission else ""
+        return f"{what} sent at {self.sent_at:%Y-%m-%d %H:%M:%S} UTC{name}."

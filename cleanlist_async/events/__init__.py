@@ -90,9 +90,9 @@ if TYPE_CHECKING:
 else:
     # On first use: the types of a listener must not load httpx.
     _ELSEWHERE = {
-        "events.delivery": ("Events", "Listener", "OpenFailures", "report_failure"),
-        "events.statistics": ("BatchStatistics", "Statistics"),
-        "ratelimit": ("BucketState",),
+        "events.delivery": "Events Listener OpenFailures report_failure",
+        "events.statistics": "BatchStatistics Statistics",
+        "ratelimit": "BucketState",
     }
-    _kinds = sorted({*__all__}.difference(*_ELSEWHERE.values()))
+    _kinds = " ".join({*__all__}.difference(*map(str.split, _ELSEWHERE.values())))
     __getattr__, __dir__ = lazy_exports(__name__, {**_ELSEWHERE, "events.kinds": _kinds})

@@ -1,15 +1,14 @@
-"""Admits requests, and sends those that were admitted.
+"""Admits requests: each waits for its tokens and for a place on the wire.
 
-A request waits for its tokens and for a place on the wire. It is then sent in a task that the client owns,
-so cancelling its caller does not cancel the request.
+It is then sent in a task that the client owns, so cancelling its caller does not cancel the request.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -20,15 +19,14 @@ from cleanlist_async import facts
 from cleanlist_async.errors import APIError
 from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.calls import Call
-from cleanlist_async.http.credentials import JWT_NAME, Credentials
+from cleanlist_async.http.credentials import JWT_NAME, Credentials, Origin, WorkflowKeys
 from cleanlist_async.http.decode import salvage_workflow_id
+from cleanlist_async.http.error_codes import Proof, proof_of
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.outcome import refusal
-from cleanlist_async.http.retry import Proof, proof_of
 from cleanlist_async.http.root_task import RootTask
 from cleanlist_async.http.submit_gate import Check, SubmitGate
 from cleanlist_async.http.transport import Exchange, Request, Transport
-from cleanlist_async.http.workflow_keys import Origin, WorkflowKeys
 from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
 from cleanlist_async.redact import Secret
 from cleanlist_async.types import JSON
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from cleanlist_async.http.call_trace import CallTrace
 
 _OF_GATEWAYS: Final = frozenset({502, 504})
-"""Without a body of the API, they say that a gateway waits no longer: the request may be on its way still."""
+"""Without a body of the API: a gateway waits no longer, and the request may be on its way still."""
 
 
 class Admission:
@@ -63,8 +61,10 @@ class Admission:
         self.workflow_keys = WorkflowKeys()
         # Each operation has its own places, and those of interactive calls are apart from those of bulk:
         # requests that get no answers, or late ones, hold up only their own kind.
-        self._places: defaultdict[tuple[RequestClass, str], anyio.Semaphore] = defaultdict(_new_places)
-        self._submits = SubmitGate(limiter, lambda: credentials.route)
+        self._places: defaultdict[tuple[RequestClass, str], anyio.Semaphore] = defaultdict(
+            lambda: anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
+        )
+        self.submits = SubmitGate(limiter, lambda: credentials.route)
 
     async def admit(
         self, call: Call[Any], options: CallOptions, trace: CallTrace, check: Check | None = None
@@ -77,8 +77,8 @@ class Admission:
         try:
             if check is not None:
                 permit = await self._submit_permit(call, options, check)
-                leave = self._submits.leave
-                return Slot(self, permit, leave, options.request_timeout_s, trace, gate=self._submits)
+                leave = self.submits.leave
+                return Slot(self, permit, leave, options.request_timeout_s, trace, gate=self.submits)
             places = self._places[call.kind, call.operation.name]
             permit = await self._permit(call, options)
             try:
@@ -87,8 +87,11 @@ class Admission:
                 permit.unsent()  # others can use the token while this call waits for a place
                 await self.root.unless_closed(places.acquire())
                 # Token last: the place is kept meanwhile, so the request leaves as soon as it has its token.
-                with _released_on_failure(places.release):
+                try:
                     permit = await self._permit(call, options)
+                except BaseException:
+                    places.release()
+                    raise
         finally:
             self.counters.waiting -= 1
         return Slot(self, permit, places.release, options.request_timeout_s, trace)
@@ -97,9 +100,9 @@ class Admission:
         """Wait for a token and for room among the submits in flight, holding neither for the other."""
         # Room that is held without a token would keep out a submit of a more urgent class.
         while True:
-            await self.root.unless_closed(self._submits.ready(check))
+            await self.root.unless_closed(self.submits.ready(check))
             permit = await self._permit(call, options)
-            if self._submits.enter():
+            if self.submits.enter():
                 return permit
             permit.unsent()
 
@@ -116,41 +119,13 @@ class Admission:
         self.counters.waited_s += permit.waited_s
         return permit
 
-    @property
-    def submits_in_line(self) -> int:
-        """Number of bulk submits that wait for a place on the wire; each will need a token."""
-        return self._submits.waiting
-
-    @property
-    def submit_troubles(self) -> int:
-        """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
-        return self._submits.troubles
-
 
 class Slot:
     """Permission to send one request: its tokens, and a place on the wire.
 
-    Use it as ``with slot:``; leaving the block returns what was not used. `exchange` is the outcome of the
-    request, `refusal` the error that its answer states, if any, and `secret` the key that it was sent with.
+    Leaving ``with slot:`` returns what was not used. `exchange` is the outcome of the request, `refusal` the
+    error that its answer states, if any, and `secret` the key that it was sent with.
     """
-
-    __slots__ = (
-        "_admission",
-        "_done",
-        "_gate",
-        "_is_abandoned",
-        "_is_spawned",
-        "_is_started",
-        "_release",
-        "_started_at",
-        "_timeout_s",
-        "_trace",
-        "exchange",
-        "permit",
-        "refusal",
-        "request",
-        "secret",
-    )
 
     def __init__(
         self,
@@ -199,11 +174,7 @@ class Slot:
         return Origin(self.permit.key, self.exchange.answered_at or 0.0)
 
     async def send(self, request: Request, *, shield_answer: bool) -> None:
-        """Send *request* in a task of the client, and wait for its answer.
-
-        If the caller is cancelled meanwhile, the request continues; with *shield_answer*, the caller still
-        waits for the answer.
-        """
+        """Send *request* in a task of the client; wait for its answer, with *shield_answer* in any case."""
         self.request = request
         if request.paid:  # a full checkpoint: nothing is bought for a caller that is about to be cancelled
             await anyio.lowlevel.checkpoint()
@@ -256,7 +227,6 @@ class Slot:
                 self.note_detached()
 
     def _settle(self, request: Request) -> None:
-        """Report to the limiter how its tokens were used."""
         exchange, permit, counters = self.exchange, self.permit, self._admission.counters
         if not exchange.sent:
             permit.unsent()
@@ -298,19 +268,6 @@ class Slot:
             self._trace.detached(workflow_id)
         elif proof_of(sent=exchange.sent, error=self.refusal) is Proof.NONE:
             self._trace.detached(None)
-
-
-def _new_places() -> anyio.Semaphore:
-    return anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
-
-
-@contextmanager
-def _released_on_failure(release: Callable[[], None]) -> Generator[None]:
-    try:
-        yield
-    except BaseException:
-        release()
-        raise
 
 
 def shielded(*, when: bool) -> AbstractContextManager[object]:

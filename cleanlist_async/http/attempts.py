@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -21,12 +22,82 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.http.admission import Slot
-from cleanlist_async.http.calls import Call, Reply
-from cleanlist_async.http.guarded_call import GuardedCall
-from cleanlist_async.http.latest_failure import LatestFailure
-from cleanlist_async.http.options import CallOptions
-from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
+from cleanlist_async.http.calls import Call, Charge, Reply, Reservation, Spend, SpendGuard
+from cleanlist_async.http.error_codes import Proof, proof_of
+from cleanlist_async.http.options import CallOptions, LatestFailure, RetryQuota, backoff_s
 from cleanlist_async.ratelimit import RateLimiter, RequestClass
+
+
+class Spending:
+    """Asks the guard of a client, if it has one, which is made when the first paid call needs it."""
+
+    def __init__(self, guard: Callable[[], SpendGuard] | None) -> None:
+        self._guard = guard
+
+    async def begin(self, call: Call[Any]) -> GuardedCall | None:
+        """Prepare a call for its guard; None for one that needs none."""
+        if self._guard is None or not call.operation.paid:
+            return None
+        guard = self._guard()
+        await guard.prepare()
+        return GuardedCall(guard, call)
+
+    async def settle(self, workflow_id: str, spent: float | None) -> None:
+        """Note what the workflow of a paid call did cost in the end, in credits, if that is known."""
+        if self._guard is not None and spent is not None:
+            await self._guard().settle(workflow_id, spent)
+
+
+class GuardedCall:
+    """One paid call: approved before its first byte, and reported when its outcome is known.
+
+    It is approved again for another attempt only if the server did not take the last one.
+    """
+
+    def __init__(self, guard: SpendGuard, call: Call[Any]) -> None:
+        self._guard = guard
+        self._call = call
+        self._is_approved = False
+        self._is_doubtful = False
+        self._reservation: Reservation | None = None
+
+    @property
+    def submission(self) -> str | None:
+        """The name of the call in the client's store, if it has one and is recorded there."""
+        return self._call.submission() if self._reservation is None else self._reservation.submission
+
+    @property
+    def store(self) -> str | None:
+        """What a command names the client's store by, if it has one."""
+        return self._guard.store
+
+    async def before(self) -> None:
+        """Have the call approved, then do what it asks for itself. Raises CleanlistError to stop it."""
+        call = self._call
+        if not self._is_approved:
+            spend = Spend(call.operation.name) if call.spend is None else call.spend()
+            self._reservation = await self._guard.approve(spend, is_recorded=call.is_recorded)
+            self._is_approved = True
+        if call.before is not None:
+            await call.before()
+
+    async def ended(self, outcome: Reply[Any] | CleanlistError) -> None:
+        """Report what came of an attempt."""
+        reservation = self._reservation
+        if isinstance(outcome, UnknownOutcomeError):
+            self._is_doubtful = True
+            if reservation is not None:
+                await reservation.unknown(type(outcome).__name__)
+        elif not isinstance(outcome, CleanlistError):
+            if reservation is not None:
+                read = self._call.operation.charge
+                charge = Charge() if read is None else read(outcome.value)
+                await reservation.accepted(charge.workflow_id or None, charge.credits)
+        elif not self._is_doubtful:  # a refusal says nothing of an attempt that was lost
+            self._is_approved, self._reservation = False, None
+            if reservation is not None:
+                await reservation.refused(type(outcome).__name__)
+
 
 T = TypeVar("T")
 
@@ -35,11 +106,10 @@ T = TypeVar("T")
 class Attempts:
     """Outcome of the attempts so far of a call that began at `started_at`.
 
-    `sent` and `has_other_key` (its key was refused, another is left) are about the last one; `has_renewed`
-    says whether the keys were read again for this call; `lost` says whether any may have been processed
+    `sent` and `has_other_key` (its key was refused, another is left) are about the last one, as are `latest`
+    and `sent_at`; `has_renewed` says whether the keys were read again. `lost`: any may have been processed
     without a usable answer, and `doubt` is the error of the last such paid one. `doubted` is an answer that
-    was not believed; if the same answer comes again, it is. `failing_since` is when the first failed, by the
-    limiter's clock, and `latest` how the last one did; `sent_at` is when that began.
+    was not believed; if the same comes again, it is. `failing_since` is when the first failed.
     """
 
     started_at: float
@@ -83,7 +153,6 @@ class Attempts:
         return outcome
 
     def _describe(self, call: Call[Any], error: UnknownOutcomeError) -> None:
-        """Say what a paid call that is in doubt can be found by."""
         error.contacts = None if call.spend is None else call.spend().contacts
         error.sent_at = self.sent_at
         error.submission = call.submission() if self.guarded is None else self.guarded.submission
@@ -130,7 +199,9 @@ class Attempts:
         # The error says when to come back, which a caller whose time is up before that had better know now.
         left_s = anyio.current_effective_deadline() - anyio.current_time()
         if asked_s is not None and asked_s > min(longest_s, left_s):
-            error.problem = f"{error.problem.rstrip('.')}. {_too_long(asked_s, left_s)}"
+            why = f"the deadline leaves {left_s:.3g} s" if asked_s > left_s else "no call waits for so long"
+            asked = f"The server asks for a pause of {asked_s:,.10g} s, and {why}."
+            error.problem = f"{error.problem.rstrip('.')}. {asked}"
             return None
         if is_429(error) and not interactive:  # the next attempt waits for the paused bucket
             waited_s = limiter.clock() - max(self.started_at, accepted_at)
@@ -160,9 +231,3 @@ class Attempts:
 def is_429(error: CleanlistError) -> bool:
     """Whether an answer has paused its bucket: only the status 429 does, not the code with another status."""
     return isinstance(error, RateLimitError) and error.status == 429
-
-
-def _too_long(asked_s: float, left_s: float) -> str:
-    """Return why a pause that the server asks for is not waited for."""
-    why = f"the deadline leaves {left_s:.3g} s" if asked_s > left_s else "no call waits for so long"
-    return f"The server asks for a pause of {asked_s:,.10g} s, and {why}."

@@ -1,31 +1,71 @@
-"""Reports one call to the listeners, from its start to its end."""
+"""Reports each call to the listeners, from its start to its end, and what in answers is not documented."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from cleanlist_async import facts
 from cleanlist_async.errors import APIError, CleanlistError, UnknownOutcomeError
 from cleanlist_async.events import (
+    AnswerDrifted,
     AttemptFinished,
     AttemptStarted,
     CallDetached,
     CallFinished,
     CallStarted,
+    Event,
     Events,
     RateLimited,
     RetryScheduled,
+    UnknownPart,
     WorkflowAccepted,
     identifier,
 )
 from cleanlist_async.http.calls import Call, Reply
 from cleanlist_async.http.decode import request_id_of
+from cleanlist_async.http.error_codes import BY_CODE
 from cleanlist_async.http.transport import Exchange
 from cleanlist_async.ratelimit import BucketState
 from cleanlist_async.types import Billed
+
+FindUnknown = Callable[[object], Iterable[tuple[Literal["field", "word"], str]]]
+
+_MOST_REPORTED: Final = 200
+
+
+class Drift:
+    """Finds parts of answers that this version does not know, and passes an event for each to *emit*."""
+
+    def __init__(self, emit: Callable[[Event], None], find_unknown: FindUnknown) -> None:
+        self._emit = emit
+        self._find_unknown = find_unknown
+        self._reported: set[str] = set()
+
+    def lost_rows(self, call: Call[Any], rows: int) -> None:
+        """Report an answer that was not quite JSON, and how many of its rows were lost by that."""
+        self._emit(AnswerDrifted(call.operation.name, rows))
+
+    def look_at(self, call: Call[Any], value: object) -> None:
+        """Report what is unknown in an answer."""
+        for kind, name in self._find_unknown(value):
+            if len(self._reported) >= _MOST_REPORTED:
+                return  # an answer may hold a hundred thousand new names
+            self._report(call, kind, name)
+
+    def look_at_error(self, call: Call[Any], error: APIError) -> None:
+        """Report a code of the modern envelope that is not documented."""
+        if error.envelope == "error" and error.code.casefold() not in BY_CODE:
+            self._report(call, "word", f"error.code={error.code}")
+
+    def _report(self, call: Call[Any], kind: Literal["field", "word"], name: str) -> None:
+        name = identifier(name)  # the server may have put a contact where a name belongs
+        if name not in self._reported and len(self._reported) < _MOST_REPORTED:
+            self._reported.add(name)
+            self._emit(UnknownPart(call.operation.name, kind, name))
+
 
 T = TypeVar("T")
 
@@ -33,31 +73,7 @@ _numbers: Final = count(1)
 
 
 class CallTrace:
-    """Emits the events of one call; use it as ``with CallTrace(...) as trace``.
-
-    Without a listener it emits only what is logged at WARNING or INFO.
-    """
-
-    __slots__ = (
-        "_attempt_at",
-        "_clock",
-        "_events",
-        "_in_doubt",
-        "_paid",
-        "_reply",
-        "_reports_all",
-        "_started_at",
-        "attempts",
-        "base_url",
-        "number",
-        "operation",
-        "received_bytes",
-        "request_id",
-        "retry_wait_s",
-        "sent_bytes",
-        "status",
-        "waited_s",
-    )
+    """Emits the events of one call; without a listener only what is logged at WARNING or INFO."""
 
     def __init__(self, events: Events, call: Call[Any], base_url: str, clock: Callable[[], float]) -> None:
         self.number = next(_numbers)
@@ -182,6 +198,7 @@ class CallTrace:
 
     def _finished(self, error: BaseException | None) -> CallFinished:
         request_id = error.request_id if isinstance(error, CleanlistError) else None
+        unknown = error if isinstance(error, UnknownOutcomeError) else None
         return CallFinished(
             call=self.number,
             operation=self.operation.name,
@@ -197,9 +214,9 @@ class CallTrace:
             code=None if error is None else _code_of(error),
             billed=self._billed(error),
             credits=getattr(self._reply.value, "credits_charged", None) if self._reply else None,
-            contacts=error.contacts if isinstance(error, UnknownOutcomeError) else None,
-            submission=error.submission if isinstance(error, UnknownOutcomeError) else None,
-            sent_at=error.sent_at if isinstance(error, UnknownOutcomeError) else None,
+            contacts=unknown.contacts if unknown else None,
+            submission=unknown.submission if unknown else None,
+            sent_at=unknown.sent_at if unknown else None,
         )
 
 

@@ -1,20 +1,112 @@
-"""An operation of the API, one call of it, and its reply."""
+"""An operation, one call of it, its reply; what a paid call may cost, and the guard that is asked first."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
-from cleanlist_async.http.retry import RetrySafety
-from cleanlist_async.http.spending import Charge, Spend
+from cleanlist_async.facts import WORST_CASE_CREDITS, EnrichmentType
 from cleanlist_async.http.transport import Params
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
 
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a paid call is about to spend.
+
+    Attributes
+    ----------
+    door
+        The call: ``enrich`` (also of `stream`), ``enrich_one``, ``job``, or the name of the operation
+        (``submit_bulk``, ``enrich_list``, ``POST /api/v2/folders``).
+    enrichment_type
+        What is looked for; None where the call has none.
+    contacts
+        How many contacts are in it, if that is known.
+    worst_case_credits
+        What it can cost at most, in credits; None where nothing bounds it.
+
+    """
+
+    door: str
+    enrichment_type: EnrichmentType | None = None
+    contacts: int | None = None
+    worst_case_credits: float | None = None
+
+    @classmethod
+    def of_contacts(cls, door: str, enrichment_type: EnrichmentType, contacts: int) -> Spend:
+        """Return what so many contacts can cost by the price list."""
+        price = WORST_CASE_CREDITS.get(enrichment_type)
+        return cls(door, enrichment_type, contacts, None if price is None else float(price * contacts))
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the answer to a paid call says of its price.
+
+    `workflow_id` is the workflow that is charged until it ends, or the run of a smart agent; None if the call
+    is done. `credits` is what it cost then, if the answer says so. Until it is known, the worst case counts.
+    """
+
+    workflow_id: str | None = None
+    credits: float | None = None
+
+
+BeforeSpend: TypeAlias = Callable[[Spend], "bool | Awaitable[bool | None] | None"]
+"""Is called before a paid request is sent, and refuses it by returning False or raising CleanlistError."""
+
+
+class Reservation(Protocol):
+    """Credits that are set aside for one paid call."""
+
+    @property
+    def submission(self) -> str:
+        """The name of the call in the store."""
+        ...
+
+    async def accepted(self, workflow_id: str | None, spent: float | None) -> None:
+        """Note that the server took the call; *spent* is what it cost, if the answer says so."""
+        ...
+
+    async def refused(self, reason: str) -> None:
+        """Give them back: the server did not take the call."""
+        ...
+
+    async def unknown(self, reason: str) -> None:
+        """Keep them: the server may have taken the call."""
+        ...
+
+
+class SpendGuard(Protocol):
+    """Is asked before a client spends."""
+
+    @property
+    def store(self) -> str | None:
+        """What a command names the client's store by, if it has one."""
+        ...
+
+    async def prepare(self) -> None:
+        """Do what takes requests of its own, before the paid call waits for its turn."""
+        ...
+
+    async def approve(self, spend: Spend, *, is_recorded: bool) -> Reservation | None:
+        """Reserve what the call can cost, unless it *is_recorded* otherwise. Raises what refuses it."""
+        ...
+
+    async def settle(self, workflow_id: str, spent: float) -> None:
+        """Note what a workflow did cost in the end."""
+        ...
+
+
 T = TypeVar("T")
+
+RetrySafety: TypeAlias = Literal["safe", "conditional", "never"]
+"""``safe``: reads, and free changes that have the same effect when repeated. ``conditional``: may carry a
+quote or an idempotency key, and is safe when it does. ``never``: paid, no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +122,9 @@ class Operation(Generic[T]):
     retry: RetrySafety
     parse: Callable[[JSON], T]
     parse_bytes: Callable[[bytes], T | None] = lambda _body: None
-    """Reads a well-formed answer faster than `parse` does; returns None for any other.
+    """Reads a well-formed answer faster than `parse`, in more memory; None for any other.
 
-    It takes several times the memory of `parse`, and is not used for large answers."""
+    It is not used for large answers."""
     salvage: Callable[[bytes], T | None] = lambda _body: None
     """Reads what was paid for from an answer that `parse` cannot read; None if there is nothing."""
     max_answer_bytes: int = facts.MAX_SMALL_ANSWER_BYTES
@@ -42,7 +134,7 @@ class Operation(Generic[T]):
     may_be_empty: bool = False
     """Whether an answer without a body is valid; it reads as null."""
     own_connection: bool = False
-    """Whether each read gets its own connection, as long as nothing in the answers shows whose they are."""
+    """Whether each read gets its own connection, as long as no answer shows whose it is."""
     charge: Callable[[T], Charge] | None = None
     """Reads from the answer of a paid operation what it is charged; None for one that is free."""
 

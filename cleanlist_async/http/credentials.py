@@ -1,4 +1,4 @@
-"""Finds the keys to send with: those given, or those of the environment."""
+"""Finds the keys to send with, given or of the environment, and remembers which started what workflow."""
 
 from __future__ import annotations
 
@@ -19,6 +19,39 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import API_KEY_FILE_VARIABLE, API_KEY_VARIABLE, MAX_KEY_FILE_BYTES
 from cleanlist_async.ratelimit import Route
 from cleanlist_async.redact import Secret
+
+_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The key that started a workflow, and the time of the answer by the limiter's clock."""
+
+    key: str | None
+    at: float
+
+
+class WorkflowKeys:
+    """The origins of the latest 10,000 workflows of a client."""
+
+    def __init__(self) -> None:
+        self._origins: dict[str, Origin] = {}
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._origins
+
+    def remember(self, id_: object, origin: Origin) -> None:
+        """Record the origin of a workflow; anything but non-empty text is not an id."""
+        if isinstance(id_, str) and id_:
+            self._origins[id_] = origin
+            # Ten thousand are almost three hours of submits at 60 a minute; the oldest goes first.
+            if len(self._origins) > _KEPT:
+                del self._origins[next(iter(self._origins))]
+
+    def origin(self, id_: str) -> Origin | None:
+        """Return the origin of a workflow; None where it is no longer known, or never was."""
+        return self._origins.get(id_)
+
 
 log: Final = logging.getLogger("cleanlist_async")
 
@@ -137,14 +170,8 @@ def _missing(source: str) -> ConfigurationError:
 class Credentials:
     """The keys of a client by their names, and the buckets that its requests pass.
 
-    Attributes
-    ----------
-    secrets
-        By name; that of a JWT, which passes the organization's bucket alone, is ``""``. They include those of
-        requests that are still on their way.
-    route
-        The buckets of the keys that the server accepts.
-
+    `secrets` include those of requests that are still on their way; that of a JWT, which passes the
+    organization's bucket alone, is ``""``. `route` has the buckets of the keys that the server accepts.
     """
 
     def __init__(
@@ -177,7 +204,7 @@ class Credentials:
         if self._reader is None:
             return False
         async with self._reading:  # of many calls that are refused at once, the first reads them
-            if not self._uses(refused):
+            if all(self.secrets[name] != refused for name in self.route.keys or (JWT_NAME,)):
                 return True
             try:
                 # In a thread: a function of the caller's may ask a vault.
@@ -187,18 +214,12 @@ class Credentials:
                 return False
             if refused in secrets:
                 return False
-            self._use(secrets)
+            was, self.secrets = self.secrets, self._named(secrets)
+            self.route = self._route(self.route.organization)
+            # Requests with the keys of before may still be on their way.
+            self.secrets |= {name: was[name] for name in was if name not in self.secrets}
             log.info("the API key was refused, and read again from where it is kept")
             return True
-
-    def _uses(self, secret: Secret) -> bool:
-        return any(self.secrets[name] == secret for name in self.route.keys or (JWT_NAME,))
-
-    def _use(self, secrets: Sequence[Secret]) -> None:
-        was, self.secrets = self.secrets, self._named(secrets)
-        self.route = self._route(self.route.organization)
-        # Requests with the keys of before may still be on their way.
-        self.secrets |= {name: was[name] for name in was if name not in self.secrets}
 
     def _named(self, secrets: Sequence[Secret]) -> dict[str, Secret]:
         if secrets[0].is_jwt:

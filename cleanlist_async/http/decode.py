@@ -1,8 +1,8 @@
 """Decodes the bytes of an answer to a value or a typed error. Pure: no I/O, and `now` is an argument.
 
 The body decides, never the path: both documented envelopes occur under one prefix
-(docs.cleanlist.ai/api-reference/errors and docs.cleanlist.ai/mcp-api/errors), as do FastAPI's lists,
-the HTML of a gateway and empty bodies.
+(docs.cleanlist.ai/api-reference/errors and mcp-api/errors), as do FastAPI's lists, the HTML of a gateway and
+empty bodies.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def retry_after_s(headers: Mapping[str, str], retry_after_ms: JSON, now: datetim
     """Return the seconds that the server asks us to wait: the larger of header and body, or None.
 
     The header holds whole seconds or an HTTP date, the body milliseconds (docs.cleanlist.ai/mcp-api/errors);
-    *headers* has its names in lower case. Anything else counts as silence, as does a wait that is not
-    positive, not finite or longer than 30 years.
+    *headers* has lower-case names. Anything else counts as silence, as does a wait that is not positive, not
+    finite or longer than 30 years.
     """
     waits = [_header_seconds(headers, now), _milliseconds(retry_after_ms)]
     return max((wait for wait in waits if wait is not None and 0 < wait < _LONGEST_WAIT_S), default=None)
@@ -151,7 +151,8 @@ def decode_error(
     envelope, said = _envelope(content)
     is_bare = envelope == "none" and not (is_cut and content is None)
     error_class, code = _class_of(_text(said.get("code")), status, is_bare=is_bare)
-    flag = _flag(said.get("retryable"))  # the server's own word wins over the class
+    # The server's own word wins over the class, also one that came as text or a number: money depends on it.
+    flag = _FLAGS.get(str(said.get("retryable")).strip().casefold())
     found = _field_errors(content, said)
     error = error_class(
         _problem(said, content, found) or _meaning(error_class, code, status),
@@ -193,8 +194,8 @@ def _content(body: bytes, *, is_cut: bool) -> JSON:
 def _envelope(content: JSON) -> tuple[errors.Envelope, dict[str, JSON]]:
     """Find the server's fields, and which of the two documented forms they have, if either.
 
-    Money depends on it: the API itself sends ``detail``, or an ``error`` with a code. JSON of any other
-    form may come from a gateway, which knows nothing about what the API did.
+    Money depends on it: the API sends ``detail``, or an ``error`` with a code. JSON of any other form may
+    come from a gateway, which knows nothing about what the API did.
     """
     if not isinstance(content, dict):
         return "none", {}
@@ -222,7 +223,8 @@ _OF_THE_DEPLOYMENT: Final = frozenset({"feature_not_available", "not_enabled"})
 
 def _class_of(code: str | None, status: int, *, is_bare: bool) -> tuple[type[APIError], str]:
     """Return the error class and its code: by the code where there is one, else by the status."""
-    plain = _class_of_range(status), f"http_{status}"
+    by_range = errors.BadRequestError if status < 500 else errors.InternalServerError
+    plain = APIError if status < 400 else by_range, f"http_{status}"
     if is_bare:  # a gateway's, which knows nothing of keys, plans and workflows
         return error_codes.BARE.get(status, plain[0]), code or plain[1]
     if status == 403 and code in _OF_THE_DEPLOYMENT:  # with this status it is the plan that lacks it
@@ -230,12 +232,6 @@ def _class_of(code: str | None, status: int, *, is_bare: bool) -> tuple[type[API
     # An unknown code keeps the class of its status: new codes must not become unexpected errors.
     by_status, derived = error_codes.BY_STATUS.get(status, plain)
     return (error_codes.BY_CODE.get(code, by_status), code) if code else (by_status, derived)
-
-
-def _class_of_range(status: int) -> type[APIError]:
-    if status < 400:
-        return APIError
-    return errors.BadRequestError if status < 500 else errors.InternalServerError
 
 
 def _fix(code: str, status: int, said: Mapping[str, JSON], *, is_bare: bool) -> str | None:
@@ -263,7 +259,6 @@ def _words(value: JSON) -> list[str]:
 
 
 def _meaning(error_class: type[APIError], code: str, status: int) -> str:
-    """Return what a code means, for a body without a ``problem``."""
     if code in error_codes.BY_CODE and (meaning := (error_class.__doc__ or "").partition("\n")[0]):
         return meaning
     return unexplained("The server", status)
@@ -340,11 +335,6 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 def _text(value: JSON) -> str | None:
     return one_line(value) or None if isinstance(value, str) else None
-
-
-def _flag(value: JSON) -> bool | None:
-    """Read a flag, also one that came as text or a number: money depends on it."""
-    return _FLAGS.get(str(value).strip().casefold()) if isinstance(value, str | int) else None
 
 
 def _number(value: JSON) -> float | None:

@@ -1,10 +1,17 @@
-"""The codes of the API's errors: the class of each, and what to do about it where the body does not say.
+"""The codes of the API's errors: the class of each, what to do about it, and what it proves of a paid call.
 
 From docs.cleanlist.ai/mcp-api/errors and docs.cleanlist.ai/api-reference/errors.
+
+The money rule: a paid call that has no key of its own is sent again only on proof that the server did not
+accept it. `UnknownOutcomeError` lists the answers that prove it; any other, and none at all, proves nothing.
+``quote_already_redeemed`` is a refusal unless an earlier attempt of the call was lost. Of a body that broke
+off or was too large only a refusing code counts: the rest may say ``retryable: true``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
 from typing import Final
 
 from cleanlist_async import errors
@@ -66,7 +73,7 @@ BARE: Final[dict[int, type[errors.APIError]]] = {
     429: errors.RateLimitError,
     503: errors.ServiceUnavailableError,
 }
-"""What a status says whoever sent it. A gateway's 403 or 410 says nothing about a plan or a version."""
+"""What a status says whoever sent it; a gateway's 403 says nothing about a plan."""
 
 BARE_FIX: Final = (
     "This answer is not Cleanlist's: it came from a gateway or proxy in between, or base_url is wrong."
@@ -119,7 +126,62 @@ WARNINGS: Final[dict[str, str]] = {
 }
 """What to do, by code, even if the body has a fix: the API's own "estimate again" could buy twice."""
 
+_NOT_TAKEN: Final = frozenset({301, 307, 308, 429})
+"""Statuses that ask for the same request later, or at another address. 302 and 303 may follow the work."""
+_UNCLEAR_CODES: Final = frozenset({"internal_error", "workflow_timeout", "filters_unavailable"})
+"""The API can give them at any point of its work."""
+_REDEEMED: Final = "quote_already_redeemed"
+_OWN_STATUSES: Final[Mapping[str, frozenset[int]]] = {
+    **{code: frozenset({409}) for code, kind in BY_CODE.items() if issubclass(kind, errors.QuoteError)},
+    "version_deprecated": frozenset({410}),
+    "feature_not_available": frozenset({501}),
+    "not_enabled": frozenset({503}),
+}
+"""The statuses that fit a code beside those of every refusal: a stale quote is "400 or 409"."""
+# For ``detail`` those of docs.cleanlist.ai/api-reference/errors. 413 is a refusal also from a gateway: a body
+# that was too large for it never reached the API.
+_REFUSING_STATUSES: Final[Mapping[errors.Envelope, frozenset[int]]] = {
+    "error": frozenset({400, 401, 402, 403, 404, 405, 413, 415, 422}),
+    "detail": frozenset({400, 401, 402, 403, 404, 413, 422}),
+    "none": frozenset({413}),
+}
+
 
 def docs_url(code: str) -> str | None:
     """Return the page of a documented code (docs.cleanlist.ai/mcp-api/errors), None for any other."""
     return f"https://docs.cleanlist.ai/errors/{code.replace('_', '-')}" if code in BY_CODE else None
+
+
+class Proof(Enum):
+    """What is known about a call that got no usable answer."""
+
+    NOT_SENT = "not a byte left"
+    REFUSED = "the server said that it did not accept"
+    NONE = "it may have been processed"
+
+
+def proof_of(*, sent: bool, error: errors.APIError | None, lost: bool = False) -> Proof:
+    """Classify a failed attempt by whether it was sent and by the server's answer, if any.
+
+    *lost*: an earlier attempt of the same call may have been processed, and may have redeemed its quote.
+    """
+    if not sent:
+        return Proof.NOT_SENT
+    # The quote may have been redeemed by our own lost attempt.
+    if error is None or (lost and error.code == _REDEEMED):
+        return Proof.NONE
+    return Proof.REFUSED if _is_refusal(error) else Proof.NONE
+
+
+def _is_refusal(error: errors.APIError) -> bool:
+    if error.code.casefold() in _UNCLEAR_CODES:  # before the status: not even a 429 with such a code is proof
+        return False
+    statuses = _REFUSING_STATUSES[error.envelope]
+    if error.envelope == "error" and error.code in BY_CODE:  # a documented code means that it was not taken
+        return error.status in statuses | _OWN_STATUSES.get(error.code, frozenset()) | _NOT_TAKEN
+    if error.is_cut:
+        return False
+    if error.status in _NOT_TAKEN or (isinstance(error, errors.RedirectedError) and error.is_elsewhere):
+        return True
+    # A code that we do not know, or none: a server that calls it retryable does not say that it refused.
+    return error.status in statuses and not error.retryable

@@ -1,8 +1,7 @@
 """Reads what is not quite JSON: an odd value loses itself, a torn row itself, never its neighbours. Pure.
 
-Half a surrogate pair, a bare NaN, a number of 5,000 digits, a raw control character, a byte of Latin-1, a
-value that is nested too deep, a byte order mark, what a gateway adds below the answer: one of them must not
-keep the results of 249 other rows.
+Half a surrogate pair, a bare NaN, a number of 5,000 digits, a raw control character, a byte of Latin-1,
+endless nesting, what a gateway adds below the answer: none may keep the results of 249 other rows.
 """
 
 from __future__ import annotations
@@ -224,7 +223,6 @@ class _Reader:
         self._lost_rows += 1
 
     def _skip(self) -> None:
-        """Skip a value that is nested too deep."""
         depth = 0
         for found in _BRACKETS.finditer(self._text, self._at):
             if (sign := found[0][0]) != '"':

@@ -53,7 +53,9 @@ def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIErro
     if said.is_bare and said.problem == unexplained("The server", said.status):
         # What answered may be no server of the API: its address says more.
         said.problem = unexplained(exchange.server, said.status)
-    if _is_of_wrong_address(request, said):
+    # A framework says "Not Found" of a path that it does not have; the API has it, and words of its own.
+    has_no_path = request.names_nothing and said.body == {"detail": "Not Found"}
+    if said.status == 404 and (said.is_bare or has_no_path):
         said.fix = (
             "This is not how Cleanlist answers. Check base_url (CLEANLIST_BASE_URL): the request went to"
             f" {base_url}{request.path}, and Cleanlist is at {facts.DEFAULT_BASE_URL}."
@@ -61,16 +63,7 @@ def refusal(request: Request, exchange: Exchange, base_url: str = "") -> APIErro
     return _redirected(request, exchange, base_url, said) if 300 <= exchange.status < 400 else said
 
 
-def _is_of_wrong_address(request: Request, error: APIError) -> bool:
-    """Whether a 404 means that the address is not that of the API, which has the path for certain."""
-    if error.status != 404:
-        return False
-    # A framework says "Not Found" of a path that it does not have, and the API has its own words.
-    return error.is_bare or (request.names_nothing and error.body == {"detail": "Not Found"})
-
-
 def _redirected(request: Request, exchange: Exchange, base_url: str, said: APIError) -> RedirectedError:
-    """Return the error of an answer that redirects, which is not followed."""
     error = RedirectedError(
         f"The server answered {exchange.status}, and redirects are not followed.",
         status=exchange.status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -22,37 +22,31 @@ from cleanlist_async.errors import (
 )
 from cleanlist_async.events.statistics import Counters
 from cleanlist_async.http.admission import Admission, Slot
-from cleanlist_async.http.answer_reader import AnswerReader
-from cleanlist_async.http.attempts import Attempts, is_429
-from cleanlist_async.http.calls import Call, Operation, Reply
-from cleanlist_async.http.credentials import JWT_NAME, Credentials
+from cleanlist_async.http.answers import AnswerReader, OwnConnections, Reporter, record_answer
+from cleanlist_async.http.attempts import Attempts, Spending, is_429
+from cleanlist_async.http.calls import Call, Operation, Reply, SpendGuard
+from cleanlist_async.http.credentials import JWT_NAME, Credentials, Origin
 from cleanlist_async.http.decode import request_id_of
-from cleanlist_async.http.fetch_file import fetch_file
-from cleanlist_async.http.guarded_call import Spending
-from cleanlist_async.http.options import CallOptions
+from cleanlist_async.http.error_codes import Proof, proof_of
+from cleanlist_async.http.options import CallOptions, RetryQuota, backoff_s
 from cleanlist_async.http.outcome import malformed, no_answer, unknown_outcome
-from cleanlist_async.http.own_connections import OwnConnections
-from cleanlist_async.http.raw_response import record_answer
-from cleanlist_async.http.reporter import Reporter
-from cleanlist_async.http.retry import Proof, RetryQuota, backoff_s, proof_of
 from cleanlist_async.http.root_task import RootTask
-from cleanlist_async.http.spending import SpendGuard
 from cleanlist_async.http.transport import (
     Download,
+    Exchange,
     Request,
     Transport,
+    failure_of,
     origin_of,
     same_origin,
 )
-from cleanlist_async.http.workflow_keys import Origin
-from cleanlist_async.ratelimit import RateLimiter, RequestClass, Route
-from cleanlist_async.ratelimit.registry import attach
+from cleanlist_async.ratelimit import Permit, RateLimiter, RequestClass, Route
+from cleanlist_async.ratelimit.limiter import attach
 from cleanlist_async.redact import Secret
 
 if TYPE_CHECKING:
     from cleanlist_async.events import Events, Listener
-    from cleanlist_async.http.call_trace import CallTrace
-    from cleanlist_async.http.drift import FindUnknown
+    from cleanlist_async.http.call_trace import CallTrace, FindUnknown
 
 T = TypeVar("T")
 
@@ -113,12 +107,12 @@ class Pipeline:
     @property
     def submits_in_line(self) -> int:
         """Number of bulk submits that wait for a place on the wire; each will need a token."""
-        return self._admission.submits_in_line
+        return self._admission.submits.waiting
 
     @property
     def submit_troubles(self) -> int:
         """Unclear outcomes of submits so far; those of submits that were in flight together are one."""
-        return self._admission.submit_troubles
+        return self._admission.submits.troubles
 
     def origin(self, id_: str) -> Origin | None:
         """Return the origin of a workflow; None if this client did not start it, or started it long ago."""
@@ -127,8 +121,8 @@ class Pipeline:
     async def call(self, call: Call[T], options: CallOptions) -> Reply[T]:
         """Make one call, in as many attempts as it needs and is allowed.
 
-        Raises the typed error of the last attempt; DeadlineExceededError after ``deadline_s``;
-        UnknownOutcomeError for a paid call that may have been processed.
+        Raises the error of the last attempt, DeadlineExceededError, or UnknownOutcomeError for a paid call
+        that may have been processed.
         """
         await self.root.ensure()
         so_far = Attempts(self.limiter.clock())
@@ -162,8 +156,8 @@ class Pipeline:
     async def _attempt(
         self, call: Call[T], options: CallOptions, trace: CallTrace, so_far: Attempts
     ) -> Reply[T] | CleanlistError:
-        """Admit the call, send its request, and judge the outcome."""
-        check = partial(self.call, call.check, _once(options)) if call.check else None
+        once = replace(options, max_retries=0, outlasts_outages=False)
+        check = partial(self.call, call.check, once) if call.check else None
         while True:
             try:
                 admitted = await self._admission.admit(call, options, trace, check)
@@ -173,7 +167,19 @@ class Pipeline:
             with admitted as slot:
                 # Built after the wait, so that `enrich_one` can include every contact that is queued by now.
                 before = call.before if so_far.guarded is None else so_far.guarded.before
-                request = _request(call, so_far.doubted, before, self._own_connections)
+                operation = call.operation
+                request = Request(
+                    operation.method,
+                    call.path or operation.path,
+                    call.params,
+                    call.content() if call.content else None,
+                    paid=operation.paid,
+                    own_connection=self._own_connections.needed_for(operation),
+                    names_nothing="{" not in operation.path and not call.params,
+                    doubted=so_far.doubted,
+                    before=before,
+                    max_answer_bytes=operation.max_answer_bytes,
+                )
                 so_far.begin(slot)
                 await slot.send(request, shield_answer=call.shield_answer)
                 if slot.exchange.recalled:  # a 429 came just before: back into the queue, at no cost
@@ -190,7 +196,7 @@ class Pipeline:
     async def download(self, wanted: Download, options: CallOptions) -> int:
         """Fetch a file from a signed address, without a key, and return its size in bytes.
 
-        A download from the API's own address counts against the rate limit like any other request.
+        From the API's own address it counts against the rate limit.
         """
         await self.root.ensure()
         server = origin_of(wanted.url)
@@ -273,10 +279,7 @@ class Pipeline:
             attach(self.limiter, self, self.route)
             so_far.has_renewed = outcome.retryable = True
             return True
-        return self._sets_key_aside(slot.permit.key or JWT_NAME, outcome)
-
-    def _sets_key_aside(self, key: str, outcome: AuthenticationError) -> bool:
-        """Set a key aside that the server refuses, where there are others."""
+        key = slot.permit.key or JWT_NAME
         was_in_use = key in self.route.keys
         others = self._credentials.set_aside(key)
         if others and was_in_use:
@@ -302,31 +305,6 @@ class Pipeline:
         return CallTrace(self.events, call, server or self._transport.base_url, self.limiter.clock)
 
 
-def _request(
-    call: Call[T],
-    doubted: bytes | None,
-    before: Callable[[], Awaitable[None]] | None,
-    own_connections: OwnConnections,
-) -> Request:
-    operation = call.operation
-    return Request(
-        operation.method,
-        call.path or operation.path,
-        call.params,
-        call.content() if call.content else None,
-        paid=operation.paid,
-        own_connection=own_connections.needed_for(operation),
-        names_nothing="{" not in operation.path and not call.params,
-        doubted=doubted,
-        before=before,
-        max_answer_bytes=operation.max_answer_bytes,
-    )
-
-
-def _once(options: CallOptions) -> CallOptions:
-    return replace(options, max_retries=0, outlasts_outages=False)
-
-
 @contextmanager
 def _deadline(deadline_s: float | None, so_far: Attempts) -> Generator[None]:
     if deadline_s is None:
@@ -339,3 +317,34 @@ def _deadline(deadline_s: float | None, so_far: Attempts) -> Generator[None]:
             f"The call took longer than deadline_s = {deadline_s:g} s.{so_far.latest.words()}",
             billed="unknown" if so_far.may_be_billed else "no",
         ) from so_far.latest.error
+
+
+async def fetch_file(
+    transport: Transport,
+    wanted: Download,
+    permit: Permit | None,
+    trace: CallTrace,
+    clock: Callable[[], float],
+) -> int:
+    """Fetch a file with *permit*, if it needs one; return its size in bytes. Raises as `download` does."""
+    # What is to be reported of one that is cancelled on its way.
+    exchange, size = Exchange(sent=True, failure="incomplete"), 0
+
+    def answered(status: int) -> None:  # at the head of the answer: the file itself may take much longer
+        exchange.status = status
+        if permit is not None:
+            permit.answered(clock())
+
+    trace.attempt_started(permit.waited_s if permit else 0.0)
+    try:
+        size = await transport.download(replace(wanted, answered=answered))
+        exchange.failure = None
+    except CleanlistError as error:
+        exchange.failure = failure_of(error)
+        exchange.sent = bool(exchange.status or exchange.failure)
+        raise
+    finally:
+        if permit is not None:
+            permit.lost()  # does nothing after `answered`
+        trace.attempt_finished(exchange, received_bytes=size)
+    return size

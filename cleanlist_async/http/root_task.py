@@ -24,8 +24,8 @@ async def _nothing() -> None:
 class RootTask:
     """Runs a client's work apart from its callers, in the event loop that first used it.
 
-    Cancelling a caller detaches it from the work here, and does not reach the connection pool: cancelled
-    requests can block the pool of httpx 0.28 for good. *at_end* runs once all work has ended.
+    Cancelling a caller does not reach the connection pool: cancelled requests can block the pool of httpx
+    0.28 for good. *at_end* runs once all work has ended.
     """
 
     def __init__(self, at_end: Callable[[], Awaitable[None]] = _nothing) -> None:
@@ -42,8 +42,7 @@ class RootTask:
     async def ensure(self) -> None:
         """Start the root task if need be.
 
-        Raises WrongEventLoopError in another loop or process, ConfigurationError once closed or where
-        asyncio does not run.
+        Raises WrongEventLoopError, or ConfigurationError once closed or where asyncio does not run.
         """
         loop = self._checked_loop()
         if self.closed:
@@ -81,8 +80,7 @@ class RootTask:
     async def aclose(self) -> None:
         """Cancel what can be cancelled, wait for what cannot, and end the root task.
 
-        May be called from any task, and again. Raises WrongEventLoopError from another loop or process,
-        unless all work has ended already.
+        May be called again. Raises WrongEventLoopError, unless all work has ended already.
         """
         task = self._task
         if task is None or task.done():

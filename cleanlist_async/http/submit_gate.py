@@ -1,8 +1,8 @@
 """How many submits of a client are in flight: as many as the rate needs, one at a time during an outage.
 
-A submit whose outcome is unclear leaves its contacts unknown, and so may each that is in flight with it: a
-server in trouble is given few. After an unclear outcome, the next submit waits for a backoff, or for as long
-as the server asks, and then for a free call to succeed. It goes alone, until one is accepted.
+A submit whose outcome is unclear leaves its contacts unknown, as may each that is in flight with it. After
+one, the next waits for a backoff, or for as long as the server asks, and then for a free call to succeed. It
+goes alone, until one is accepted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.errors import APIConnectionError, APIError, CleanlistError, RedirectedError
-from cleanlist_async.http.retry import backoff_s
+from cleanlist_async.http.options import backoff_s
 from cleanlist_async.ratelimit import RateLimiter, Route
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -33,13 +33,8 @@ _WEIGHT: Final = 1 / 4
 class SubmitGate:
     """Admits the submits of one client.
 
-    Attributes
-    ----------
-    waiting
-        Submits that wait here, each of which will need a token.
-    troubles
-        Unclear outcomes so far, of which those of submits that were in flight together are one.
-
+    So many are `waiting` here, each of which will need a token. `troubles` counts unclear outcomes; those of
+    submits that were in flight together are one.
     """
 
     def __init__(self, limiter: RateLimiter, route: Callable[[], Route]) -> None:
@@ -156,6 +151,5 @@ class SubmitGate:
         self._change()
 
     def _change(self) -> None:
-        """Let those that wait look again."""
         self._changed.set()
         self._changed = anyio.Event()

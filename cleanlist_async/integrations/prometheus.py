@@ -37,7 +37,7 @@ from cleanlist_async.integrations.metrics import (
     measurements,
     state_of,
 )
-from cleanlist_async.ratelimit.shared.process import has_ended, this_process
+from cleanlist_async.ratelimit.shared.backend import has_ended, this_process
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, values

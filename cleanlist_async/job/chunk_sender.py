@@ -35,7 +35,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
 )
 from cleanlist_async.events import identifier
-from cleanlist_async.http.retry import backoff_s
+from cleanlist_async.http.options import backoff_s
 from cleanlist_async.job.journal.records import SETTLED, Acceptance, AttemptOutcome, ChunkState
 from cleanlist_async.job.planning import PlannedChunk, fingerprint
 from cleanlist_async.job.run_state import RunContext

@@ -36,7 +36,7 @@ from cleanlist_async.job.source import STEPS_AT_ONCE
 from cleanlist_async.job.status import WaitsFor, pause_note
 from cleanlist_async.job.submits import Intent, WebhookInbox, age_of
 from cleanlist_async.job.unknown import UnknownPolicy
-from cleanlist_async.polling.demand import Demand, Demands
+from cleanlist_async.polling.price import Demand, Demands
 from cleanlist_async.results import EnrichmentResult
 
 log: Final = logging.getLogger("cleanlist_async")

@@ -23,9 +23,8 @@ from cleanlist_async.api.lead_lists import CREATE_LIST, CSV_IMPORT, GET_LIST, LI
 from cleanlist_async.api.models.base import ModernAnswer
 from cleanlist_async.api.models.enrichment import WorkflowStatus
 from cleanlist_async.api.models.lead_lists import CsvImport, Lead
-from cleanlist_async.api.modern import ModernGroup, Session
+from cleanlist_async.api.modern import ModernGroup, Session, affordable
 from cleanlist_async.api.public import VALIDATE_KEY
-from cleanlist_async.api.quotes import affordable
 from cleanlist_async.api.request_models import CreateList, Estimate, ImportCsv, ListLeads, RequestModel
 from cleanlist_async.api.workspace import CREDITS_ESTIMATE
 from cleanlist_async.contacts.contact import API_FIELDS
@@ -42,9 +41,8 @@ from cleanlist_async.errors import (
     SpendCapExceededError,
     UnknownOutcomeError,
 )
-from cleanlist_async.http.calls import Call, Operation, Reply
+from cleanlist_async.http.calls import Call, Operation, Reply, Spend
 from cleanlist_async.http.options import CallOptions
-from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.exact_results import FinishedImport, leave_out_repeated
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, AttemptOutcome, ChunkRow, Header

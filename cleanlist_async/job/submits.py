@@ -24,10 +24,9 @@ from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher, ids_by_posit
 from cleanlist_async.enrich.submit_record import SubmitRecord
 from cleanlist_async.events import report_failure
 from cleanlist_async.facts import EnrichmentType
-from cleanlist_async.http.calls import Call
+from cleanlist_async.http.calls import Call, Spend
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.http.spending import Spend
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
 from cleanlist_async.polling.estimator import DurationEstimator

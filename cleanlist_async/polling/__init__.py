@@ -1,1 +1,1 @@
-"""Asks for the results of open workflows, each at the right time."""
+"""Asks for the results of open workflows at the right time."""

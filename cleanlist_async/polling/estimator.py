@@ -1,17 +1,18 @@
-"""Learns how long workflows take. Pure.
+"""Learns how long workflows take, and in which rhythm batches best follow each other. Pure.
 
-A workflow takes a lognormal time whose median and spread are not known: each of a lattice of medians and
-spreads has a weight, and each answer changes the weights by Bayes' rule, whether it says that a workflow of
-some age is done or that it is not. A few workflows may take any time at all. All times are ages of a workflow
-in seconds: time since its submit was answered.
+They take a lognormal time whose median and spread are not known: each of a lattice of medians and spreads has
+a weight, and each answer changes the weights by Bayes' rule, whether it says that a workflow of some age is
+done or not. A few take any time at all. Times are ages in seconds: since the submit was answered.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import Final
 
+from cleanlist_async import facts
 from cleanlist_async.facts import WEBHOOK_RETRIES_S, WINDOW_S
 
 # The lattice: steps of the logarithm of an age, from a six-hundredth of a window on.
@@ -55,13 +56,8 @@ _SHARES: Final = tuple(
 class DurationEstimator:
     """Says which share of the workflows is done at an age.
 
-    Attributes
-    ----------
-    streak
-        Questions in a row that were not too early: while there are few, few are asked at once.
-    version
-        Changes with what is known.
-
+    `streak` counts questions in a row that were not too early: while there are few, few are asked at once.
+    `version` changes with what is known.
     """
 
     __slots__ = ("_ages", "_done", "_finished", "_weights", "_window_s", "streak", "version")
@@ -101,23 +97,22 @@ class DurationEstimator:
         place = above - 1 + min(1.0, max(0.0, (share - low) / (high - low))) if high > low else float(above)
         return _UNIT * self._window_s * math.exp(place * _STEP)
 
-    def chance(self, last_age_s: float, age_s: float) -> float:
-        """Return how likely a workflow is done at *age_s* that was not at *last_age_s*, 0 for never asked."""
-        known = self.share_done(last_age_s) if last_age_s else 0.0
-        return (self.share_done(age_s) - known) / (1 - known) if known < 1 else 1.0
+    def share_before(self, last_age_s: float) -> float:
+        """Return the share that is done at the age of a last question, 0 for none: nothing is known then."""
+        return self.share_done(last_age_s) if last_age_s else 0.0
 
     def age_of_chance(self, last_age_s: float, chance: float) -> float:
-        """Return the age at which it is done with so much *chance*; see `chance`."""
-        known = self.share_done(last_age_s) if last_age_s else 0.0
+        """Return the age at which a workflow that was not done at *last_age_s* is, with so much *chance*."""
+        known = self.share_before(last_age_s)
         return self.age_of(known + chance * (1 - known))
 
     def age_of_slow_growth(self, last_age_s: float) -> float:
-        """Return the age from which on its chance grows by less than its own size in a window; see `chance`.
+        """Return the age from which on that chance grows by less than its own size in a window.
 
         A token that is used then comes back before it would have been much better used.
         """
         table, ages, start = self._table(), self._ages, self._place(last_age_s) if last_age_s else 0.0
-        known = self.share_done(last_age_s) if last_age_s else 0.0
+        known = self.share_before(last_age_s)
         for place in range(int(start) + 1, _STEPS):
             growth = (table[place + 1] - table[place]) / (ages[place + 1] - ages[place]) * self._window_s
             if growth <= table[place] - known:
@@ -127,8 +122,7 @@ class DurationEstimator:
     def silent_at(self, last_age_s: float) -> float:
         """Return the age at which to ask about a workflow whose webhook has not come.
 
-        *last_age_s* is its age at the last question, 0 before the first. The server may still be repeating
-        the webhook: not before its last retry.
+        *last_age_s* is its age at the last question, 0 before the first. Not before the server's last retry.
         """
         if self.is_blank:
             return max(self._window_s, _BLANK_STEP * last_age_s)
@@ -177,7 +171,6 @@ class DurationEstimator:
     # -- inside --------------------------------------------------------------------------------
 
     def _place(self, age_s: float) -> float:
-        """Return the place of an age on the lattice."""
         return min(_STEPS - 1.0, max(0.0, math.log(max(age_s / self._window_s, _UNIT) / _UNIT) / _STEP))
 
     def _table(self) -> list[float]:
@@ -221,3 +214,67 @@ def _prior() -> tuple[float, ...]:
 
 
 _PRIOR: Final = _prior()
+
+
+# -- batches, where callers never stop ---------------------------------------------------------------
+
+_CHANCES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.97)
+_HOLDS_BACK: Final = 0.3
+_LATER: Final = 0.7
+"""The most that a later question is held back for: only the few pay for it whose first one came too early."""
+_MOST_QUESTIONS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How batches follow each other where callers never stop: every token is used.
+
+    Batches come at least `gap_s` seconds apart: there are tokens for one and for its questions. The first
+    question is asked at a `chance` of being the last that its workflow needs, others at `later`. A caller
+    then waits `wait_s` seconds on average, beside the time on the wire.
+    """
+
+    gap_s: float
+    chance: float
+    later: float
+    wait_s: float
+
+
+def best_rhythm(estimator: DurationEstimator, token_s: float, contacts_per_s: float) -> Rhythm:
+    """Return the rhythm in which callers wait least, with a token every *token_s* seconds.
+
+    Questions that come earlier take more tokens, and batches follow more slowly. No rhythm is so slow that a
+    batch overflows, nor holds batches back for questions that are hardly ever the last.
+    """
+    rhythms = [_rhythm(estimator, token_s, contacts_per_s, chance) for chance in _CHANCES]
+    fitting = [
+        one
+        for one in rhythms
+        if one.gap_s * contacts_per_s <= facts.MAX_CONTACTS_PER_REQUEST
+        and (one.chance >= _HOLDS_BACK or not one.gap_s)
+    ]
+    return min(fitting, key=lambda one: one.wait_s) if fitting else rhythms[-1]
+
+
+def _rhythm(estimator: DurationEstimator, token_s: float, contacts_per_s: float, chance: float) -> Rhythm:
+    later = min(chance, _LATER)
+    cycle_s = (2 + (1 - chance) / later) * token_s
+    gap_s = _gap_s(cycle_s, contacts_per_s)
+    age_s = estimator.age_of(chance)
+    left, found_s = 1 - chance, chance * age_s
+    for _ in range(_MOST_QUESTIONS):
+        age_s = estimator.age_of_chance(age_s, later)
+        found_s += left * later * age_s
+        left *= 1 - later
+    gathers_s = gap_s**2 / (2 * cycle_s) if cycle_s else 0.0
+    return Rhythm(gap_s, chance, later, gathers_s + found_s + left * age_s)
+
+
+def _gap_s(cycle_s: float, contacts_per_s: float) -> float:
+    """Return the gap after which batches follow every *cycle_s* seconds: each waits for its first contact."""
+    if cycle_s * contacts_per_s <= 1:
+        return 0.0
+    gap_s = cycle_s
+    for _ in range(4):
+        gap_s = cycle_s - math.exp(-contacts_per_s * gap_s) / contacts_per_s
+    return max(0.0, gap_s)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Final
 
 import anyio
 
+from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
-from cleanlist_async.polling.agenda import Agenda, Workflow
-from cleanlist_async.polling.demand import Demands
-from cleanlist_async.polling.due_ages import DueAges
-from cleanlist_async.polling.estimator import DurationEstimator
-from cleanlist_async.polling.open_workflow import OpenWorkflow, S
-from cleanlist_async.polling.price import CERTAIN, TokenPrice
-from cleanlist_async.polling.rhythm import Rhythms
-from cleanlist_async.polling.webhook_signal import WebhookSignal
-from cleanlist_async.polling.worth import SURE
+from cleanlist_async.polling.estimator import DurationEstimator, Rhythm, best_rhythm
+from cleanlist_async.polling.open_workflow import Agenda, OpenWorkflow, S, WebhookSignal, Workflow
+from cleanlist_async.polling.price import CERTAIN, SURE, Demands, DueAges, TokenPrice
 from cleanlist_async.ratelimit import RequestClass
 
 # Status requests of one class in the limiter's queue at once. More would age past interactive calls.
@@ -32,6 +28,12 @@ _SCOUT: Final = 0.5
 _IDLE_SCOUT: Final = 0.25
 # By how much the chance may change before the order of all workflows is computed again.
 _SAME: Final = 1.1
+# Callers are expected to come for so many times as long as they have.
+_AHEAD: Final = 2.0
+_PARTS: Final = (1 / 4, 1 / 2, 1)
+"""Of the time ahead: the parts whose tokens are counted, since they may come back all at once."""
+_SAME_VALUE: Final = 1.02
+"""Times and rates that differ by less are taken for the same."""
 
 
 def wait_for_good() -> float | None:
@@ -79,11 +81,11 @@ class PollScheduler:
     ) -> S:
         """Return the last answer to *question*, the status of a workflow, once it is final.
 
-        *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. Each
-        answer is passed to *on_answer*. *until* returns the next time at which a caller gives up, None
-        without one: it is asked about once more shortly before each of these times. While a *signal* is
-        expected, nothing is asked unless it stays away or is a hint only. Raises the error of the status
-        request when it keeps failing; a 404 within ten minutes of the submit only means that a replica lags.
+        *submitted_at* is a time of the limiter's clock; of our own submit, if the workflow *is_new*. *until*
+        returns the next time at which a caller gives up, None without one: it is asked about once more
+        shortly before. While a *signal* is expected, nothing is asked unless it stays away or is a hint only.
+        Raises the error of the status request when it keeps failing; a 404 within ten minutes of the submit
+        only means that a replica lags.
         """
         estimator = self.estimator(question.operation.name)
         workflow = OpenWorkflow(question, submitted_at, options, is_new, on_answer, estimator, until, signal)
@@ -181,14 +183,14 @@ class PollScheduler:
         return max(0.01, min(due_at - now, self._window_s / 60))
 
     def _first(self, now: float, started: int) -> tuple[float, Agenda | None, Workflow | None]:
-        """Return the workflow that is due first among those whose questions have a place, and when."""
         best: tuple[float, Agenda | None, Workflow | None] = (math.inf, None, None)
         chances: dict[str | None, float] = {}
         for (_, key, kind, is_hurried), agenda in self._agendas.items():
             if not agenda:
                 continue
             if key not in chances:
-                chances[key] = self._price.least_chance(self._agendas_of(key), key, now, started)
+                same_key = [one for (_, other, *_), one in self._agendas.items() if one and other == key]
+                chances[key] = self._price.least_chance(same_key, key, now, started)
             chance = chances[key]
             if self._places(agenda, kind, chance) <= 0:
                 continue
@@ -208,9 +210,6 @@ class PollScheduler:
                 best = due_at, agenda, workflow
         return best
 
-    def _agendas_of(self, key: str | None) -> list[Agenda]:
-        return [agenda for (_, other, *_), agenda in self._agendas.items() if agenda and other == key]
-
     def _places(self, agenda: Agenda, kind: RequestClass, chance: float) -> int:
         """Return how many more questions may be queued: few where many may be too early."""
         asking = sum(other.asking for (_, _, one, _), other in self._agendas.items() if one is kind)
@@ -226,7 +225,6 @@ class PollScheduler:
             self._refreshed[agenda] = chance, now
 
     def _put(self, workflow: Workflow) -> None:
-        """Put an open workflow that no question is about on its agenda."""
         is_plain = (
             workflow.is_new
             and workflow.until is wait_for_good
@@ -283,7 +281,9 @@ class PollScheduler:
                     workflow.learn(answer, self._limiter.clock())
                     # A question found the end, so the signal did not come.
                     if workflow.answer is not None and self._due_ages.was_missed(workflow.signal):
-                        _report_missing_webhooks(self._pipeline)
+                        from cleanlist_async.events import WebhooksMissing
+
+                        self._pipeline.events.emit(WebhooksMissing())
                 except CleanlistError as error:
                     workflow.learn_failure(error, self._limiter.clock())
         finally:
@@ -294,7 +294,80 @@ class PollScheduler:
         self._wake()
 
 
-def _report_missing_webhooks(pipeline: Pipeline) -> None:
-    from cleanlist_async.events import WebhooksMissing
+class Arrivals:
+    """How many contacts come in a second, of late."""
 
-    pipeline.events.emit(WebhooksMissing())
+    def __init__(self, window_s: float) -> None:
+        self._over_s = window_s / 2
+        self._least_s = window_s / 60
+        self._weight = 0.0
+        self._at = self._since = -math.inf
+
+    def note(self, now: float, count: int = 1) -> None:
+        """Note that so many have come."""
+        if now - self._at > 2 * self._over_s:  # what was before says nothing of what begins now
+            self._weight, self._since = 0.0, now
+        self._weight = self._weight * math.exp((self._at - now) / self._over_s) + count
+        self._at = now
+
+    def lasted_s(self, now: float) -> float:
+        """Return for how long they have come."""
+        return max(0.0, now - self._since) if self._weight else 0.0
+
+    def per_s(self, now: float) -> float:
+        """Return how many come in a second."""
+        if not self._weight:
+            return 0.0
+        seen_s = max(now - self._since, self._least_s)
+        weight = self._weight * math.exp((self._at - now) / self._over_s)
+        return weight / (self._over_s * -math.expm1(-seen_s / self._over_s))
+
+
+class Rhythms:
+    """The best rhythm of one client for what is known at the time."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._window_s = pipeline.limiter.limits.window_s
+        self._arrivals = Arrivals(self._window_s)
+        self._departures = Arrivals(self._window_s)  # of a crowd that came at once, and is still being sent
+        self._known: dict[DurationEstimator, tuple[tuple[int, float, float], Rhythm]] = {}
+
+    def note_contact(self) -> None:
+        """Note that a contact of an interactive call has come."""
+        self._arrivals.note(self._pipeline.limiter.clock())
+
+    def note_batch(self, contacts: int) -> None:
+        """Note that a batch leaves with so many contacts."""
+        self._departures.note(self._pipeline.limiter.clock(), contacts)
+
+    def of(self, estimator: DurationEstimator) -> Rhythm:
+        """Return the best rhythm where workflows take as long as *estimator* says."""
+        now = self._pipeline.limiter.clock()
+        contacts_per_s = _rounded(max(self._arrivals.per_s(now), self._departures.per_s(now)))
+        token_s = _rounded(self._token_s(contacts_per_s, now))
+        state = estimator.version, contacts_per_s, token_s
+        before = self._known.get(estimator)
+        if before is not None and before[0] == state:
+            return before[1]
+        rhythm = best_rhythm(estimator, token_s, contacts_per_s)
+        self._known[estimator] = state, rhythm
+        return rhythm
+
+    def _token_s(self, contacts_per_s: float, now: float) -> float:
+        """Return the seconds between two tokens where those that there are have to last.
+
+        They have to last for longer than callers have come, and for a window where callers need all that
+        batches can carry.
+        """
+        limiter, route = self._pipeline.limiter, self._pipeline.route
+        carried = limiter.limits.per_window(max(1, len(route.keys))) / 2 * facts.MAX_CONTACTS_PER_REQUEST
+        need = contacts_per_s * self._window_s / max(1, carried)
+        ahead_s = min(self._window_s, max(_AHEAD * self._arrivals.lasted_s(now), need * self._window_s))
+        openings, waiting = limiter.store.openings(route, now), limiter.waiting()
+        spans = [share * ahead_s for share in _PARTS]
+        return max(span / max(1, bisect_right(openings, now + span) - waiting) for span in spans)
+
+
+def _rounded(value: float) -> float:
+    return _SAME_VALUE ** round(math.log(value, _SAME_VALUE)) if value > 0 else 0.0

@@ -2,9 +2,9 @@
 
 **From one moment at which a full server opens again to the next, a window, a bucket and a leak all let in as
 many requests as in the long run.** So the requests accepted in such a cycle, over its length, are the rate
-that the server allows, whatever it is and whatever it had saved before. A 429 lowers the rate in use to that;
-by half at most, unless the cycle is as long as a window. Five minutes after the last 429, the published limit
-is tried; if that fails, the rate from before was right, unless it was a guess or the whole cycle shows more.
+that the server allows, whatever it had saved before. A 429 lowers the rate in use to that; by half at most,
+unless the cycle is as long as a window. Five minutes after the last 429, the published limit is tried; if
+that fails, the rate from before was right, unless it was a guess or the whole cycle shows more.
 """
 
 from __future__ import annotations

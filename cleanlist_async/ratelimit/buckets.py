@@ -1,7 +1,4 @@
-"""The buckets of a limiter: their names, which names share a bucket, and their tokens.
-
-Plain data under a lock, shared by every client and event loop of the process.
-"""
+"""The buckets of a limiter: their names, which names share one, and their tokens. Data under a lock."""
 
 from __future__ import annotations
 
@@ -12,17 +9,23 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
 from random import Random
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
-from cleanlist_async.ratelimit.bucket import Bucket
-from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.pause import pause_s
-from cleanlist_async.ratelimit.window import Outcome
+from cleanlist_async.ratelimit.limits import RateLimits, pause_s
+from cleanlist_async.ratelimit.window import Bucket, Outcome
 
 _FEW_ROUTES: Final = 64
 
 StoreState: TypeAlias = Literal["lost", "found"]
 BucketKind: TypeAlias = Literal["key", "organization"]
+
+
+class Watcher(Protocol):
+    """An object that is notified when the shared store cannot be reached, and when it can again."""
+
+    def on_store_reachability(self, state: StoreState, /) -> None:
+        """Note that the store was lost or found again. Called in any thread; must not block."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Route:
     def shares_key(self, other: Route) -> bool:
         """Whether one key could serve both."""
         return any(key in other.keys for key in self.keys)
+
+    def shares_bucket(self, other: Route) -> bool:
+        """Whether both pass the bucket of one key, or without keys that of one organization."""
+        return not {*(self.keys or (self.organization,))}.isdisjoint(other.keys or (other.organization,))
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -131,7 +138,10 @@ class Buckets(ABC):
             return min(organization, sum(keys)) if keys else organization
 
     def openings(self, route: Route, now: float) -> list[float]:
-        """Return when each token of *route* can be taken, in order, if no other is taken before."""
+        """Return when each token of *route* can be taken, in order, if no other is taken before.
+
+        That is *now* for a free one, a window later for one whose request is not answered yet.
+        """
         with self._lock:
             organization = self._organization(route.organization).window.openings(now)
             keys = sorted(chain.from_iterable(self._key(name).window.openings(now) for name in route.keys))

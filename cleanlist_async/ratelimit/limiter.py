@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from random import Random
-from typing import TYPE_CHECKING, Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, get_args
 
 from cleanlist_async.checks import (
     check_choice,
@@ -23,13 +23,12 @@ from cleanlist_async.checks import (
     checked_path,
     optional,
 )
-from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState
-from cleanlist_async.ratelimit.dispatcher import Dispatcher, Store, running_loop
-from cleanlist_async.ratelimit.endpoints import Endpoint, Endpoints, wait_for
+from cleanlist_async.errors import ConfigurationError
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route, StoreState, Watcher
+from cleanlist_async.ratelimit.dispatcher import Dispatcher, MemoryStore, Store, running_loop
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.memory import MemoryStore
-from cleanlist_async.ratelimit.shared.process import boot_clock
-from cleanlist_async.ratelimit.wait_queues import Pace, RequestClass
+from cleanlist_async.ratelimit.shared.backend import boot_clock
+from cleanlist_async.ratelimit.wait_queues import Endpoint, Endpoints, Pace, RequestClass, wait_for
 from cleanlist_async.ratelimit.window import Outcome
 from cleanlist_async.redact import Secret
 
@@ -38,14 +37,6 @@ if TYPE_CHECKING:
 
 Clock: TypeAlias = Callable[[], float]
 WhenAway: TypeAlias = Literal["closed", "local"]
-
-
-class Watcher(Protocol):
-    """An object that is notified when the shared store cannot be reached, and when it can again."""
-
-    def on_store_reachability(self, state: StoreState, /) -> None:
-        """Note that the store was lost or found again. Called in any thread; must not block."""
-        ...
 
 
 @dataclass(eq=False, slots=True)
@@ -189,14 +180,14 @@ class RateLimiter:
         """Share the limits with all processes, on any machine, that use the Redis at *url*.
 
         While Redis cannot be reached, requests wait (*fail* is ``"closed"``), or each process goes on with
-        its own tokens up to its share of the limits (``"local"``). If Redis loses its data, requests
-        pause for a lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, not
-        the keys; every Redis key begins with *namespace* and expires. All that share it must give the same
-        *fail* and *namespace*; while they give other *limits*, all keep to the smaller. Needs the extra
-        ``redis``. Raises ConfigurationError when that is missing or *url* is no address; if Redis refuses the
-        user or a command, every call that waits raises it.
+        its own tokens up to its share of the limits (``"local"``). If Redis loses its data, requests pause
+        for a lease and a window, two minutes, and draw no 429. It holds fingerprints of API keys, no keys;
+        every Redis key begins with *namespace* and expires. All that share it must give the same *fail* and
+        *namespace*; while they give other *limits*, all keep to the smaller. Needs the extra ``redis``.
+        Raises ConfigurationError when that is missing or *url* is no address; so does every call that waits
+        if Redis refuses the user or a command.
         """
-        from cleanlist_async.ratelimit.redis.backend import RedisLimits  # noqa: PLC0415  # of the extra
+        from cleanlist_async.ratelimit.redis import RedisLimits  # noqa: PLC0415  # of the extra
 
         try:
             _check(limits, clock, rng)
@@ -220,10 +211,9 @@ class RateLimiter:
         """Share the limits with all processes, on any machine, that use the PostgreSQL database at *url*.
 
         As `redis`, but its two tables, whose names begin with ``cleanlist_``, lose nothing in a restart; when
-        a standby takes over, requests pause for a lease and a window, two minutes, and draw no 429. It may be
-        the database of a `Store`, and PgBouncer may lie between. Needs the extra ``postgres``. Raises
-        ConfigurationError when that is missing or *url* is no address; if the database refuses the user or a
-        statement, every call that waits raises it.
+        a standby takes over, requests pause for two minutes, and draw no 429. It may be the database of a
+        `Store`, and PgBouncer may lie between. Needs the extra ``postgres``. Raises ConfigurationError as
+        `redis` does.
         """
         from cleanlist_async.ratelimit.postgres import PostgresLimits  # noqa: PLC0415  # of the extra
 
@@ -238,7 +228,7 @@ class RateLimiter:
 
     @classmethod
     def _remote(cls, backend: RemoteLimits, fail: WhenAway, rng: Random | None) -> Self:
-        from cleanlist_async.ratelimit.shared.fallback import LocalFallback  # noqa: PLC0415
+        from cleanlist_async.ratelimit.shared.remote import LocalFallback  # noqa: PLC0415
         from cleanlist_async.ratelimit.shared.store import SharedStore  # noqa: PLC0415
 
         check_choice("fail", fail, get_args(WhenAway))
@@ -298,13 +288,6 @@ class RateLimiter:
         """Return how many requests of *route* could be sent now."""
         return self.store.available(route, self.clock())
 
-    def openings(self, route: Route, now: float) -> list[float]:
-        """Return when each token of *route* can be taken, in order, if no other is taken before.
-
-        Times of `clock`: *now* for a free token, a window later for one whose request is not answered yet.
-        """
-        return self.store.openings(route, now)
-
     def states(self, route: Route | None = None) -> tuple[BucketState, ...]:
         """Return the state of every bucket; of those of *route*, the organization's comes last."""
         return self.store.states(self.clock(), route)
@@ -335,7 +318,6 @@ class RateLimiter:
     def _settle(
         self, lease: Lease, outcome: Outcome, at: float | None = None, rejection: Rejection | None = None
     ) -> None:
-        """Record the outcome of *lease* at *at* (None for now), and wake the requests that wait."""
         self.rejections += outcome == "rejected"
         self.store.settle(lease, outcome, self.clock() if at is None else at, rejection=rejection)
         returns_at = -math.inf if at is None or outcome != "answered" else at + self.limits.window_s
@@ -365,3 +347,52 @@ def _check(limits: object, clock: object, rng: object) -> None:
     optional(check_instance, "limits", limits, RateLimits)
     optional(check_instance, "rng", rng, Random)
     check_function("clock", clock)
+
+
+# -- one limiter for each key, for with two neither could keep the limit ------------------------------
+
+_REAL_CLOCKS: Final = (time.monotonic, boot_clock)
+_lock: Final = threading.Lock()
+_shared: Final[dict[tuple[str, RateLimits], RateLimiter]] = {}
+# Weak: a client that is dropped without being closed must not block its key.
+_users: Final[weakref.WeakKeyDictionary[object, tuple[RateLimiter, Route]]] = weakref.WeakKeyDictionary()
+_recent: Final[dict[RateLimiter, None]] = {}
+"""Limiters whose clients may have used a key within the last window, also if they are closed by now."""
+
+
+def shared_limiter(base_url: str, limits: RateLimits) -> RateLimiter:
+    """Return the limiter that all clients of this process share for *base_url* and *limits*."""
+    with _lock:
+        return _shared.setdefault((base_url, limits), RateLimiter(limits))
+
+
+def attach(limiter: RateLimiter, user: object, route: Route) -> None:
+    """Record that *user* sends on *route*.
+
+    Raises ConfigurationError if another limiter guards one of its keys, or did within the last window.
+    """
+    with _lock:
+        is_taken = any(other is not limiter and used.shares_bucket(route) for other, used in _users.values())
+        for other in list(_recent):
+            now = other.clock()
+            if not other.store.is_touched(None, now):
+                del _recent[other]
+            # Two stores that are shared may be the same one.
+            elif other is not limiter and not (other.is_shared and limiter.is_shared):
+                is_taken |= other.store.is_touched(route, now)
+        if is_taken:
+            raise ConfigurationError(
+                "This key is in use under another limiter, or was within the last minute.",
+                fix="Give every client of one key the same rate_limits, or the same limiter.",
+            )
+        _users[user] = (limiter, route)
+        if limiter.clock in _REAL_CLOCKS:  # simulations know nothing of each other
+            _recent[limiter] = None
+    limiter.store.attach(route, limiter.clock())
+
+
+def detach(limiter: RateLimiter, user: object) -> None:
+    """Forget *user*, which sends nothing more."""
+    with _lock:
+        if _users.get(user, (None,))[0] is limiter:
+            del _users[user]

@@ -1,12 +1,15 @@
-"""The limits that a limiter keeps to."""
+"""The limits that a limiter keeps to, and how long a 429 pauses a bucket."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_choice, check_instance, check_number, check_whole, wrong
+from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit.window import Window
 
 
@@ -16,11 +19,11 @@ class RateLimits:
 
     The published limits are 60 and 30 a minute (docs.cleanlist.ai/mcp-api/errors, "Rate limits"). ``leave``
     is the share of each, from 0 to below 1, that is left to programs which do not share the limiter.
-    ``margin_s`` is added to each window, ``grace_s`` to that of a request which got no answer; both
-    scale down with a window shorter than a minute, such as that of a sandbox. All times are in seconds.
+    ``margin_s`` is added to each window, ``grace_s`` to that of a request without an answer; both scale down
+    with a window shorter than a minute, such as that of a sandbox. All times are in seconds.
 
-    ``endpoints`` has the requests that single endpoints allow in a window, by the name of the operation on
-    the client: ``{"search.people": 10}``.
+    ``endpoints`` has what single endpoints allow in a window, by the name of the operation on the client:
+    ``{"search.people": 10}``.
     """
 
     org: int = facts.ORGANIZATION_LIMIT
@@ -87,3 +90,32 @@ class RateLimits:
     def _window(self, limit: int) -> Window:
         scale = min(1.0, self.window_s / facts.WINDOW_S)
         return Window(limit, self.window_s, self.margin_s * scale, self.grace_s * scale)
+
+
+_TOO_SHORT: Final = 2
+"""429s in a row."""
+
+
+def pause_s(rejections: int, rng: Random, asked_s: float | None) -> float:
+    """Return for how many seconds a 429 pauses a bucket; *rejections* counts those in a row, from 1.
+
+    Without a time from the server (the ``detail`` form of the 429): 2^n seconds
+    (docs.cleanlist.ai/api-reference/errors, "Recommended retry strategy").
+    """
+    # The exponent is bounded for large counts; the longest step is reached at 6.
+    step = min(facts.LONGEST_429_BACKOFF_S, facts.LEGACY_429_BACKOFF_S ** min(max(rejections, 1), 8))
+    if asked_s is None:
+        return step + rng.uniform(0.0, 0.5)
+    if rejections > _TOO_SHORT:  # what the server asked for was not enough, so often that it is no chance
+        asked_s = max(asked_s, step)
+    return asked_s + facts.MARGIN_S + rng.uniform(0.0, 0.25)  # added: coming early would draw the next 429
+
+
+def paused_error(seconds: float) -> RateLimitError:
+    """Return the error for a request that does not wait for such a pause."""
+    return RateLimitError(
+        f"The server asked for a pause of {seconds:.0f} s.",
+        code="rate_limited",
+        retry_after_s=seconds,
+        fix=f"Call again in {seconds:.0f} s.",
+    )

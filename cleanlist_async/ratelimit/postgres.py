@@ -1,9 +1,9 @@
 """The backend in PostgreSQL: a sync is one transaction, which locks the row of its pool. Needs ``postgres``.
 
 It takes two round trips: one begins the transaction, reads the pool and the time, the other writes and
-commits. Those of other organizations run beside it. Which names lead to which pool changes under a lock that
-every sync shares, so a row that was found stays the right one. All locks end with their transaction, so a
-PgBouncer in transaction mode may lie between. A process that stands still in its transaction loses it.
+commits. Which names lead to which pool changes under a lock that every sync shares, so a row that was found
+stays the right one. All locks end with their transaction, so a PgBouncer in transaction mode may lie between.
+A process that stands still in its transaction loses it.
 
 The clock is the database's, read once the row is locked. A commit is on the disk, so a restart loses nothing.
 A standby that takes over may lack the last commits, and begins a new timeline: see `data_loss`.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncAnswer
 from cleanlist_async.ratelimit.shared.data_loss import Server, StoredPool
-from cleanlist_async.ratelimit.shared.remote import KEPT_S, Apply, RemoteLimits, without_unused_keys
+from cleanlist_async.ratelimit.shared.remote import KEPT_S, Apply, RemoteLimits, Stored, without_unused_keys
 from cleanlist_async.storage.postgres_connection import DatabaseKind, PostgresConnection, SharedPostgres
 
 if TYPE_CHECKING:
@@ -127,13 +127,11 @@ class PostgresLimits(RemoteLimits):
         """Close the connection; the next call opens another."""
         await self._postgres.aclose()
 
-    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
-        """Return all that is stored, by number, the number of each name, and the time of the server."""
+    async def stored(self) -> Stored:
+        """Return all that is stored."""
         from psycopg.errors import UndefinedTable  # noqa: PLC0415
 
-        async def read(
-            connection: AsyncConnection[Any],
-        ) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
+        async def read(connection: AsyncConnection[Any]) -> Stored:
             pools, names = list[tuple[str, str]](), list[tuple[str, str]]()
             with suppress(UndefinedTable):  # nobody has used it yet
                 pools = await (await connection.execute(_POOLS.encode())).fetchall()

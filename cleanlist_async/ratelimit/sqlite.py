@@ -2,10 +2,8 @@
 
 Each sync is one transaction: the pool is read, `Pool.sync` is applied, the pool is written. The clock counts
 from the start of the machine, also while it sleeps, so it cannot be set back. If it reads less than the file
-has seen, the machine was restarted, and all tokens that are out were sent before that.
-
-A commit reaches the operating system but is not forced to the disk: a killed process loses nothing of it, and
-a machine that loses its power has sent nothing since it was restarted.
+has seen, the machine was restarted, and all tokens that are out were sent before that. So a commit need not
+be forced to the disk: after a loss of power, nothing was sent since.
 
 It assumes one machine: not a network file system, and no containers whose clocks are offset.
 
@@ -25,12 +23,16 @@ from typing import Final, cast
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.shared.backend import PoolState, SyncAnswer, SyncRequest
-from cleanlist_async.ratelimit.shared.lease import poll_s
-from cleanlist_async.ratelimit.shared.named_pool import NamedPool, named_pools
-from cleanlist_async.ratelimit.shared.pool import Pool
-from cleanlist_async.ratelimit.shared.process import boot_clock, has_ended
-from cleanlist_async.ratelimit.shared.reachability import Reachability
+from cleanlist_async.ratelimit.shared.backend import (
+    PoolState,
+    Reachability,
+    SyncAnswer,
+    SyncRequest,
+    boot_clock,
+    has_ended,
+    poll_s,
+)
+from cleanlist_async.ratelimit.shared.pool import NamedPool, Pool, named_pools
 from cleanlist_async.storage.sqlite_file import SharedFile, may_pass
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -88,7 +90,6 @@ class LimitsFile:
         raise self.reachability.lost(problem)
 
     def _presume_spent(self, pool: Pool, organization: str) -> None:
-        """Count what was sent with tokens of an earlier file, if this process used one."""
         last_sync_at, times_replaced = self._synced_at.get(organization, (0.0, self._file.times_replaced))
         if times_replaced == self._file.times_replaced:
             return

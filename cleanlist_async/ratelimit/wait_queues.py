@@ -1,19 +1,117 @@
-"""The wait queues: one for each route, class and pace, each first come first served. Pure: no clock."""
+"""What requests wait for: their place in a queue, turns at even spacing, the pause of an endpoint."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
+import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import anyio
 
-from cleanlist_async.ratelimit.buckets import Lease, Route
-from cleanlist_async.ratelimit.shaper import Shaper
+from cleanlist_async import facts
+from cleanlist_async.ratelimit.buckets import BucketState, Lease, Rejection, Route
+from cleanlist_async.ratelimit.limits import pause_s, paused_error
+from cleanlist_async.ratelimit.window import Outcome
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
+_SPARE: Final = 16
+"""Outdated entries that are not worth a rebuild."""
+
+
+class IndexedHeap:
+    """Numbers by name, which may change at any time; a name without a number counts as infinite.
+
+    Setting a number takes O(log n), and so does finding the least, on average.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        """Every number that was set; those that were replaced since are skipped when they come up."""
+
+    def __getitem__(self, name: str) -> float:
+        return self._numbers.get(name, math.inf)
+
+    def __setitem__(self, name: str, number: float) -> None:
+        if number == math.inf:
+            self._numbers.pop(name, None)
+        elif number != self._numbers.get(name):
+            self._numbers[name] = number
+            # The old entry stays, since removing it from the middle takes O(n).
+            heapq.heappush(self._heap, (number, name))
+            if len(self._heap) > 2 * len(self._numbers) + _SPARE:
+                self._rebuild()
+
+    def first(self) -> tuple[float, str | None]:
+        """Return the least number, and its name; infinity and None if there is none."""
+        while self._heap:
+            number, name = self._heap[0]
+            if self._numbers.get(name) == number:
+                return number, name
+            heapq.heappop(self._heap)
+        return math.inf, None
+
+    def take_until(self, limit: float) -> list[str]:
+        """Remove and return the names whose number is at most *limit*, the least first."""
+        taken: list[str] = []
+        while self._heap and self._heap[0][0] <= limit:
+            number, name = heapq.heappop(self._heap)
+            if self._numbers.get(name) == number:
+                del self._numbers[name]
+                taken.append(name)
+        return taken
+
+    def _rebuild(self) -> None:
+        self._heap = [(number, name) for name, number in self._numbers.items()]
+        heapq.heapify(self._heap)
+
+
+class Shaper:
+    """The turns of one bucket: each comes one interval after the last one was used.
+
+    `comes_at` is when the next one comes, by the clock of the event loop, and `is_awaited` says whether a
+    request waits for it. Only one does, so that the others keep their ranks: aiolimiter has no priorities.
+    """
+
+    __slots__ = ("_has_turn", "_limiter", "comes_at", "is_awaited")
+
+    def __init__(self) -> None:
+        self.comes_at = 0.0
+        self.is_awaited = False
+        self._has_turn = False
+        self._limiter: AsyncLimiter | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the next turn has come."""
+        return self._has_turn or self._limiter is None or self._limiter.has_capacity()
+
+    async def wait(self) -> None:
+        """Wait for the next turn."""
+        if self._limiter is not None:
+            await self._limiter.acquire()
+        self._has_turn = True
+
+    def use(self, interval_s: float) -> None:
+        """Use the turn: the next one comes *interval_s* seconds from now."""
+        # Most clients never shape, and aiolimiter takes 20 ms to import: it reads its version from disk.
+        from aiolimiter import AsyncLimiter  # noqa: PLC0415
+
+        # A new one, since a turn may be used long after it came, and at another rate than the last.
+        self._has_turn, self._limiter = False, AsyncLimiter(1, interval_s)
+        self.comes_at = asyncio.get_running_loop().time() + interval_s
+        with suppress(StopIteration):
+            self._limiter.acquire().send(None)  # a new one lets the first through at once
+
 
 Pace: TypeAlias = Literal["auto", "burst", "smooth"]
 
@@ -139,3 +237,85 @@ class WaitQueues:
         del queues[waiter.route.keys, waiter.kind, waiter.pace]
         if not queues:
             del self._queues[waiter.route.organization]
+
+
+@dataclass(eq=False, slots=True)
+class Endpoint:
+    """One endpoint of an organization, and its pause after a 429.
+
+    `accepted_at` is when the latest request that the server accepted had got its token.
+    """
+
+    name: str
+    paused_until: float = -math.inf
+    rejections: int = 0
+    rejected_at: float = -math.inf
+    accepted_at: float = -math.inf
+
+    def settle(self, outcome: Outcome, taken_at: float) -> None:
+        """Note the outcome of a request whose token was taken at *taken_at*."""
+        if outcome == "answered":
+            self.rejections = 0
+            self.accepted_at = max(self.accepted_at, taken_at)
+
+    def reject(self, at: float, rejection: Rejection) -> None:
+        """Pause after a 429."""
+        self.rejections += at >= self.paused_until  # the 429s of one volley count as one
+        pause = pause_s(self.rejections, rejection.rng, rejection.asked_s)
+        self.paused_until, self.rejected_at = max(self.paused_until, at + pause), at
+
+    def state(self, now: float) -> BucketState:
+        """Return its state at *now*."""
+        pause = max(0.0, self.paused_until - now)
+        return BucketState(
+            name=self.name,
+            limit=0,
+            capacity=0,
+            available=0,
+            in_flight=0,
+            opens_in_s=pause,
+            paused_for_s=pause,
+        )
+
+
+class Endpoints:
+    """The endpoints that requests were sent to, by organization. Methods may be called from any thread.
+
+    The Public API's limits are per endpoint, and not published. So a 429 that names no limit pauses its
+    endpoint first, beside the key and the organization: if that has a limit of its own (`RateLimiter` has
+    those), or if the server accepted another's request that was sent later.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, Endpoint]] = {}
+
+    def of(self, route: Route, name: str) -> Endpoint:
+        """Return an endpoint."""
+        with self._lock:
+            ours = self._known.setdefault(route.organization, {})
+            if (found := ours.get(name)) is None:
+                found = ours[name] = Endpoint(name)
+            return found
+
+    def paused(self, route: Route, now: float) -> tuple[BucketState, ...]:
+        """Return the state of those that are paused."""
+        ours = tuple(self._known.get(route.organization, {}).values())
+        return tuple(one.state(now) for one in ours if one.paused_until > now)
+
+    def is_another_accepted(self, route: Route, endpoint: Endpoint, taken_at: float) -> bool:
+        """Whether another endpoint's request was accepted that got its token after *taken_at*."""
+        others = tuple(self._known.get(route.organization, {}).values())
+        return any(other is not endpoint and other.accepted_at > taken_at for other in others)
+
+
+async def wait_for(endpoint: Endpoint, kind: RequestClass, clock: Callable[[], float]) -> None:
+    """Wait for the end of the pause of *endpoint*.
+
+    Raises RateLimitError where it is longer than requests of class *kind* wait.
+    """
+    longest_s = facts.LONGEST_PAUSE_S if kind.is_bulk else facts.LONGEST_INTERACTIVE_PAUSE_S
+    while (left_s := endpoint.paused_until - clock()) > 0:
+        if left_s > longest_s:
+            raise paused_error(left_s)
+        await anyio.sleep(left_s)

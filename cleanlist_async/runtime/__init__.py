@@ -1,1 +1,1 @@
-"""What a client is built on: its options and life cycle, and the parts that it owns while it is open."""
+"""What a client is built on, and the parts that it owns while it is open."""

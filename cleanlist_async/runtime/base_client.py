@@ -1,4 +1,4 @@
-"""Base of `AsyncCleanlist`: its options, and clients of it with others."""
+"""Base of `AsyncCleanlist`: its options and life cycle, and clients of it with other options."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Never, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Never, Self, TypedDict
 
 from cleanlist_async import facts
 from cleanlist_async.checks import (
@@ -21,9 +22,9 @@ from cleanlist_async.checks import (
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events.log_setup import set_up_logging
 from cleanlist_async.facts import ApiVersion
+from cleanlist_async.http.calls import BeforeSpend
 from cleanlist_async.http.credentials import Credentials, KeyReader, KeysGiven, find_credentials
 from cleanlist_async.http.options import CallOptions, checked_options
-from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.http.transport import (
     ConnectionOptions,
     HTTPClient,
@@ -32,20 +33,45 @@ from cleanlist_async.http.transport import (
     check_base_url,
 )
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits
-from cleanlist_async.ratelimit.registry import shared_limiter
-from cleanlist_async.runtime.life_cycle import LifeCycle
+from cleanlist_async.ratelimit.limiter import shared_limiter
 from cleanlist_async.runtime.runtime import Resources, Runtime
 from cleanlist_async.storage.store.chosen import chosen_store
 
 if TYPE_CHECKING:
-    from cleanlist_async.events import Listener
+    from cleanlist_async.events import Listener, Statistics
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver
 
 
-class BaseClient(LifeCycle):
+class ClientOptions(TypedDict, total=False):
+    """What `AsyncCleanlist` takes besides the key, and documents."""
+
+    base_url: str | None
+    api_version: ApiVersion
+    organization: str | None
+    rate_limits: RateLimits | None
+    limiter: RateLimiter | None
+    pace: Pace
+    request_timeout_s: float
+    deadline_s: float | None
+    max_retries: int
+    give_up_after_s: float
+    max_queued: int
+    proxy: str | None
+    verify: Verify
+    trust_env: bool
+    default_headers: Mapping[str, str] | None
+    http_client: HTTPClient | None
+    webhooks: WebhookReceiver | None
+    on_event: Listener | None
+    store: Store | str | PathLike[str] | None
+    before_spend: BeforeSpend | None
+
+
+class BaseClient:
     """The options of a client; `AsyncCleanlist` adds the operations."""
 
+    _runtime: Runtime
     _base_url = ""  # shown by repr, which a traceback may ask for in the middle of __init__
 
     def __init__(
@@ -80,15 +106,15 @@ class BaseClient(LifeCycle):
         api_key
             One key, several keys of one organization, a JWT, or a plain function that returns any of these;
             by default ``$CLEANLIST_API_KEY``, where commas separate keys, or the file that
-            ``$CLEANLIST_API_KEY_FILE`` names. A function or a file is read again when the server refuses a
-            key (401), and the call is then made again with the new one.
+            ``$CLEANLIST_API_KEY_FILE`` names. When the server refuses a key (401), a function or a file is
+            read again, and the call made again.
         base_url
             By default ``$CLEANLIST_BASE_URL``, else the real API. Must be https unless it is a loopback
             address.
         api_version
             Prefix of the modern operations: ``"v2"`` is ``/api/v2``, ``"v1"`` is ``/api/v1/public``.
         organization
-            Clients that name the same one share its rate limit even before an answer shows that they do.
+            Clients that name the same one share its rate limit before an answer shows that they do.
         rate_limits
             The limits to keep to, where they are not the published ones. A `limiter` has its own.
         limiter
@@ -102,9 +128,9 @@ class BaseClient(LifeCycle):
             Seconds for a whole call with its waits and retries; None for no limit. `enrich_one` has one of
             its own.
         max_retries
-            Attempts after the first, for calls that may be repeated. A 429 counts for calls that a caller
-            waits for. It does not for `enrich`, `stream` and `job`, which wait their turn again: a busy
-            organization must not end a run that has bought something (`deadline_s` and `give_up_after_s` do).
+            Attempts after the first, for calls that may be repeated. After a 429 `enrich`, `stream` and `job`
+            wait their turn again, and it does not count: a busy organization must not end a run that has
+            bought something (`deadline_s` and `give_up_after_s` do).
         give_up_after_s
             Seconds of nothing but 429s after which `enrich` and `stream` stop; a job stops after 15 minutes.
         max_queued
@@ -112,25 +138,25 @@ class BaseClient(LifeCycle):
         proxy
             Address of a proxy, for a `base_url` with https: over http it would read the key.
         verify
-            Whose certificates to trust: an `ssl.SSLContext`, or the path of a file or folder of them. By
-            default those of ``$SSL_CERT_FILE`` and ``$SSL_CERT_DIR``, else those of public authorities.
+            Whose certificates to trust: an `ssl.SSLContext`, or the path of a file or folder. By default
+            those of ``$SSL_CERT_FILE`` and ``$SSL_CERT_DIR``, else public authorities.
         trust_env
             Whether these variables count, and ``$HTTPS_PROXY``, ``$ALL_PROXY`` and ``$NO_PROXY`` where no
             `proxy` is given. No proxy of the environment is used for this machine's own addresses.
         default_headers
-            Headers to send with every request to the API, for a gateway of yours or for tracing. They replace
+            Headers of every request to the API, for a gateway or for tracing. They may replace
             ``User-Agent``, and none that the client needs, such as ``Authorization``.
         http_client
-            An httpx or httpx2 client of yours, with its own proxy and certificates, that carries every
-            request. It is never closed here.
+            An httpx or httpx2 client of yours that carries every request, with its own proxy and
+            certificates. It is never closed here.
         webhooks
             The receiver of your application: submits then ask the server to push their results there.
         on_event
             A function that is called with each event; see :mod:`cleanlist_async.events`.
         store
-            Where purchases are remembered: a `Store`, the path of a file, or an address (``sqlite:///path``,
-            ``postgresql://host/name``); by default ``$CLEANLIST_STORE``, else nothing is remembered. A
-            `Store` that is given stays open when the client is closed.
+            Where purchases are remembered: a `Store`, which stays open when the client is closed, the path of
+            a file, or an address (``sqlite:///path``, ``postgresql://host/name``); by default
+            ``$CLEANLIST_STORE``, else nothing is remembered.
         before_spend
             A function, async or not, that is called with a `Spend` before each paid request leaves. It
             refuses the call by returning False or raising CleanlistError: SpendVetoedError.
@@ -210,9 +236,8 @@ class BaseClient(LifeCycle):
     ) -> Self:
         """Return the same client, pool and limiter with other options for its calls; None keeps one.
 
-        `api_key` is that of another tenant: a key, several of one organization, or a function, as for a
-        client. Its calls have the limits, the purchases and the budget of its own organization, on the same
-        connections. All these clients are closed together.
+        `api_key` is that of another tenant. Its calls have the limits, the purchases and the budget of its
+        own organization, on the same connections. All these clients are closed together.
         """
         options: dict[str, Any] = {
             "deadline_s": deadline_s,
@@ -240,6 +265,44 @@ class BaseClient(LifeCycle):
         return self._runtime.shared.tenant(
             (secrets, reader), lambda: Credentials(secrets, None, self._base_url, reader)
         )
+
+    @property
+    def webhooks(self) -> WebhookReceiver | None:
+        """The receiver that was given."""
+        return self._runtime.shared.webhooks
+
+    def statistics(self) -> Statistics:
+        """Return what this client has done so far, and the state of its buckets."""
+        return self._runtime.statistics()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._runtime.shared.root.ensure()
+        except BaseException:  # cancelled before it was entered: __aexit__ will not be called
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def drain(self) -> None:
+        """Accept no more calls of `enrich_one`, and wait until those in progress have ended.
+
+        Takes no longer than their deadlines. Call it before `aclose` when a server shuts down.
+        """
+        await self._runtime.batcher.drain()
+
+    async def aclose(self) -> None:
+        """Close the client; may be called from any task, and repeatedly.
+
+        Waits for paid requests in flight, each within its timeout. Calls that wait for their turn or a result
+        end with ConfigurationError; `drain` first answers those of `enrich_one`. Raises WrongEventLoopError
+        in another event loop or process.
+        """
+        await self._runtime.shared.aclose()
 
     def __repr__(self) -> str:
         return f"<AsyncCleanlist {self._base_url}>"

@@ -40,7 +40,7 @@ class LoopThread:
     def call(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what the async function returns. A KeyboardInterrupt cancels it.
 
-        Raises WrongEventLoopError after a fork, ConfigurationError in a callback of the client.
+        Raises WrongEventLoopError after a fork, ConfigurationError in a callback.
         """
 
         # The portal passes on no keyword arguments, and takes only functions that return a coroutine.
@@ -125,16 +125,7 @@ class LoopThread:
 
 
 class Front(Generic[A_co]):
-    """Base of the blocking front of an async object.
-
-    Attributes
-    ----------
-    async_object
-        What it is the front of.
-    loop_thread
-        Where its calls run.
-
-    """
+    """Base of the blocking front of `async_object`, whose calls run in `loop_thread`."""
 
     def __init__(self, async_object: A_co, loop_thread: LoopThread, /) -> None:
         self.async_object = async_object

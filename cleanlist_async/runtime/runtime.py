@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from cleanlist_async.facts import ApiVersion
+from cleanlist_async.http.calls import BeforeSpend
 from cleanlist_async.http.credentials import Credentials
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.http.root_task import RootTask
-from cleanlist_async.http.spending import BeforeSpend
 from cleanlist_async.http.transport import Transport
 from cleanlist_async.ratelimit import RateLimiter
-from cleanlist_async.ratelimit.registry import attach, detach
+from cleanlist_async.ratelimit.limiter import attach, detach
 
 if TYPE_CHECKING:
-    from cleanlist_async.api.models.unknown_parts import PartKind
+    from cleanlist_async.api.models.base import PartKind
     from cleanlist_async.api.modern import Session
     from cleanlist_async.batcher.batcher import Batcher
     from cleanlist_async.batcher.tally import Tally
@@ -39,17 +39,8 @@ if TYPE_CHECKING:
 class Resources:
     """What a client shares with the clients of other keys that its `with_options` returns.
 
-    Attributes
-    ----------
-    owns_store
-        Whether the store is closed with the client.
-    root
-        Its end is that of all of these clients.
-    tenants
-        Their runtimes by key, for as long as something refers to them.
-    with_lease
-        Those that have a lease in the store, which ends with the client.
-
+    `owns_store`: the store is closed with the client. `tenants` are their runtimes by key, for as long as
+    something refers to them; those `with_lease` have one in the store, which ends with the client.
     """
 
     limiter: RateLimiter
@@ -190,6 +181,6 @@ class Runtime:
 
 
 def _unknown_parts(value: object) -> Iterable[tuple[PartKind, str]]:
-    from cleanlist_async.api.models.unknown_parts import unknown_parts
+    from cleanlist_async.api.models.base import unknown_parts
 
     return unknown_parts(value)

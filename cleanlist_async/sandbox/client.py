@@ -9,7 +9,7 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit import RateLimits
 
 if TYPE_CHECKING:
-    from cleanlist_async.runtime.options import ClientOptions
+    from cleanlist_async.runtime.base_client import ClientOptions
 
     from .options import Options
 

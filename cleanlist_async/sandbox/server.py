@@ -37,7 +37,7 @@ from .workflows import Workflow, Workflows
 
 if TYPE_CHECKING:
     from cleanlist_async.client import AsyncCleanlist
-    from cleanlist_async.runtime.options import ClientOptions
+    from cleanlist_async.runtime.base_client import ClientOptions
 
 SETTLE_STEP_S: Final = 0.005
 TURNS_TO_CLOSE: Final = 5

@@ -53,19 +53,14 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "sandbox.limits": ("ArrivalLimit", "LimitKind", "make_limit"),
+            "sandbox.limits": "ArrivalLimit LimitKind make_limit",
+            "testing.assertions": "no_double_charge",
             "testing.memory_network": (
-                "ConnectOutcome",
-                "Handler",
-                "MemoryNetwork",
-                "ServerRequest",
-                "ServerResponse",
-                "memory_transport",
+                "ConnectOutcome Handler MemoryNetwork ServerRequest ServerResponse memory_transport"
             ),
-            "testing.strict_server": ("RecordedRequest", "StrictServer"),
-            "testing.assertions": ("no_double_charge",),
-            "testing.virtual_client": ("VirtualCleanlist",),
-            "testing.virtual_sandbox": ("VirtualSandbox",),
-            "testing.virtual_time": ("DeadlockError", "VirtualTimeLoop", "run"),
+            "testing.strict_server": "RecordedRequest StrictServer",
+            "testing.virtual_client": "VirtualCleanlist",
+            "testing.virtual_sandbox": "VirtualSandbox",
+            "testing.virtual_time": "DeadlockError VirtualTimeLoop run",
         },
     )

@@ -10,7 +10,7 @@ from cleanlist_async.checks import check_instance, optional
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.http.transport import ConnectionOptions, HTTPClient, HTTPConnections, Transport
 from cleanlist_async.ratelimit import RateLimiter, RateLimits
-from cleanlist_async.runtime.options import ClientOptions
+from cleanlist_async.runtime.base_client import ClientOptions
 from cleanlist_async.testing.memory_network import MemoryNetwork, memory_transport
 
 # Loopback, where alone a client accepts an address without TLS.

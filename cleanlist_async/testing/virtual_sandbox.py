@@ -17,7 +17,7 @@ from cleanlist_async.testing.virtual_time import run
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from cleanlist_async.runtime.options import ClientOptions
+    from cleanlist_async.runtime.base_client import ClientOptions
     from cleanlist_async.sandbox.app import Dispatcher
 
 T = TypeVar("T")

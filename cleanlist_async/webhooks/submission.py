@@ -10,7 +10,7 @@ from typing import Final, Self
 import anyio
 
 from cleanlist_async.api.models.public import BulkStatus
-from cleanlist_async.polling.webhook_signal import WebhookSignal
+from cleanlist_async.polling.open_workflow import WebhookSignal
 from cleanlist_async.webhooks.event import Event
 
 _NAMES_KEPT: Final = 4

@@ -12,8 +12,8 @@ from cleanlist_async import (
     RequestValidationError,
     TaskNotFoundError,
 )
-from cleanlist_async.api import ids
-from cleanlist_async.api.models import enrichment, lead_lists, search, smart_agents
+from cleanlist_async import types as ids
+from cleanlist_async.api.models import enrichment, lead_lists
 from cleanlist_async.api.models.enrichment import TaskEnrichment
 from tests.support.cases import each_case
 from tests.support.clients import Served, respond, virtual_client
@@ -239,10 +239,10 @@ def test_task_id_is_typed_apart():
         return get_type_hints(model)["task_id"]
 
     cohort = ids.CohortId | None
-    for model in (lead_lists.LeadsPage, search.PeoplePage, enrichment.TaskEnrichment):
+    for model in (lead_lists.LeadsPage, enrichment.PeoplePage, enrichment.TaskEnrichment):
         assert kind(model) == cohort
-    assert kind(smart_agents.StartedSmartAgent) == ids.EnvelopeTaskId | None
-    assert kind(smart_agents.SmartAgentRun) is ids.SmartAgentTaskId
+    assert kind(lead_lists.StartedSmartAgent) == ids.EnvelopeTaskId | None
+    assert kind(lead_lists.SmartAgentRun) is ids.SmartAgentTaskId
     assert len({ids.CohortId, ids.ContactTaskId, ids.EnvelopeTaskId, ids.SmartAgentTaskId}) == 4
 
 

@@ -41,7 +41,7 @@ def test_each_method_is_listed_with_its_operation():
 def test_its_raw_response_is_on_both_clients(group, name):
     for client in (AsyncCleanlist("clapi_of_this_test"), Cleanlist("clapi_of_this_test")):
         raw = getattr(client.with_raw_response, group)
-        assert hasattr(raw, name), "add it to api/raw_responses.py and runtime/blocking_raw.py"
+        assert hasattr(raw, name), "add it to api/raw_responses.py and runtime/blocking.py"
 
 
 @each_case("name", [operation.name for operation in PUBLIC])

@@ -17,8 +17,8 @@ from cleanlist_async import (
     QuoteMismatchError,
     UnknownOutcomeError,
 )
-from cleanlist_async.api.models.workspace import Quote
-from cleanlist_async.api.quotes import affordable, check_price
+from cleanlist_async.api.models.public import Quote
+from cleanlist_async.api.modern import affordable, check_price
 from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from cleanlist_async.cli.app import run_guarded
-from cleanlist_async.ratelimit import registry
+from cleanlist_async.ratelimit import limiter
 from cleanlist_async.sandbox import Sandbox
 
 KEY = "clapi_secret_5f2c0e9b7d"
@@ -108,7 +108,7 @@ class CommandLine:
             patch.chdir(self.folder)
             patch.setattr(sys, "stdin", nothing)
             for of_process in ("_shared", "_users", "_recent"):  # those of another process
-                patch.setattr(registry, of_process, type(getattr(registry, of_process))())
+                patch.setattr(limiter, of_process, type(getattr(limiter, of_process))())
             for name in os.environ.keys() - self.env.keys():
                 patch.delenv(name)
             for name, value in self.env.items():

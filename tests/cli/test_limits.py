@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits
-from cleanlist_async.ratelimit.shared.process import boot_clock
+from cleanlist_async.ratelimit.shared.backend import boot_clock
 from tests.support.limited_wire import ROUTE, SUBMIT
 from tests.support.redis_server import redis_server, skip_without, wait_until_old_enough
 

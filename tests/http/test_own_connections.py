@@ -2,7 +2,7 @@
 
 from cleanlist_async.api.models.public import BulkStatus
 from cleanlist_async.api.public import BULK_STATUS, status_call
-from cleanlist_async.http.own_connections import OwnConnections
+from cleanlist_async.http.answers import OwnConnections
 from cleanlist_async.http.transport import Request
 
 ALONE, KEPT = (

@@ -5,7 +5,7 @@ import pytest
 from cleanlist_async import RateLimitError
 from cleanlist_async.events import ContactsUndelivered
 from cleanlist_async.events.log_lines import write
-from cleanlist_async.http.transport.failures import describe, no_connection
+from cleanlist_async.http.transport.exchange import describe, no_connection
 from cleanlist_async.sandbox import Fault
 from tests.support.cases import each_case
 from tests.support.virtual_sandbox import people

@@ -9,7 +9,7 @@ import pytest
 
 from cleanlist_async.errors import APIError
 from cleanlist_async.http.decode import decode_error
-from cleanlist_async.http.retry import Proof, proof_of
+from cleanlist_async.http.error_codes import Proof, proof_of
 from tests.support.examples import some
 from tests.support.refusals import DOCUMENTED, UNCLEAR, Said, answers, is_refusal
 

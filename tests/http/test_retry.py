@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from cleanlist_async import facts
-from cleanlist_async.http.retry import RetryQuota, backoff_s
+from cleanlist_async.http.options import RetryQuota, backoff_s
 
 
 def test_backoff_doubles_up_to_its_cap_with_jitter() -> None:

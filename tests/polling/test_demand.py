@@ -2,7 +2,7 @@
 
 import math
 
-from cleanlist_async.polling.demand import Demand, Demands
+from cleanlist_async.polling.price import Demand, Demands
 
 WINDOW_S = 60.0
 

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from cleanlist_async.polling.estimator import DurationEstimator
-from cleanlist_async.polling.rhythm import Arrivals, best_rhythm
+from cleanlist_async.polling.estimator import DurationEstimator, best_rhythm
+from cleanlist_async.polling.scheduler import Arrivals
 
 
 def known(median_s):

@@ -16,8 +16,8 @@ import pytest
 from cleanlist_async import CleanlistError, InternalServerError, NotFoundError, RateLimits
 from cleanlist_async.api.models.public import BulkStatus
 from cleanlist_async.api.public import BULK_STATUS, status_call
-from cleanlist_async.polling.demand import Demand
-from cleanlist_async.polling.webhook_signal import WebhookSignal
+from cleanlist_async.polling.open_workflow import WebhookSignal
+from cleanlist_async.polling.price import Demand
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.sandbox import Fault
 from cleanlist_async.testing import MemoryNetwork, StrictServer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cleanlist_async.polling.worth import LEAST, SURE, least_chance, tokens_within
+from cleanlist_async.polling.price import LEAST, SURE, least_chance, tokens_within
 
 
 def test_all_tokens_are_spent_on_the_workflows_that_there_are():

@@ -12,10 +12,14 @@ import pytest
 
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
 from cleanlist_async.events import Event, LimitsAway, LimitsBack
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
-from cleanlist_async.ratelimit.shared.fallback import LocalFallback
-from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.ratelimit.shared.share import SHARE_KEPT_S
+from cleanlist_async.ratelimit.shared.backend import (
+    BackendUnavailableError,
+    Process,
+    SyncRequest,
+    TokenRequest,
+)
+from cleanlist_async.ratelimit.shared.data_loss import SHARE_KEPT_S
+from cleanlist_async.ratelimit.shared.remote import LocalFallback
 from cleanlist_async.sandbox import Sandbox
 from tests.ratelimit.test_pool import Actor, actor
 from tests.support.crowd import LIMITS, WINDOW_S, Crowd

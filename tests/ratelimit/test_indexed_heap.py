@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
+from cleanlist_async.ratelimit.wait_queues import IndexedHeap
 
 NAMES = "abcdefghij"
 NUMBERS = st.sampled_from([-math.inf, -1.0, 0.0, 1.0, 2.5, math.inf])

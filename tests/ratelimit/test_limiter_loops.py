@@ -15,7 +15,7 @@ import pytest
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
-from cleanlist_async.ratelimit.registry import attach, detach, shared_limiter
+from cleanlist_async.ratelimit.limiter import attach, detach, shared_limiter
 from tests.support.cases import each_case
 from tests.support.limited_wire import INTERACTIVE, JWT_ROUTE, ROUTE, STATUS, SUBMIT
 

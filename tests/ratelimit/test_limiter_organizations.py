@@ -13,7 +13,7 @@ import pytest
 
 from cleanlist_async.errors import RateLimitError
 from cleanlist_async.ratelimit import Pace, RateLimiter, RateLimits, RequestClass, Route
-from cleanlist_async.ratelimit.shaper import Shaper
+from cleanlist_async.ratelimit.wait_queues import Shaper
 from cleanlist_async.testing import run
 from tests.support.examples import examples
 from tests.support.limited_wire import INTERACTIVE, STATUS, SUBMIT, new_limiter

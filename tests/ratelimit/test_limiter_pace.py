@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from cleanlist_async.ratelimit import Pace, RateLimiter, RequestClass, dispatcher
-from cleanlist_async.ratelimit.shaper import Shaper
+from cleanlist_async.ratelimit.wait_queues import Shaper
 from cleanlist_async.testing import StrictServer
 from tests.support.limited_wire import INTERACTIVE, ROUTE, STATUS, SUBMIT, LimitedWire, new_limiter
 from tests.support.shared_stores import SHARED_IS_SLOW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from cleanlist_async.ratelimit.pause import pause_s
+from cleanlist_async.ratelimit.limits import pause_s
 from tests.support.cases import each_case
 
 

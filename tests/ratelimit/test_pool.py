@@ -18,14 +18,15 @@ from cleanlist_async.ratelimit.shared.backend import (
     Backend,
     Granted,
     PoolState,
+    Process,
     Report,
     SyncAnswer,
     SyncRequest,
     TokenRequest,
+    lease_s,
+    poll_s,
 )
-from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
 from cleanlist_async.ratelimit.shared.pool import Pool
-from cleanlist_async.ratelimit.shared.process import Process
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 from tests.support.examples import examples
 from tests.support.hand_clock import HandClock

@@ -17,8 +17,13 @@ import pytest
 from cleanlist_async import AsyncCleanlist, RateLimiter, RateLimits
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.ratelimit.postgres import PostgresLimits
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest, TokenRequest
-from cleanlist_async.ratelimit.shared.process import Process, boot_clock
+from cleanlist_async.ratelimit.shared.backend import (
+    BackendUnavailableError,
+    Process,
+    SyncRequest,
+    TokenRequest,
+    boot_clock,
+)
 from tests.ratelimit.test_pool import Actor, actor
 from tests.support.crowd import LIMITS, WINDOW_S, Crowd
 from tests.support.leaks import assert_hidden, deep_text, shown

@@ -17,8 +17,7 @@ import pytest
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import ConfigurationError, RateLimitError
 from cleanlist_async.ratelimit import Permit, RateLimiter, RateLimits, Route
-from cleanlist_async.ratelimit.shared.backend import SyncAnswer, SyncRequest
-from cleanlist_async.ratelimit.shared.process import boot_clock
+from cleanlist_async.ratelimit.shared.backend import SyncAnswer, SyncRequest, boot_clock
 from cleanlist_async.ratelimit.shared.store import SharedStore
 from cleanlist_async.ratelimit.sqlite import LimitsFile
 from cleanlist_async.testing import MemoryNetwork, StrictServer, run

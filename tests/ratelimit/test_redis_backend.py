@@ -14,9 +14,8 @@ import pytest
 from cleanlist_async import AsyncCleanlist
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.ratelimit import RateLimiter, RateLimits, Route
-from cleanlist_async.ratelimit.redis.backend import RedisLimits
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncRequest
-from cleanlist_async.ratelimit.shared.process import Process, boot_clock
+from cleanlist_async.ratelimit.redis import RedisLimits
+from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Process, SyncRequest, boot_clock
 from cleanlist_async.webhooks.mailbox import RedisMailbox
 from tests.ratelimit.test_pool import ANY, Actor, actor
 from tests.support.leaks import assert_hidden, deep_text, shown

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.ratelimit.shared.backend import SyncRequest, TokenRequest
-from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.ratelimit.shared.backend import Process, SyncRequest, TokenRequest
 from cleanlist_async.testing import StrictServer
 from tests.ratelimit.test_pool import ANY, LIMITS, STEPS, Actor, actor, never_too_many
 from tests.support.examples import examples

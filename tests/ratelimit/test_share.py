@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncAnswer, SyncRequest
-from cleanlist_async.ratelimit.shared.data_loss import StoredPool
-from cleanlist_async.ratelimit.shared.process import Process
+from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, Process, SyncAnswer, SyncRequest
+from cleanlist_async.ratelimit.shared.data_loss import SHARE_KEPT_S, Share, StoredPool
 from cleanlist_async.ratelimit.shared.remote import Apply, RemoteLimits, without_unused_keys
-from cleanlist_async.ratelimit.shared.share import SHARE_KEPT_S, Share
 from tests.support.examples import examples
 from tests.support.hand_clock import HandClock
 from tests.support.shared_stores import finish

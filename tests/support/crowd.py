@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from cleanlist_async import RateLimiter, RateLimits
-from cleanlist_async.ratelimit.shared.process import boot_clock
+from cleanlist_async.ratelimit.shared.backend import boot_clock
 from tests.support.limited_wire import ROUTE, SUBMIT
 
 WINDOW_S = 1.2

@@ -51,7 +51,6 @@ BETWEEN_PARTS = {
     *("RateLimits.of_endpoints", "RateLimiter.limit_endpoints", "RateLimiter.endpoints_of"),
     *("RateLimiter.acquire", "RateLimiter.answered", "RateLimiter.lost", "RateLimiter.unsent"),
     *("RateLimiter.available", "RateLimiter.states", "RateLimiter.waiting", "RateLimiter.watch"),
-    "RateLimiter.openings",
     *("RateLimiter.__init__(store)", "WebhookReceiver.attach", "WebhookReceiver.begin"),
     *("StoredJobReader.rows", "StoredJobReader.rows_at", "StoredJobReader.with_results"),
     *("StoredJobReader.pages", "StoredJobReader.decide", "StoredJobReader.costs"),

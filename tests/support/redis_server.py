@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from cleanlist_async.ratelimit import RateLimits
-from cleanlist_async.ratelimit.shared.lease import lease_s
+from cleanlist_async.ratelimit.shared.backend import lease_s
 
 PROGRAMS = [name for name in ("redis-server", "valkey-server") if shutil.which(name)]
 

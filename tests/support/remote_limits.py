@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from cleanlist_async.ratelimit.postgres import PostgresLimits
-from cleanlist_async.ratelimit.redis.backend import RedisLimits
+from cleanlist_async.ratelimit.redis import RedisLimits
 from cleanlist_async.ratelimit.shared.backend import Backend, SyncAnswer, SyncRequest
 from cleanlist_async.ratelimit.shared.data_loss import Server
 from cleanlist_async.ratelimit.shared.remote import RemoteLimits

@@ -12,8 +12,7 @@ import pytest
 
 from cleanlist_async.ratelimit import RateLimiter, RateLimits
 from cleanlist_async.ratelimit.dispatcher import running_loop
-from cleanlist_async.ratelimit.shared.backend import Backend, SyncAnswer, SyncRequest
-from cleanlist_async.ratelimit.shared.lease import LocalStore
+from cleanlist_async.ratelimit.shared.backend import Backend, LocalStore, SyncAnswer, SyncRequest
 from cleanlist_async.ratelimit.shared.pool import Pool
 from cleanlist_async.ratelimit.shared.store import SharedStore
 from cleanlist_async.ratelimit.shared.sync_worker import SyncWorker

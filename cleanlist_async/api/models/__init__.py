@@ -1,1 +1,1 @@
-"""Tolerant models of the server's answers: unknown fields and words are kept, and never an error."""
+"""Tolerant models of the server's answers: what is unknown is kept, and never an error."""

@@ -1,17 +1,17 @@
-"""Base classes of answers: lenient parsing, and the fields that most answers share."""
+"""Base classes of answers: lenient parsing, the fields that most share, and parts that are not known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from cleanlist_async import facts
-from cleanlist_async.api.ids import CohortId
-from cleanlist_async.types import JSON
+from cleanlist_async.api.models.rows import EnrichmentRow, Row, Text, is_final
+from cleanlist_async.types import JSON, CohortId
 
 Number: TypeAlias = int | float
 """Credits: whole on one surface, fractions on the other (docs.cleanlist.ai/api-reference/credits)."""
@@ -46,6 +46,10 @@ class Answer(BaseModel):
     """What its `status` may be, in lower case; None for that of work, such as ``processing``.
 
     Any other word is an event, `UnknownPart`."""
+    also_read: ClassVar[frozenset[str] | None] = frozenset()
+    """Names that it reads besides its fields; None where no page names its fields.
+
+    Any other field is an event, too."""
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what a line can show: neither what the server did not say, nor a page of rows."""
@@ -58,8 +62,8 @@ class Answer(BaseModel):
 class ModernAnswer(Answer):
     """Base of the modern answers, which tolerate any value in any field.
 
-    A field that is missing, null, or of another type than specified has its empty value; for credits that is
-    None, since 0 would be a statement. ``model_fields_set`` names the fields that were understood.
+    A field that is missing, null, or of another type has its empty value; for credits None, since 0 would be
+    a statement. ``model_fields_set`` names the fields that were understood.
     """
 
     # Some ids come as numbers, for example those of the search database.
@@ -194,3 +198,84 @@ def _path(answer: JSON, loc: Sequence[str | int]) -> tuple[str | int, ...]:
 
 def _has(holder: JSON, name: str) -> bool:
     return isinstance(holder, dict) and name in holder
+
+
+# -- what the API has added, or renamed --------------------------------------------------------------
+
+PartKind: TypeAlias = Literal["field", "word"]
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_LOOKED_AT: Final = 3
+"""Items of each list that are looked at: all items of a list are alike, and there may be thousands."""
+_RUNNING: Final = frozenset({"pending", "processing", "running", "queued"})
+_PERSON: Final = _names(
+    "email email_status primary_email primary_email_status other_emails"
+    " phones personal_phone_numbers phone_numbers phone"
+    " linkedin_url linkedin first_name last_name full_name name headline location"
+    " company company_name company_domain domain prospect provider status credits_charged"
+)
+OF_ROW: Final = _PERSON | _names("task_id workflow_id prospect_id lead_id result input contact error")
+"""What is read of the result of one contact."""
+_PARTS_OF_ROW: Final[Mapping[str, frozenset[str]]] = {
+    "result": _PERSON,
+    "prospect": _PERSON,
+    "company": frozenset({"name", "domain", "industry", "size", "linkedin_url"}),
+}
+
+
+def unknown_parts(value: object) -> Iterator[tuple[PartKind, str]]:
+    """Yield fields as ``Whoami.new_field``, and status words as ``BulkStatus.status=polished``."""
+    if isinstance(value, Answer):
+        yield from _of_model(value)
+    elif isinstance(value, Row):
+        yield from _of_row(value)
+    elif isinstance(value, tuple | list):
+        for item in cast("Sequence[object]", value)[:_LOOKED_AT]:
+            yield from unknown_parts(item)
+
+
+def _of_model(answer: Answer) -> Iterator[tuple[PartKind, str]]:
+    name = type(answer).__name__
+    if answer.model_extra and answer.also_read is not None:
+        for field in answer.model_extra.keys() - answer.also_read:
+            yield "field", f"{name}.{field}"
+    for field, value in answer.__dict__.items():
+        if field == "status" and isinstance(value, str):
+            yield from _of_status(name, value, answer.status_words)
+        elif not isinstance(value, str | int | float | None):
+            yield from unknown_parts(value)
+
+
+def _of_row(row: Row) -> Iterator[tuple[PartKind, str]]:
+    name = type(row).__name__
+    if isinstance(row, EnrichmentRow):
+        yield from _of_status(name, row.status)
+        yield from _of_mapping(name, row.raw, OF_ROW)
+        return
+    for field in row.raw.keys() - _fields_of(type(row)):
+        yield "field", f"{name}.{field}"
+
+
+def _fields_of(kind: type[Row]) -> frozenset[str]:
+    members = (item for base in kind.__mro__ for item in vars(base).items())
+    return frozenset(name for name, member in members if isinstance(member, Text | property))
+
+
+def _of_mapping(
+    name: str, holder: Mapping[str, JSON], known: frozenset[str]
+) -> Iterator[tuple[PartKind, str]]:
+    for field, value in holder.items():
+        if field not in known:
+            yield "field", f"{name}.{field}"
+        elif isinstance(value, dict) and (inner := _PARTS_OF_ROW.get(field)) is not None:
+            yield from _of_mapping(f"{name}.{field}", value, inner)
+
+
+def _of_status(name: str, word: str, words: frozenset[str] | None = None) -> Iterator[tuple[PartKind, str]]:
+    is_known = (word.lower() in _RUNNING or is_final(word)) if words is None else word.lower() in words
+    if word and not is_known:
+        yield "word", f"{name}.status={word}"

@@ -1,8 +1,8 @@
 """Rows of answers, above all the result of one contact, in either known shape.
 
-Flat (docs.cleanlist.ai/api-reference/webhooks): ``primary_email``, ``primary_email_status``,
-``personal_phone_numbers``, ``prospect``, ``company``. Nested, as integrators report it: ``result`` with
-``email``, ``email_status``, ``phones``, ``linkedin_url``, beside an ``input`` that echoes the contact.
+Flat (docs.cleanlist.ai/api-reference/webhooks): ``primary_email``, ``personal_phone_numbers``, ``prospect``,
+``company``. Nested, as integrators report it: ``result`` with ``email``, ``phones``, ``linkedin_url``, beside
+an ``input`` that echoes the contact.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _word(status: str) -> str:
 class Row:
     """One of the hundreds of rows of an answer: a view of the server's JSON object, which is `raw`.
 
-    A plain class rather than a model: building hundreds of models takes longer than parsing the whole answer.
-    Fields are read on access, and no value in them is an error.
+    A plain class: building hundreds of models takes longer than parsing the whole answer. Fields are read on
+    access, and no value in them is an error.
     """
 
     __slots__ = ("raw",)

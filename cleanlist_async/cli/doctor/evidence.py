@@ -10,8 +10,7 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar
 from rich.table import Table
 from rich.text import Text
 
-from cleanlist_async.api.models.public import BulkStatus, KeyValidation
-from cleanlist_async.api.models.workspace import CreditsBalance, Whoami
+from cleanlist_async.api.models.public import BulkStatus, CreditsBalance, KeyValidation, Whoami
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.in_flight import in_flight
 from cleanlist_async.cli.terminal.render import grid

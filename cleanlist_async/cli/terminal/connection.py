@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cleanlist_async.client import AsyncCleanlist
-    from cleanlist_async.http.spending import Spend
+    from cleanlist_async.http.calls import Spend
     from cleanlist_async.ratelimit import RateLimiter, RateLimits
     from cleanlist_async.storage.store.store import Store
     from cleanlist_async.webhooks.receiver import WebhookReceiver

@@ -1,26 +1,191 @@
-"""How servers are reached: whose certificates are trusted, and through which proxy."""
+"""How servers are reached: by which client, with which certificates, proxy and headers."""
 
 from __future__ import annotations
 
 import os
+import platform
+import re
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 from urllib.request import getproxies, proxy_bypass
 
+import anyio
 import httpx
 
-from cleanlist_async.checks import check_flag, checked_path, shown
+from cleanlist_async import __version__
+from cleanlist_async.checks import check_flag, check_instance, checked_path, shown
 from cleanlist_async.errors import ConfigurationError
-from cleanlist_async.http.transport.addresses import LAST_PORT, parsed
-from cleanlist_async.http.transport.headers import DefaultHeaders
-from cleanlist_async.http.transport.networks import stated_network
+from cleanlist_async.http.transport.addresses import LAST_PORT, parsed, stated_network
 from cleanlist_async.redact import Secret
+
+if TYPE_CHECKING:
+    import httpx2
+
+HTTPClient: TypeAlias = "httpx.AsyncClient | httpx2.AsyncClient"
+HTTPConnections: TypeAlias = httpx.AsyncBaseTransport
+
+
+class Sender:
+    """A client of httpx or httpx2, and `library`, the module that it is from.
+
+    `shows_trace` says whether trace events show what happens to each request: a mock of httpx sends nothing,
+    so what it does shows without them. `users` are the requests that use it now; if it is `retired`, it is
+    closed after the last of them.
+    """
+
+    def __init__(self, library: Any, client: Any, *, shows_trace: bool) -> None:
+        self.library = library
+        self.shows_trace = shows_trace
+        self.users = 0
+        self.retired = False
+        self._client = client
+        self._no_auth = library.Auth()  # for None, httpx looks for a password in each address
+        self._unsent = (library.ConnectError, library.ConnectTimeout, library.PoolTimeout)
+
+    async def send(self, request: Any) -> Any:
+        """Send *request* as it is; return the response, whose body is still to be read."""
+        # Looked up at each call, so that a patch of `httpx.AsyncClient.send` works whenever it is made.
+        # No redirects: a request goes to the API's own origin, and takes one token.
+        return await self._client.send(request, stream=True, auth=self._no_auth, follow_redirects=False)
+
+    def happens_unsent(self, problem: Exception) -> bool:
+        """Whether *problem* can only occur before a request is sent."""
+        return isinstance(problem, self._unsent)
+
+    async def aclose(self) -> None:
+        """Close the client and its connections."""
+        with anyio.CancelScope(shield=True):
+            await self._client.aclose()
+
+
+def own_client(connections: HTTPConnections) -> Sender:
+    """Return a client over *connections* that adds nothing to a request."""
+    return Sender(httpx, _Client(connections), shows_trace=isinstance(connections, httpx.AsyncHTTPTransport))
+
+
+class GivenClient(Sender):
+    """The caller's client. Raises ConfigurationError for what is none of httpx or httpx2."""
+
+    def __init__(self, client: HTTPClient, base_url: str) -> None:
+        library = _library_of(client)
+        if library is None:
+            raise ConfigurationError(
+                f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {shown(client)}."
+            )
+        super().__init__(library, client, shows_trace=False)
+        # A transport of the caller's own may send before it shows anything.
+        shows = library.AsyncHTTPTransport, library.MockTransport
+        self.shows_trace = isinstance(self.connections_to(base_url), shows)
+
+    def connections_to(self, address: str) -> Any:
+        """Return the connections that the client would use for an address; None if httpx hides them."""
+        choose = getattr(self._client, "_transport_for_url", None)  # no public name leads to them
+        return None if choose is None else choose(self.library.URL(address))
+
+    def has_proxy_to(self, address: str) -> bool:
+        """Whether the client would use a proxy for an address, as far as httpx shows it."""
+        pool = getattr(self.connections_to(address), "_pool", None)
+        return getattr(pool, "_proxy_url", None) is not None
+
+
+def _library_of(client: object) -> Any:
+    """Return the module of a client: httpx, or httpx2, which has the same names; None for neither."""
+    if isinstance(client, httpx.AsyncClient):
+        return httpx
+    other = sys.modules.get("httpx2")  # imported already where one of its clients exists
+    return other if other is not None and isinstance(client, other.AsyncClient) else None
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Extract none: looking for cookies takes as long as everything else that the client does."""
+
+
+class _Client(httpx.AsyncClient):
+    """A client without cookies: a cookie set for one key must not be sent with another."""
+
+    def __init__(self, connections: HTTPConnections) -> None:
+        super().__init__(transport=connections, trust_env=False)
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: object) -> None:
+        """Take none."""
+
+
+_NO_COOKIES: Final = _NoCookies()
+
+
+Headers: TypeAlias = httpx.Headers
+
+USER_AGENT: Final = (
+    f"cleanlist-async/{__version__} python/{platform.python_version()} httpx/{httpx.__version__}"
+)
+ACCEPTED_ENCODING: Final = "identity"  # a compressed answer of 2 kB can become 1 GiB
+
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_VALUE: Final = re.compile(r"[!-~](?:[\t -~]*[!-~])?", re.ASCII)
+_RESERVED: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+    }
+)
+
+
+class DefaultHeaders:
+    """Headers of every request to the API. Its repr shows their names only: a value may be a secret."""
+
+    __slots__ = ("_pairs", "names")
+
+    def __init__(self, pairs: Mapping[str, str]) -> None:
+        own = {"accept": ("Accept", "application/json"), "user-agent": ("User-Agent", USER_AGENT)}
+        own["accept-encoding"] = ("Accept-Encoding", ACCEPTED_ENCODING)
+        given = {name.lower(): (name, value) for name, value in pairs.items()}
+        self._pairs = tuple((own | given).values())
+        self.names = tuple(pairs)
+
+    @classmethod
+    def checked(cls, given: object) -> Self:
+        """Return the headers of the option ``default_headers``. Raises ConfigurationError."""
+        if given is None:
+            return cls({})
+        check_instance("default_headers", given, Mapping)
+        pairs: dict[str, str] = {}
+        for name, value in cast("Mapping[object, object]", given).items():
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise ConfigurationError(f"default_headers holds what is no name of a header: {shown(name)}.")
+            if name.lower() in _RESERVED:
+                raise ConfigurationError(f"default_headers cannot hold {name}: the client sets it itself.")
+            if not isinstance(value, str) or not _VALUE.fullmatch(value):
+                raise ConfigurationError(f"default_headers[{name!r}] must be printable ASCII text.")
+            pairs[name] = value
+        return cls(pairs)
+
+    def for_request(self, authorization: str, *, has_body: bool) -> list[tuple[str, str]]:
+        """Return all headers of one request."""
+        body = [("Content-Type", "application/json")] if has_body else []
+        return [*self._pairs, *body, ("Authorization", authorization)]
+
+    def __repr__(self) -> str:
+        return f"<DefaultHeaders {', '.join(self.names)}>"
+
 
 Verify: TypeAlias = "ssl.SSLContext | str | PathLike[str] | bool"
 
@@ -32,17 +197,9 @@ _OF_ENVIRONMENT: Final = "The proxy of the environment (HTTPS_PROXY, ALL_PROXY)"
 class ConnectionOptions:
     """How a client reaches servers.
 
-    Attributes
-    ----------
-    proxy
-        The proxy for every server; None for that of the environment, if any.
-    tls, certificates
-        The certificates that are trusted, and those of the environment; None for those that httpx brings.
-    trust_env
-        Whether the proxy variables of the environment count.
-    headers
-        Those of every request to the API.
-
+    `proxy` is for every server; None for that of the environment, if any. Of certificates `tls` are trusted,
+    or `certificates`, those of the environment; if both are None, those that httpx brings. `headers` go with
+    every request to the API.
     """
 
     proxy: Secret | None = None
@@ -81,10 +238,9 @@ class ConnectionOptions:
         return self.tls or _public_authorities()
 
     def proxy_for(self, address: str) -> Secret | None:
-        """Return the proxy that leads to an address, if any.
+        """Return the proxy that leads to an address, if any. Raises ConfigurationError for a wrong one.
 
-        The environment's (``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``) is never used for this machine's own
-        addresses. Raises ConfigurationError for one that cannot work.
+        The environment's (``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``) never leads to this machine's own.
         """
         url = parsed(address)
         if self.proxy is not None or not self.trust_env or url is None or stated_network(url) == "loopback":

@@ -21,12 +21,16 @@ from cleanlist_async.errors import (
     ConfigurationError,
     MalformedResponseError,
 )
-from cleanlist_async.http.transport.addresses import safe_url, same_origin
-from cleanlist_async.http.transport.body import wire_bytes
-from cleanlist_async.http.transport.failures import certificate_problem, not_trusted
-from cleanlist_async.http.transport.headers import ACCEPTED_ENCODING, USER_AGENT
-from cleanlist_async.http.transport.networks import ForbiddenNetworkError, Network, PeerCheck, networks_of
-from cleanlist_async.http.transport.sender import HTTPConnections
+from cleanlist_async.http.transport.addresses import (
+    ForbiddenNetworkError,
+    Network,
+    PeerCheck,
+    networks_of,
+    safe_url,
+    same_origin,
+)
+from cleanlist_async.http.transport.connection_options import ACCEPTED_ENCODING, USER_AGENT, HTTPConnections
+from cleanlist_async.http.transport.exchange import certificate_problem, not_trusted, wire_bytes
 from cleanlist_async.redact import one_line
 from cleanlist_async.storage.permissions import opener_for
 
@@ -39,9 +43,9 @@ _SERVER_ERROR: Final = 500
 class Download:
     """A file to fetch, and the path to write it to.
 
-    `size` and `max_bytes` are in bytes, `size` None where it is not known; `idle_s` is the longest silence in
-    seconds. `answered` is called with the status when the head of the answer is there. Anyone with the
-    address can fetch the file, so neither a repr nor a traceback with local variables shows it.
+    `size`, None where it is not known, and `max_bytes` are in bytes; `idle_s` is the longest silence in
+    seconds. `answered` is called with the status once the head of the answer is there. Anyone with the
+    address can fetch the file, so no repr or traceback shows it.
     """
 
     url: str = field(repr=False)
@@ -64,8 +68,8 @@ class Vantage:
 async def download(connections: HTTPConnections, wanted: Download, vantage: Vantage) -> int:
     """Fetch a file and return its size in bytes; a file at the target is replaced at the end.
 
-    Raises APIConnectionError for a download that broke off, MalformedResponseError for an answer that is not
-    the file, ConfigurationError where it cannot be written. The target is then as it was.
+    Raises APIConnectionError where it broke off, MalformedResponseError for an answer that is not the file,
+    ConfigurationError where it cannot be written. The target is then as it was.
     """
     if (wanted.size or 0) > wanted.max_bytes:
         raise _too_large(wanted)

@@ -1,7 +1,6 @@
 """Clients of httpx, ours or the caller's, and one attempt to send a request on one of them.
 
-`send` never raises for what the network does; it returns what happened. Whether a byte left and when the
-answer came is learned from httpcore's trace events, not from exception classes.
+Whether a byte left and when the answer came is learned from httpcore's trace events, not from exceptions.
 """
 
 from __future__ import annotations
@@ -19,17 +18,23 @@ import httpx
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.http.transport.addresses import check_base_url
-from cleanlist_async.http.transport.body import drop_if_more_follows, read_body
-from cleanlist_async.http.transport.connection_options import ConnectionOptions, proxy_name
-from cleanlist_async.http.transport.download import Download, Vantage, download
-from cleanlist_async.http.transport.exchange import Exchange, Request
-from cleanlist_async.http.transport.failures import certificate_problem, describe
-from cleanlist_async.http.transport.sender import (
+from cleanlist_async.http.transport.connection_options import (
+    ConnectionOptions,
     GivenClient,
     HTTPClient,
     HTTPConnections,
     Sender,
     own_client,
+    proxy_name,
+)
+from cleanlist_async.http.transport.download import Download, Vantage, download
+from cleanlist_async.http.transport.exchange import (
+    Exchange,
+    Request,
+    certificate_problem,
+    describe,
+    drop_if_more_follows,
+    read_body,
 )
 from cleanlist_async.redact import Secret
 
@@ -42,9 +47,9 @@ class Transport:
     """Two pools of connections: one kept alive for reads, one of fresh connections for paid requests.
 
     If a server closes an idle connection at the moment of our POST, we cannot know whether it was processed;
-    a fresh connection is never idle. Nor can it deliver the answer to another request, so reads whose
-    answers do not show whose they are use one too. A client of the caller's carries everything on its own
-    connections, which may be idle: a submit that meets a closing one has an unknown outcome.
+    a fresh connection is never idle. Nor can it deliver the answer to another request, so reads whose answers
+    do not show whose they are use one too. A client of the caller's carries everything on its own
+    connections: a submit that meets a closing one has an unknown outcome.
     """
 
     def __init__(
@@ -74,8 +79,7 @@ class Transport:
         # perhaps personal data, so they are kept no longer than the client.
         self._address = lru_cache(maxsize=_ADDRESSES_KEPT)(_address)
         self._tls: ssl.SSLContext | None = None
-        self._reads: Sender | None = None
-        self._fresh: Sender | None = None
+        self._pools: dict[bool, Sender] = {}  # by whether their connections are fresh
 
     async def send(
         self,
@@ -87,15 +91,13 @@ class Transport:
     ) -> None:
         """Send *request* with *key*, in at most *timeout_s* seconds; note the outcome in *exchange*.
 
-        *may_leave* is asked once more when a connection is there: making it may have taken long.
+        *may_leave* is asked when a connection is there: making it may have taken long.
         """
         exchange.server = self._server
         trace = _Trace(exchange, self._clock, request.before, may_leave)
         try:
-            if self._injected is not None:
-                await self._attempt(self._injected, request, key, timeout_s, trace)
-            else:
-                await self._send_on_pool(request, key, timeout_s, trace)
+            sender = self._injected or self._pool(fresh=request.paid or request.own_connection)
+            await self._send_on(sender, request, key, timeout_s, trace)
         except ConfigurationError as refusal:  # such as certificates that cannot be read
             exchange.halted = exchange.halted or refusal
         except Exception as problem:  # noqa: BLE001  # whatever it is, no caller may wait for ever
@@ -103,18 +105,19 @@ class Transport:
         finally:
             _mask_key(key, exchange)
 
-    async def _send_on_pool(self, request: Request, key: Secret, timeout_s: float, trace: _Trace) -> None:
-        exchange = trace.exchange
-        pool = self._pool(fresh=request.paid or request.own_connection)
-        pool.users += 1
+    async def _send_on(
+        self, sender: Sender, request: Request, key: Secret, timeout_s: float, trace: _Trace
+    ) -> None:
+        sender.users += 1
         try:
-            await self._attempt(pool, request, key, timeout_s, trace)
-            if exchange.failure == "timeout":  # its request was cancelled within the pool
-                self._retire(pool)
+            await self._attempt(sender, request, key, timeout_s, trace)
+            # The request was cancelled within the pool.
+            if trace.exchange.failure == "timeout" and sender is not self._injected:
+                self._retire(sender)
         finally:
-            pool.users -= 1
-            if pool.retired and not pool.users:  # the last of its users closes it
-                await pool.aclose()
+            sender.users -= 1
+            if sender.retired and not sender.users:  # the last of its users closes it
+                await sender.aclose()
 
     async def download(self, wanted: Download) -> int:
         """Fetch a file without a key, on connections of its own or the caller's; see :func:`download`."""
@@ -128,15 +131,14 @@ class Transport:
 
     def renew(self) -> None:
         """Open new connections for later reads; the present ones close with the requests on them."""
-        if self._reads is not None:
-            self._retire(self._reads)
+        if (reads := self._pools.get(False)) is not None:
+            self._retire(reads)
 
     async def aclose(self) -> None:
         """Close both pools; an injected client stays open."""
-        pools, self._reads, self._fresh = (self._reads, self._fresh), None, None
-        for pool in pools:
-            if pool is not None:
-                await pool.aclose()
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.aclose()
 
     def new_connections(self, *, keepalive: bool, address: str | None = None) -> HTTPConnections:
         """Open a pool of connections to the API, or to *address*. Tests replace this by their own network."""
@@ -158,22 +160,14 @@ class Transport:
     # -- pools ---------------------------------------------------------------------------------
 
     def _pool(self, *, fresh: bool) -> Sender:
-        pool = self._fresh if fresh else self._reads
-        if pool is None:
-            pool = own_client(self.new_connections(keepalive=not fresh))
-            if fresh:
-                self._fresh = pool
-            else:
-                self._reads = pool
+        if (pool := self._pools.get(fresh)) is None:
+            pool = self._pools[fresh] = own_client(self.new_connections(keepalive=not fresh))
         return pool
 
     def _retire(self, pool: Sender) -> None:
         """Retire a pool in which a request was cancelled: httpx 0.28 may never free its connection."""
         pool.retired = True
-        if self._reads is pool:
-            self._reads = None
-        elif self._fresh is pool:
-            self._fresh = None
+        self._pools = {fresh: one for fresh, one in self._pools.items() if one is not pool}
 
     # -- one attempt ---------------------------------------------------------------------------
 
@@ -258,8 +252,6 @@ _RESET: Final = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class _Trace:
-    """Follows one request through httpcore by its trace events."""
-
     __slots__ = ("_before", "_clock", "_may_leave", "exchange", "is_blind", "reuses", "seen")
 
     def __init__(
@@ -281,7 +273,8 @@ class _Trace:
         self.seen = True
         # "started": once httpcore begins to write, a part of the request may be on its way.
         if event.endswith("send_request_headers.started"):
-            if not _is_to_proxy(info):
+            # The CONNECT that asks a proxy for a tunnel holds nothing of our request.
+            if getattr(info.get("request"), "method", None) != b"CONNECT":
                 # Not after `before`, which may have recorded that the request leaves.
                 self.exchange.recalled = not self._may_leave()
                 if self.exchange.recalled:
@@ -318,18 +311,12 @@ class _RecalledError(Exception):
 def _is_credible(request: Request, exchange: Exchange, trace: _Trace) -> bool:
     """Whether an answer that more bytes follow is the answer to this request.
 
-    On a connection that was used before, it may be an earlier request's answer that was sent twice. On a new
-    connection it is not; but where nothing in the answer shows whose it is, it is believed only when the same
-    answer comes twice.
+    On a used connection, it may be an earlier request's answer that was sent twice. On a new one it is not;
+    but where nothing in the answer shows whose it is, it is believed only when the same comes twice.
     """
     if request.paid:
         return not trace.reuses
     return exchange.body == request.doubted or not (trace.reuses or request.own_connection)
-
-
-def _is_to_proxy(info: Mapping[str, Any]) -> bool:
-    """Whether this is the CONNECT that asks a proxy for a tunnel: it holds nothing of our request."""
-    return getattr(info.get("request"), "method", None) == b"CONNECT"
 
 
 def _mask_key(key: Secret, exchange: Exchange) -> None:

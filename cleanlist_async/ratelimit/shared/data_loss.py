@@ -1,10 +1,10 @@
 """Whether a pool accounts for all that was sent, or its server has lost some of it.
 
-A server that was restarted may have lost everything, or its last seconds, and so may a replica that takes
-over; it may be emptied while it runs; a clock that is set ahead makes tokens return too early. Each leaves a
-trace: another run of the server in the pool; a pool that is gone, or of another generation than we saw; a
-jump between its clock and ours. All tokens then count as sent until that moment, by holders that may use them
-for another lease: the pool starts again a lease and a window later, and no request draws a 429.
+A server that was restarted, emptied or replaced by a replica may have lost everything, or its last seconds; a
+clock that is set ahead makes tokens return too early. Each leaves a trace: another run of the server in the
+pool; a pool that is gone, or of another generation than we saw; a jump between its clock and ours. All tokens
+then count as sent until that moment, by holders that may use them for another lease: the pool starts again a
+lease and a window later, and no request draws a 429.
 
 Only one loss leaves no trace for a new process: a server that is emptied and goes on running. Processes that
 synced before notice it.
@@ -15,12 +15,48 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, NotRequired, TypedDict
+from typing import Final, NamedTuple, NotRequired, TypedDict
 
+from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import PoolState
-from cleanlist_async.ratelimit.shared.share import NO_SHARE, Share
+
+SHARE_KEPT_S: Final = 600.0
+CLOCKS_DIFFER: Final = 1.1
+"""By how much longer the store keeps a share: for clocks that run differently."""
+
+
+class Share(NamedTuple):
+    """Requests per window that a process may send while the store is away: of all keys together, and of one.
+
+    All shares together never exceed the limits: the store writes them down, and gives no more than the others
+    leave. The answer that tells a process of a smaller share may be lost, so the larger one stands until its
+    next sync. A process that has not synced for `SHARE_KEPT_S` has none any more, by its own clock, before
+    the store gives it to others.
+    """
+
+    org: int
+    key: int
+
+
+NO_SHARE: Final = Share(0, 0)
+
+
+def next_share(limits: RateLimits, processes: int, of_others: Iterable[Share]) -> Share:
+    """Return an equal share of the limits, at least one request, as far as the others leave it."""
+    taken = [Share(*share) for share in of_others]
+    org, key = limits.ours
+    return Share(
+        max(0, min(max(1, org // processes), org - sum(share.org for share in taken))),
+        max(0, min(max(1, key // processes), key - sum(share.key for share in taken))),
+    )
+
+
+def larger(one: Share, other: Share) -> Share:
+    """Return the larger of two shares, of each kind."""
+    return Share(max(one.org, other.org), max(one.key, other.key))
+
 
 _REMEMBERED_S: Final = 3_600.0
 _JUMP_RATE: Final = 0.05
@@ -36,8 +72,8 @@ log: Final = logging.getLogger("cleanlist_async")
 class Server:
     """One run of a server: `run` differs after each end of it that may lose data, and on each replica.
 
-    `now` and `started_at` are by its clock; `started_at`, before which it may have had other data, is never
-    too early, and minus infinity if it loses none.
+    `started_at`, by its clock as `now`, is when it may have had other data before: never too early, and minus
+    infinity if it loses none.
     """
 
     run: str
@@ -96,10 +132,9 @@ class ClockWatch:
 class StoredPool(TypedDict):
     """A pool as it is stored, with what shows whether it is the one that other processes have seen.
 
-    `generations` are the names of all pools that were merged into it; `processes` are those that synced
-    lately, and when; `shares` what each may send while the server is away; `doubted_at` is the time up to
-    which the pool counts all tokens as sent, `gathered_at` the time when it last waited for processes that
-    had gone on without the server.
+    `generations` are the names of all pools that were merged into it; `processes` those that synced lately,
+    and when; `shares` what each may send while the server is away; `doubted_at` the time up to which all
+    tokens count as sent, `gathered_at` when it last waited for processes that had gone on without the server.
     """
 
     pool: PoolState

@@ -1,43 +1,43 @@
 """The tokens of one organization, shared by several processes. Pure: no clock, no I/O.
 
-**A token returns one window after its request's answer, whichever process sent it** (`Window` has the
-proof; it does not depend on the sender). What sharing adds:
+**A token returns one window after its request's answer, whichever process sent it** (`Window` has the proof;
+it does not depend on the sender). What sharing adds:
 
 A lease is held until its outcome is reported. If a process has not synced for `lease_s` seconds, or is known
-to be dead, all its leases are presumed lost: its requests left before, so they arrived within the grace, and
-the tokens return a grace and a window after *the moment that was noticed*. That is never too early, even
-if the machine slept in between. A process that still lives must not send with a lease that it has not
-renewed for `lease_s`, nor with one that was presumed lost: the sync worker ensures that.
+to be dead, its leases are presumed lost: its requests left before, so they arrived within the grace, and the
+tokens return a grace and a window after *the moment that was noticed*. That is never too early, even if the
+machine slept in between. A process that lives must not send with a lease that it has not renewed for
+`lease_s`, nor with one presumed lost: the sync worker ensures that. A lease that its holder does not know was
+never used, and is free.
 
-A lease that its holder does not know was never used, and is free.
-
-A process gets one token for a ticket (`Turns` has the order), and then ranks behind all others. A ticket
-that has not been renewed for a few polls is void.
+A process gets one token for a ticket (`Turns` has the order), and then ranks behind all others. A ticket that
+has not been renewed for a few polls is void.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from cleanlist_async.ratelimit.limits import RateLimits
 from cleanlist_async.ratelimit.shared.backend import (
     Granted,
     PoolState,
+    Process,
     ProcessRecord,
     Report,
     SyncAnswer,
     SyncRequest,
     Ticket,
     TokenRequest,
+    lease_s,
+    poll_s,
     process_of,
 )
-from cleanlist_async.ratelimit.shared.lease import lease_s, poll_s
-from cleanlist_async.ratelimit.shared.pool_tokens import PoolTokens
-from cleanlist_async.ratelimit.shared.process import Process
-from cleanlist_async.ratelimit.shared.turns import Turns, is_bulk
+from cleanlist_async.ratelimit.shared.turns import PoolTokens, Turns, is_bulk
 
 _LIMITS_KEPT: Final = 2.0
 """Windows for which the limits of a process count after its last sync: then all that it sent is past."""
@@ -95,10 +95,9 @@ class Pool(PoolTokens):
         clock_began_at: float | None = None,
         is_dead: Callable[[Process], bool] = lambda _: False,
     ) -> SyncAnswer:
-        """Apply *request* at *now*.
+        """Apply *request* at *now*; *is_dead* says whether a process has ended.
 
-        A clock that reads less than before was restarted at *clock_began_at*, or was set back just now if
-        that is None. *is_dead* says whether a process has ended, so that it can send nothing more.
+        A clock that reads less than before was restarted at *clock_began_at*, or set back just now if None.
         """
         # Reports before grants, so that a token that comes back with this sync can be given out by it.
         self.advance_to(now, clock_began_at)
@@ -122,7 +121,6 @@ class Pool(PoolTokens):
         return SyncAnswer(granted, retry_in_s, self.state())
 
     def _serve(self, request: SyncRequest, record: ProcessRecord) -> tuple[Granted | None, float]:
-        """Return a token for *record*, or the seconds until it should ask again."""
         if not record["tickets"]:
             return None, math.inf
         turns = Turns(self, self.records.values())
@@ -192,7 +190,7 @@ class Pool(PoolTokens):
                 del self.records[holder]
 
     def presume_spent(self, sent_until: float) -> None:
-        """Grant nothing until all requests that may have been sent are past: the pool may not know them all.
+        """Grant nothing until all that may have been sent is past: the pool may not know it.
 
         Processes that held its tokens at *sent_until* may use them for another lease.
         """
@@ -242,3 +240,31 @@ class Pool(PoolTokens):
         pool.held_leases = dict(state["holdings"])
         pool.records = dict(state["visitors"])
         return pool
+
+
+Number = TypeVar("Number", int, str)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPool:
+    """One pool of a store, and the names of the organizations that lead to it."""
+
+    organizations: tuple[str, ...]
+    state: PoolState
+
+    def pool(self, now: float) -> Pool:
+        """Return the pool as it is at *now*."""
+        pool = Pool.of(self.state)
+        pool.advance_to(now, clock_began_at=0.0)
+        return pool
+
+
+def named_pools(states: Mapping[Number, PoolState], names: Iterable[tuple[str, Number]]) -> list[NamedPool]:
+    """Return all pools, given by number, with the names that lead to each."""
+    of_pool: dict[Number, list[str]] = {}
+    for name, number in sorted(names):
+        of_pool.setdefault(number, []).append(name)
+    return [
+        NamedPool(tuple(name for name in of_pool.get(number, ()) if name not in state["keys"]), state)
+        for number, state in states.items()
+    ]

@@ -1,8 +1,8 @@
-"""Background worker of a process: reports token outcomes to the shared store and requests the next ones.
+"""The worker of a process: reports token outcomes to the shared store, and requests the next tokens.
 
-It has its own thread and event loop, so no caller waits for a disk or a network, no cancellation interrupts
-a sync, and all event loops of the process share one worker. The thread starts with the first token request
-and ends when there is nothing to report or to wait for.
+It has a thread and an event loop, so no caller waits for a disk or a network, no cancellation interrupts a
+sync, and all event loops of the process share it. The thread runs while there is something to report or to
+wait for.
 """
 
 from __future__ import annotations
@@ -21,26 +21,23 @@ from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, ConfigurationError
-from cleanlist_async.ratelimit.indexed_heap import IndexedHeap
 from cleanlist_async.ratelimit.shared.backend import (
     Backend,
     BackendUnavailableError,
     Granted,
+    LocalStore,
+    LoopQueue,
     Report,
+    SharedLease,
     SyncAnswer,
     SyncRequest,
     TokenRequest,
-)
-from cleanlist_async.ratelimit.shared.lease import (
-    LocalStore,
-    LoopQueue,
-    SharedLease,
     lease_s,
     poll_s,
+    this_process,
 )
-from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, PendingSyncs
-from cleanlist_async.ratelimit.shared.process import this_process
-from cleanlist_async.ratelimit.shared.worker_thread import WorkerThread
+from cleanlist_async.ratelimit.shared.pending_sync import Head, PendingSync, PendingSyncs, WorkerThread
+from cleanlist_async.ratelimit.wait_queues import IndexedHeap
 
 _SYNCS_PER_LEASE: Final = 6
 """Syncs within the life of a lease, of a process that only holds some."""

@@ -1,9 +1,8 @@
-"""The order in which the wait queues of all processes get tokens. Pure: no clock, no I/O.
+"""The tokens of a pool, and the order in which the wait queues of all processes get them. Pure.
 
-Each wait queue of each process has a ticket. Its rank is the time when its request reached the head, plus the
+Each queue of each process has a ticket, whose rank is the time when its request reached the head, plus the
 handicap of its class in windows; those of interactive calls are before all others, or after them (see
-`Bucket`). The free tokens are allotted in that order without being taken, and the process that asks gets what
-is allotted to it.
+`Bucket`). The free tokens are allotted in that order, and the process that asks gets what is allotted to it.
 """
 
 from __future__ import annotations
@@ -13,10 +12,61 @@ from collections.abc import Iterable
 from typing import Final
 
 from cleanlist_async import facts
-from cleanlist_async.ratelimit.shared.backend import ProcessRecord, Ticket
-from cleanlist_async.ratelimit.shared.lease import poll_s
-from cleanlist_async.ratelimit.shared.pool_tokens import PoolTokens
+from cleanlist_async.ratelimit.limits import RateLimits
+from cleanlist_async.ratelimit.shared.backend import HeldLeaseState, ProcessRecord, Report, Ticket, poll_s
 from cleanlist_async.ratelimit.wait_queues import RequestClass
+from cleanlist_async.ratelimit.window import Bucket
+
+
+class PoolTokens:
+    """The buckets of one organization, and the leases that processes hold."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        self.limits = limits
+        self.now = 0.0
+        self.organization = Bucket(limits.organization_window())
+        self.keys: dict[str, Bucket] = {}
+        self.held_leases: dict[str, HeldLeaseState] = {}
+
+    def adopt(self, limits: RateLimits) -> None:
+        """Keep to *limits* from now on; what was sent still counts."""
+        self.limits = limits
+        self.organization.window.adopt(limits.organization_window())
+        for bucket in self.keys.values():
+            bucket.window.adopt(limits.key_window())
+
+    def key(self, name: str) -> Bucket:
+        """Return the bucket of a key."""
+        if (bucket := self.keys.get(name)) is None:
+            bucket = self.keys[name] = Bucket(self.limits.key_window())
+        return bucket
+
+    def hold(self, holder: str, lease: str, key: str | None, *, is_bulk: bool = True) -> None:
+        """Take a token of each bucket, even where none is left."""
+        for bucket in self._buckets_of(key):
+            bucket.take(self.now, is_bulk=is_bulk)
+        self.held_leases[lease] = HeldLeaseState(visitor=holder, since=self.now, key=key)
+
+    def leases_of(self, holder: str) -> list[str]:
+        """Return the names of the leases that *holder* holds."""
+        return [lease for lease, held in self.held_leases.items() if held["visitor"] == holder]
+
+    def settle(self, report: Report) -> None:
+        """Let the tokens of a lease return by its outcome; nothing happens when it is not held."""
+        held = self.held_leases.pop(report.lease, None)
+        if held is None:
+            return  # it was reported before, or presumed lost
+        at = self.now - report.age_s
+        for bucket in self._buckets_of(held["key"]):
+            bucket.settle(report.outcome, at, held["since"])
+        for kind, pause_s in report.pauses.items():
+            bucket = self.key(held["key"]) if kind == "key" and held["key"] else self.organization
+            bucket.count_rejection(self.now)
+            bucket.window.reject(at, pause_s, taken_at=held["since"], asked_s=report.asked_s)
+
+    def _buckets_of(self, key: str | None) -> list[Bucket]:
+        return [self.key(key), self.organization] if key else [self.organization]
+
 
 _SHORTEST_POLL: Final = 1e-3
 """Fraction of a window after which to look whether a process has taken the token that is allotted to it."""

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from cleanlist_async.api.models.public import (
     BulkStatus,
     BulkSubmission,
+    CreditsBalance,
     KeyValidation,
     WebhookDeliveries,
     WebhookPayload,
 )
-from cleanlist_async.api.models.workspace import CreditsBalance
 from cleanlist_async.types import JSON
 from tests.support.cases import each_case
 

@@ -7,10 +7,9 @@ from typing import ClassVar
 import pytest
 
 from cleanlist_async import APIError
-from cleanlist_async.api.models.base import Answer
+from cleanlist_async.api.models.base import Answer, unknown_parts
 from cleanlist_async.api.models.enrichment import EntityResult, PersonResult
 from cleanlist_async.api.models.public import WebhookDelivery
-from cleanlist_async.api.models.unknown_parts import unknown_parts
 from cleanlist_async.events import UnknownPart
 from cleanlist_async.sandbox import Shape
 from tests.support.cases import each_case

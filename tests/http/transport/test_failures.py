@@ -2,7 +2,7 @@
 
 import httpx
 
-from cleanlist_async.http.transport.failures import describe
+from cleanlist_async.http.transport.exchange import describe
 
 
 def test_a_full_stop_of_its_own_is_not_doubled():

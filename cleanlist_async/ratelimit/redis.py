@@ -1,13 +1,13 @@
 """The backend in Redis: a LOOK, the arithmetic of `Pool` here, and a SAVE unless another process was faster.
 
-The rules are those of every shared store, in the same Python and not written again in Lua: a script compares
-the version of the pool and replaces all of it atomically, both buckets and every ticket. A sync takes two
-round trips, and starts again if another process saved in between; it then has the next turn, so no process
-loses twice. At 60 requests a minute that is rare. Where dozens of processes share one organization, Redis
-should be near: 20 ms at most.
+The rules are not written again in Lua: a script compares the version of the pool and replaces all of it
+atomically. A sync takes two round trips, and starts again if another process saved in between; it then has
+the next turn, so no process loses twice. Where dozens of processes share one organization, Redis should be
+near: 20 ms at most.
 
-The clock is the server's (`TIME`), read before the save, so no token is taken at a time still to come. All
-keys expire after a day without a sync.
+A name leads to the number of a pool; a pool that was merged into another leads on to it. The clock is the
+server's (`TIME`), read before the save, so no token is taken at a time still to come. All keys expire after a
+day without a sync.
 """
 
 from __future__ import annotations
@@ -18,20 +18,92 @@ import logging
 import math
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from cleanlist_async.ratelimit.limits import RateLimits
-from cleanlist_async.ratelimit.redis.scripts import LOOK, SAVE
-from cleanlist_async.ratelimit.shared.backend import BackendUnavailableError, SyncAnswer
+from cleanlist_async.ratelimit.shared.backend import JITTER, BackendUnavailableError, SyncAnswer
 from cleanlist_async.ratelimit.shared.data_loss import Server, StoredPool
-from cleanlist_async.ratelimit.shared.reachability import JITTER
-from cleanlist_async.ratelimit.shared.remote import KEPT_S, Apply, RemoteLimits, answer_s, without_unused_keys
+from cleanlist_async.ratelimit.shared.remote import (
+    KEPT_S,
+    Apply,
+    RemoteLimits,
+    Stored,
+    answer_s,
+    without_unused_keys,
+)
 from cleanlist_async.storage.redis_connection import RedisUnavailableError, SharedRedis, check_namespace
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+LOOK: Final = """
+-- KEYS: names. ARGV: the prefixes of pools and of turns, the process that asks, and for how many ms it takes
+-- the turn (0 unless it has lost a race).
+-- Returns the time, the run and uptime of this server, and for each name its value, the number of its pool
+-- and the pool; or nothing while another process has the turn.
+local found, seen, first = {}, {}, nil
+for place, name in ipairs(KEYS) do
+  local said = redis.call('GET', name)
+  local number, pool = said, nil
+  while number do
+    pool = redis.call('HMGET', ARGV[1] .. number, 'moved', 'version', 'state')
+    if not pool[1] then break end
+    number = pool[1]
+  end
+  if number and pool[2] and not first then
+    first = number
+    local turn = redis.call('GET', ARGV[2] .. number)
+    if turn and turn ~= ARGV[3] then return {} end
+    if ARGV[4] ~= '0' then redis.call('SET', ARGV[2] .. number, ARGV[3], 'PX', ARGV[4]) end
+  end
+  if number and pool[2] and not seen[number] then
+    seen[number] = true
+    found[place] = {said, number, pool[2], pool[3]}
+  else
+    found[place] = {said or '', pool and pool[2] and number or ''}
+  end
+end
+local time = redis.call('TIME')
+local info = redis.call('INFO', 'server')
+return {time[1], time[2], info:match('run_id:(%w+)'), info:match('uptime_in_seconds:(%d+)'), found}
+"""
+
+SAVE: Final = """
+-- KEYS: the turn, the pool, others merged into it, names. ARGV: the process that asks, the pool's number, its
+-- new version and state, how many ms to keep it, how many pools there are, and the earlier versions of the
+-- pools and values of the names.
+-- Returns 1, or 0 when another process was faster; then nothing is changed.
+local turn, me = redis.call('GET', KEYS[1]), ARGV[1]
+local number, version, state, keep, pools = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+if turn and turn ~= me then return 0 end
+for place = 2, #KEYS do
+  local says
+  if place <= 1 + pools then
+    says = redis.call('HGET', KEYS[place], 'version')
+  else
+    says = redis.call('GET', KEYS[place])
+  end
+  if (says or '') ~= ARGV[5 + place] then return 0 end
+end
+for place = 2, #KEYS do
+  if place == 2 then
+    redis.call('HSET', KEYS[place], 'version', version, 'state', state)
+  elseif place <= 1 + pools then
+    redis.call('DEL', KEYS[place])
+    redis.call('HSET', KEYS[place], 'moved', number)
+  end
+  if place <= 1 + pools then
+    redis.call('PEXPIRE', KEYS[place], keep)
+  else
+    redis.call('SET', KEYS[place], number, 'PX', keep)
+  end
+end
+if turn then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
 
 # Attempts of one sync, among lost races and the turns of other processes, before it counts as failed.
 _TRIES: Final = 200
@@ -83,8 +155,8 @@ class RedisLimits(RemoteLimits):
         if client is not None and self._pid == os.getpid():
             await client.aclose()
 
-    async def stored(self) -> tuple[Mapping[str, StoredPool], Sequence[tuple[str, str]], float]:
-        """Return all that is stored, by number, the number of each name, and the time of the server."""
+    async def stored(self) -> Stored:
+        """Return all that is stored."""
         moved: dict[str, str] = {}
         pools: dict[str, StoredPool] = {}
         names: list[tuple[str, str]] = []

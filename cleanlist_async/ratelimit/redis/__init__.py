@@ -1,1 +1,0 @@
-"""A Redis in which the processes of several machines share their tokens."""
