@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
@@ -139,6 +139,11 @@ class Sandbox(Options):
             return
         # A cancelled test must not leave the port open.
         with anyio.CancelScope(shield=True):
+            # asyncio leaves a connection open that it accepted in the turn before the server is closed.
+            for listener in server.sockets:
+                with suppress(NotImplementedError):  # the loop of Windows
+                    asyncio.get_running_loop().remove_reader(listener.fileno())
+            await asyncio.sleep(0)
             server.close()
             for task in webhooks:
                 task.cancel()

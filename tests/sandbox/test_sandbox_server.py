@@ -1,6 +1,7 @@
 """The server as such: starting, stopping, limits over real HTTP, and what the ledger keeps."""
 
 import asyncio
+import gc
 import logging
 import math
 import socket
@@ -86,6 +87,19 @@ async def test_stopping_drops_what_is_being_answered(connect, until):
     await http.aclose()
     assert len(errors) == 3
     assert asyncio.all_tasks() == before
+
+
+@each_case("turns", range(4))
+async def test_stopping_closes_a_connection_that_was_just_accepted(turns):
+    sandbox = Sandbox()
+    await sandbox.start()
+    with socket.create_connection(("127.0.0.1", sandbox.port)):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await sandbox.aclose()
+    assert [
+        one for one in gc.get_objects() if isinstance(one, asyncio.Transport) and not one.is_closing()
+    ] == []
 
 
 async def test_serve_forever_until_cancelled(connect, until):
