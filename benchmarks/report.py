@@ -106,7 +106,7 @@ class HeatMap:
             part.set_xticks(range(len(columns)), columns)
             part.set_yticks(range(len(rows)), rows)
             part.set_xlabel(self.columns)
-            part.set_ylabel(self.rows)
+            part.set_ylabel("" if number else self.rows)
             part.set_title(series, fontsize=8)
             part.tick_params(length=0)
 

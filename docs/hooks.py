@@ -14,7 +14,11 @@ sys.path.insert(0, str(ROOT))
 
 from docs.generated import CODES, commands, error_page, slug  # noqa: E402  # found there
 
-COPIED = {"benchmarks.md": "benchmarks/results/README.md", "changelog.md": "CHANGELOG.md"}
+COPIED = {
+    "benchmarks.md": "benchmarks/results/README.md",
+    "lateness.md": "benchmarks/results/lateness.md",
+    "changelog.md": "CHANGELOG.md",
+}
 PICTURES = "benchmarks/results"
 COMMANDS = "<!-- commands -->"
 
