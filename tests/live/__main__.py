@@ -164,7 +164,11 @@ class Live:
             say(console, f"note: not cleaned up: {thing}")
         if self.output:
             say(console, f"Written: {self.output}")
-        return signals.exit_code if signals.received else examined.code
+        return (
+            signals.exit_code
+            if signals.received
+            else (ExitCode.REFUSED if examined.problems else ExitCode.DONE)
+        )
 
 
 async def _ask_all(
