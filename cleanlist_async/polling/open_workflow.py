@@ -17,13 +17,13 @@ import anyio
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError, NotFoundError
-from cleanlist_async.http.calls import Call
-from cleanlist_async.http.options import CallOptions
 from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.ratelimit import RequestClass
 
 if TYPE_CHECKING:
     from cleanlist_async.events import WorkflowFinished
+    from cleanlist_async.http.calls import Call
+    from cleanlist_async.http.options import CallOptions
 
 T = TypeVar("T")
 
