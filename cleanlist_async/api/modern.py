@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -20,11 +20,7 @@ from cleanlist_async.errors import (
     BudgetExceededError,
     CleanlistError,
     ConfigurationError,
-    EstimateTokenMismatchError,
     InsufficientCreditsError,
-    QuoteExpiredError,
-    QuoteMismatchError,
-    SpendCapExceededError,
     WaitTimeoutError,
     WorkflowFailedError,
 )
@@ -32,6 +28,7 @@ from cleanlist_async.facts import MODERN_PREFIXES, ApiVersion
 from cleanlist_async.http.calls import Call, Charge, Operation, Spend
 from cleanlist_async.http.credentials import Origin
 from cleanlist_async.http.decode import salvage_workflow_id
+from cleanlist_async.http.error_codes import STALE
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.open_workflow import Status
@@ -42,9 +39,6 @@ from cleanlist_async.types import Billed
 T = TypeVar("T")
 R = TypeVar("R")
 Pg = TypeVar("Pg", bound=Page)
-
-STALE: Final = (QuoteExpiredError, QuoteMismatchError, EstimateTokenMismatchError, SpendCapExceededError)
-"""Refusals that cost nothing: the price changed, or the list that it is for."""
 
 
 async def buy(

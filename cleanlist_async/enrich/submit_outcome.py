@@ -32,7 +32,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
-from cleanlist_async.api.modern import STALE
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.row_results import without_row
@@ -57,6 +56,7 @@ from cleanlist_async.errors import (
     UnknownOutcomeError,
     VersionDeprecatedError,
 )
+from cleanlist_async.http.error_codes import STALE
 from cleanlist_async.results import REFUSED, EnrichmentResult
 
 ENDS_EVERY_SUBMIT: Final = (

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from cleanlist_async import facts
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.facts import WORST_CASE_CREDITS, EnrichmentType
-from cleanlist_async.http.transport import Params
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import JSON
+
+if TYPE_CHECKING:
+    from cleanlist_async.http.transport import Params
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,14 @@ WARNINGS: Final[dict[str, str]] = {
 }
 """What to do, by code, even if the body has a fix: the API's own "estimate again" could buy twice."""
 
+STALE: Final = (
+    errors.QuoteExpiredError,
+    errors.QuoteMismatchError,
+    errors.EstimateTokenMismatchError,
+    errors.SpendCapExceededError,
+)
+"""Refusals that cost nothing: the price changed, or the list that it is for."""
+
 _NOT_TAKEN: Final = frozenset({301, 307, 308, 429})
 """Statuses that ask for the same request later, or at another address. 302 and 303 may follow the work."""
 _UNCLEAR_CODES: Final = frozenset({"internal_error", "workflow_timeout", "filters_unavailable"})

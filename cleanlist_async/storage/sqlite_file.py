@@ -154,13 +154,17 @@ class SharedFile:
             rows = self._open()
             if self._is_reading:
                 rows.execute("BEGIN")
-                self._when_free(rows, "SELECT 1 FROM sqlite_master LIMIT 1")  # what is read is fixed by this
+                try:
+                    self._when_free(rows, "SELECT 1 FROM sqlite_master LIMIT 1")  # fixes what is read
+                except sqlite3.Error:
+                    rows.execute("ROLLBACK")
+                    raise
             else:
                 if (rest_s := self._free_until - time.monotonic()) > 0:
                     time.sleep(rest_s)
                 # A deferred transaction would fail when it first writes, if another process wrote meanwhile.
                 self._when_free(rows, "BEGIN IMMEDIATE")
-            if not self._kind.may_be_replaced or self._identity() == self._opened:
+            if not self._kind.may_be_replaced or file_identity(self.path) == self._opened:
                 return rows
             rows.execute("ROLLBACK")
             self.close()
@@ -179,13 +183,10 @@ class SharedFile:
                 return
             time.sleep(_LOOK_S)
 
-    def _identity(self) -> tuple[int, int]:
-        """Return what tells the file that has the path from others; zeros if none has."""
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
-            return 0, 0
-        return status.st_dev, status.st_ino
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """What tells the file that is open from others; None while none is."""
+        return self._opened if self._connection is not None and self._pid == os.getpid() else None
 
     def close(self) -> None:
         """Close the connection; the next transaction opens it again."""
@@ -204,7 +205,7 @@ class SharedFile:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self._refuse_what_is_not_ours()
         # Looked at before SQLite opens it: of a file that is replaced in between, the next transaction knows.
-        self._opened = self._identity()
+        self._opened = file_identity(self.path)
         connection = sqlite3.connect(
             self.path, isolation_level=None, timeout=self._busy_s, check_same_thread=False
         )
@@ -295,6 +296,15 @@ class SharedFile:
                 f"The {self._kind.noun} {self.path.name} cannot be used: {error}.",
                 fix=f"Check its directory and permissions. {self._kind.if_damaged}",
             ) from error
+
+
+def file_identity(path: Path) -> tuple[int, int]:
+    """Return what tells the file that has a path now from others; zeros if none has."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def _is_of_sqlite(path: Path) -> bool:

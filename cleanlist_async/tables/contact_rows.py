@@ -94,10 +94,9 @@ def field_columns(
 
 
 def row_builder(columns: Mapping[str, Guess]) -> tuple[list[int], BuildRow]:
-    """Return the column of each field: as the caller said, else guessed from headers and some rows.
+    """Return the positions of the cells that matter, and a function from these cells to a contact.
 
-    Of two columns ``Email`` the second is ``Email (2)``. Values below *trusted* headers are not looked at.
-    Raises TableError for a column that is not there, and for a tie for a field that is needed.
+    A value that is no text stays as it is in the contact, which is refused with the reason.
     """
     positions = sorted({guess.column for guess in columns.values()})
     moved = {field: replace(guess, column=positions.index(guess.column)) for field, guess in columns.items()}

@@ -29,8 +29,23 @@ _ROWS: Final = """
 SELECT job, place, digest, contact FROM cleanlist_job_rows
 WHERE contact <> '{}' AND (job, place) > (:job, :place) ORDER BY job, place LIMIT :most
 """
-_BOUGHT: Final = "SELECT DISTINCT organization, digest FROM cleanlist_purchases WHERE digest {in digests}"
-_PLACES: Final = "SELECT job, place FROM cleanlist_job_rows WHERE digest {in digests}"
+_ORGANIZATIONS: Final = """
+WITH RECURSIVE found(organization) AS (
+    SELECT min(organization) FROM cleanlist_purchases
+    UNION ALL
+    SELECT (SELECT min(p.organization) FROM cleanlist_purchases p WHERE p.organization > found.organization)
+    FROM found WHERE found.organization IS NOT NULL)
+SELECT organization FROM found WHERE organization IS NOT NULL
+"""
+"""Each once. By the index, since there are few of them, and many purchases."""
+_FIRSTS: Final = """
+SELECT r.job, r.place FROM cleanlist_jobs j CROSS JOIN cleanlist_job_rows r
+WHERE r.job = j.id AND r.digest {in digests} AND r.first IS NULL
+"""
+_DUPLICATES: Final = """
+SELECT r.job, r.place FROM {rows} CROSS JOIN cleanlist_job_rows r
+WHERE r.job = {column 0} AND r.first = CAST({column 1} AS INTEGER) AND r.first IS NOT NULL
+"""
 _RUNNING: Final = """
 SELECT r.job FROM {rows} CROSS JOIN cleanlist_job_rows r
 JOIN cleanlist_jobs j ON j.id = r.job JOIN cleanlist_owners o ON o.id = j.runner
@@ -79,15 +94,6 @@ class Forgotten:
     """Rows of jobs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What there is of some digests: those that were bought, by which organizations, and places in jobs."""
-
-    digests: frozenset[str]
-    organizations: frozenset[str]
-    places: frozenset[Cursor]
-
-
 @reading
 def results(after: tuple[str, str, str]) -> Operation[Sequence[tuple[str, str, str, str]]]:
     """Return some results: (organization, digest, type, result), after one."""
@@ -106,31 +112,20 @@ def contacts(after: Cursor) -> Operation[list[tuple[str, JobRow]]]:
     ]
 
 
-@reading
-def find(digests: Collection[str]) -> Operation[Found]:
-    """Return where digests are. Neither purchases nor rows have an index by them alone: all are read."""
-    values = {"digests": list(digests)}
-    bought = (yield Statement(_BOUGHT, values)).rows
-    places = (yield Statement(_PLACES, values)).rows
-    return Found(
-        frozenset(str(digest) for _, digest in bought),
-        frozenset(str(organization) for organization, _ in bought),
-        frozenset((str(job), int(place)) for job, place in places),
-    )
-
-
-def forget(
-    digests: Collection[str], found: Found, invalid: Collection[Cursor], actor: str
-) -> Operation[Forgotten]:
-    """Delete what was *found* of these digests, and blank the rows of these and of *invalid* contacts.
+def forget(digests: Collection[str], invalid: Collection[Cursor], actor: str) -> Operation[Forgotten]:
+    """Delete what was bought of these digests, and blank the rows of these and of *invalid* contacts.
 
     Raises JobLockedError while a process runs a job that has yet to send one of them, StoreError while one is
     being bought; the transaction must not be committed then.
     """
-    places = {"rows": json.dumps(sorted(found.places)), "digests": list(digests)}
+    firsts = (yield Statement(_FIRSTS, {"digests": list(digests)})).rows
+    duplicates = (yield Statement(_DUPLICATES, {"rows": json.dumps([list(row) for row in firsts])})).rows
+    rows = json.dumps([list(row) for row in (*firsts, *duplicates)])
+    places = {"rows": rows, "digests": list(digests)}
     if (job := (yield Statement(_RUNNING, places)).one) is not None:
         raise (yield from jobs.read(job)).locked()
-    values = {"digests": list(found.digests), "organizations": list(found.organizations)}
+    organizations = [str(organization) for (organization,) in (yield Statement(_ORGANIZATIONS, {})).rows]
+    values = {"digests": list(digests), "organizations": organizations}
     if (yield Statement(_BUYING, values)).one is not None:
         raise StoreError(
             "This person is being bought by a process; nothing was deleted.",
@@ -143,8 +138,8 @@ def forget(
         yield deferred(_CLOSE, {"submission": submission})
     blanked = (yield Statement(_BLANK, {**places, "nobody": _NOBODY, "error": _FORGOTTEN})).changed
     if invalid:
-        rows = json.dumps([list(one) for one in invalid])
-        blanked += (yield Statement(_BLANK_INVALID, {"rows": rows, "error": _FORGOTTEN})).changed
+        others = json.dumps([list(one) for one in invalid])
+        blanked += (yield Statement(_BLANK_INVALID, {"rows": others, "error": _FORGOTTEN})).changed
     for organization, count in Counter(organization for organization, *_ in bought).items():
         yield note("forgotten", organization, actor=actor or None, contacts=count)
     return Forgotten(sum(has_result for *_, has_result in bought), blanked)

@@ -83,12 +83,14 @@ class PostgresDatabase:
         self, operation: Operation[T], *, commit_unless: T | None = None, answer_s: float | None = None
     ) -> T:
         """Run an operation as one transaction: if it writes, after all of those that are under way."""
+        value = await self._run(operation, commit_unless, answer_s or facts.STORE_ANSWER_S)
         if not is_reading(operation):
             self._writes += 1
+            # After the write: whoever is cancelled meanwhile, or waits in vain, has made it.
             if self._writes % postgres_statistics.WRITES_BETWEEN == 0:
-                with suppress(StoreError):  # which the operation will meet itself, if it lasts
+                with suppress(StoreError):  # which the next operation meets itself, if it lasts
                     await self._run(postgres_statistics.gather(), None, facts.STORE_ANSWER_S)
-        return await self._run(operation, commit_unless, answer_s or facts.STORE_ANSWER_S)
+        return value
 
     async def _run(self, operation: Operation[T], commit_unless: T | None, answer_s: float) -> T:
         work = partial(_run, operation, commit_unless, answer_s)

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache, partial
 from inspect import GEN_CREATED, getgeneratorstate
 from pathlib import Path
@@ -17,7 +18,7 @@ import anyio.lowlevel
 
 from cleanlist_async.errors import StoreError, StoreUnavailableError
 from cleanlist_async.storage import sqlite_file
-from cleanlist_async.storage.sqlite_file import FileKind, SharedFile, is_locked, may_pass
+from cleanlist_async.storage.sqlite_file import FileKind, SharedFile, file_identity, is_locked, may_pass
 from cleanlist_async.storage.store.reading import is_reading
 from cleanlist_async.storage.store.schema import TABLES
 from cleanlist_async.storage.store.statements import Answer, Dialect, Operation, Statement
@@ -76,7 +77,7 @@ class SQLiteDatabase:
     ) -> T:
         """Run an operation as one transaction, exclusive unless it only reads. However long it takes."""
         del answer_s
-        worker = self._reader if is_reading(operation) else self._writer
+        worker = await self._worker_of(operation)
         work = partial(worker.run, operation, commit_unless)
         loop = asyncio.get_running_loop()
         give_up_at = time.monotonic() + sqlite_file.BUSY_S
@@ -93,8 +94,20 @@ class SQLiteDatabase:
 
     async def aclose(self) -> None:
         """Close the file, and end the threads."""
-        for worker in (self._reader, self._writer):
-            await worker.aclose()
+        try:
+            await self._reader.aclose()
+        finally:
+            await self._writer.aclose()
+
+    async def _worker_of(self, operation: Operation[Any]) -> _Worker:
+        identity = self._writer.identity
+        if not is_reading(operation) or identity is None:
+            return self._writer
+        # Another file may have the path by now: what is read must be in the one that is written to.
+        if self._reader.identity != identity:
+            open_ = partial(self._reader.open, identity)
+            await to_end(asyncio.get_running_loop().run_in_executor(self._reader.executor(), open_))
+        return self._reader if self._reader.identity == identity else self._writer
 
 
 class _Worker:
@@ -106,6 +119,19 @@ class _Worker:
         self._file: SharedFile | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._pid = 0
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """What tells the file that is open from others; None while none is."""
+        return None if self._file is None else self._file.identity
+
+    def open(self, identity: tuple[int, int]) -> None:
+        """Open the file of an identity, if that can be read and still has the path."""
+        if self._file is not None:
+            self._file.close()
+        if file_identity(self._path) == identity:
+            with suppress(StoreError), self._opened().transaction():
+                pass
 
     async def aclose(self) -> None:
         """Close the file, and end the thread."""

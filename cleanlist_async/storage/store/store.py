@@ -270,8 +270,7 @@ class Store:
             digests |= {row.digest for _, row in found if row.digest}
             invalid |= {(job, row.place) for job, row in found if not row.digest}
             place = rows[-1][0], rows[-1][1].place
-        where = await self.run(forgetting.find(digests))
-        return await self.run(forgetting.forget(digests, where, invalid, actor))
+        return await self.run(forgetting.forget(digests, invalid, actor))
 
     async def audit(
         self, since: datetime | None = None, until: datetime | None = None

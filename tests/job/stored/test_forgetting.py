@@ -157,3 +157,37 @@ async def test_an_invalid_contact_goes_too(world):
         assert (await job.status()).invalid == 1
     (listed,) = await world.client.store.jobs()
     assert json.loads(json.dumps(listed.contacts)) == 41
+
+
+def before_the_deletion(monkeypatch, store, do):
+    """Do something after the person was looked for, and before anything is deleted."""
+    run_operation = store.run
+
+    async def run_later(operation, **options):
+        if operation.__name__ == "forget":
+            monkeypatch.undo()
+            await do()
+        return await run_operation(operation, **options)
+
+    monkeypatch.setattr(store, "run", run_later)
+
+
+async def test_who_is_bought_while_the_person_is_looked_for_is_deleted(world, monkeypatch):
+    store = world.client.store
+    before_the_deletion(monkeypatch, store, lambda: world.client.enrich_one(GRACE))
+    assert (await store.forget(NAMED)).results == 1
+    assert await world.client.enrich_one(GRACE)
+    assert times_bought(world) == 2
+
+
+async def test_a_job_that_begins_while_the_person_is_looked_for_is_locked(world, monkeypatch):
+    store = world.client.store
+    async with another_client(world, store) as other:
+
+        async def begin():
+            job = await other.job("crm", [*OTHERS, GRACE, GRACE])
+            await job.__aenter__()
+
+        before_the_deletion(monkeypatch, store, begin)
+        with pytest.raises(JobLockedError, match="crm"):
+            await store.forget(NAMED)

@@ -203,10 +203,7 @@ class Steps:
         digests = [digest("new", 500), doubt, "p5", "e3"]
         yield "a page of results", lambda: forgetting.results((ORGANIZATION, "p9", ""))
         yield "a page of contacts", lambda: forgetting.contacts(("open", 50))
-        yield "where a person is", lambda: forgetting.find(digests)
-        places = frozenset({("new", 500)})
-        found = forgetting.Found(frozenset(digests), frozenset({ORGANIZATION}), places)
-        yield "a person", lambda: forgetting.forget(digests, found, [("new", 501)], "me")
+        yield "a person", lambda: forgetting.forget(digests, [("new", 501)], "me")
         yield "old jobs", lambda: jobs.old(1.0)
         yield "old results", lambda: operations.purge(1.0, 100)
         for keep in (True, False):

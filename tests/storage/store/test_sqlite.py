@@ -129,3 +129,18 @@ async def test_an_error_of_the_caller_passes_unchanged(path):
             await ann.claim(EVE)
         store.strike_at = None
         assert await ann.claims_all(EVE)
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_what_is_read_is_in_the_file_that_is_written_to_also_when_that_has_lost_its_path(
+    path, is_replaced
+):
+    async with Store(path) as store:
+        ann = await Owner.begin(store, "ann")
+        await ann.buy(EVE, "wf_1")
+        path.unlink()
+        if is_replaced:
+            path.touch(0o600)
+        assert (await store.counts()).under_way == 1
+    assert path.exists() == is_replaced
+    assert not is_replaced or path.read_bytes() == b""
