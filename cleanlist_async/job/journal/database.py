@@ -166,6 +166,8 @@ class Database:
 
     def checked_rows(self, columns: str, table: str, rest: str = "", values: Row = ()) -> Generator[Row]:
         """Yield columns of a table. Raises JournalError at a row that is not as it was written."""
+        if table not in self._sound:
+            raise self.damaged(f"the table of its {table}")
         query = f"SELECT {columns}, {self._sound[table]} FROM {table} {rest}"
         # Closed at once: a query that is left open keeps the file locked for readers elsewhere.
         with closing(self.rows(query, values)) as rows:

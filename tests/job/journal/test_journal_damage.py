@@ -172,6 +172,13 @@ async def test_damage_in_a_journal_of_version_1_is_a_journal_error(world, tmp_pa
         reader.status()
 
 
+def test_a_table_whose_entry_in_the_schema_is_damaged_is_a_journal_error(finished):
+    renamed = "UPDATE sqlite_master SET name = 'Invalid' WHERE name = 'invalid'"
+    edit(finished, f"PRAGMA writable_schema = ON; {renamed}")
+    with pytest.raises(JournalError, match="damaged"):
+        everything(finished)
+
+
 def test_an_upgrade_that_fails_leaves_the_journal_as_it_was(finished, monkeypatch):
     to_version_1(finished)
     edit(finished, "CREATE TRIGGER picked_added AFTER INSERT ON picked BEGIN SELECT 1; END")
