@@ -164,11 +164,7 @@ class Live:
             say(console, f"note: not cleaned up: {thing}")
         if self.output:
             say(console, f"Written: {self.output}")
-        return (
-            signals.exit_code
-            if signals.received
-            else (ExitCode.REFUSED if examined.problems else ExitCode.DONE)
-        )
+        return signals.exit_code if signals.received else examined.exit_code
 
 
 async def _ask_all(

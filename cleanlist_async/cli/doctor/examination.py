@@ -35,6 +35,11 @@ class Examination:
         """How many checks failed."""
         return sum(finding.status == "problem" for finding in self.findings)
 
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command that examined ends with."""
+        return ExitCode.REFUSED if self.problems else ExitCode.DONE
+
     def as_json(self) -> dict[str, JSON]:
         """Return it for ``--json``."""
         checks: list[JSON] = [finding.as_json() for finding in self.findings]
@@ -51,7 +56,7 @@ def doctor(console: Console, connection: Connection, *, as_json: bool) -> ExitCo
         print_grid(as_table(found.findings))
         failed = f"{found.problems} of {len(found.findings)} checks failed."
         say(console, failed if found.problems else "All checks passed.")
-    return ExitCode.REFUSED if found.problems else ExitCode.DONE
+    return found.exit_code
 
 
 def examine(connection: Connection) -> Examination:
