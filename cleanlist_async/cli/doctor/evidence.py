@@ -14,6 +14,7 @@ from cleanlist_async.api.models.public import BulkStatus, CreditsBalance, KeyVal
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.in_flight import in_flight
 from cleanlist_async.cli.terminal.render import grid
+from cleanlist_async.cli.terminal.wording import at_the_command_line
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import APIConnectionError, AuthenticationError, CleanlistError, RateLimitError
 from cleanlist_async.events import Event, UnknownPart
@@ -67,7 +68,7 @@ def as_table(findings: Sequence[Finding]) -> Table:
 
 
 def _safe(text: str) -> str:
-    return scrub(on_one_line(text))
+    return at_the_command_line(scrub(on_one_line(text)))
 
 
 @dataclass(frozen=True, slots=True)

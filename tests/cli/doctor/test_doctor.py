@@ -384,3 +384,11 @@ def test_the_extras_are_those_of_the_package_and_each_is_installed_or_not(cli, s
     told = {*extras["data"]["installed"], *extras["data"]["missing"]}
     assert told == declared - {"dev", "docs", "bench", "official"}
     assert {"cli", "sandbox"} <= set(extras["data"]["installed"])
+
+
+def test_what_is_advised_is_said_in_words_of_the_command_line(cli):
+    cli.env |= {"CLEANLIST_BASE_URL": "http://127.0.0.1:9"}
+    done = cli("doctor")
+    assert done.code == 1
+    assert "--base-url (CLEANLIST_BASE_URL)" in done.out
+    assert "api_key=" not in done.out
