@@ -1,6 +1,5 @@
 """Submits whose outcome nobody knows: held, shown, decided about; webhooks that tell what they were."""
 
-import asyncio
 import json
 import secrets
 from contextlib import suppress
@@ -15,6 +14,7 @@ from cleanlist_async.sandbox import Fault, Sandbox
 from tests.job.worlds import SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
 from tests.support.examples import some
+from tests.support.tcp_server import tcp_server
 
 LOST = Fault(SUBMIT, when="after", reset=True)
 """Accepted, and the answer lost."""
@@ -376,22 +376,19 @@ async def test_webhooks_over_the_wire(tmp_path):
                     f"HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
                 )
                 await writer.drain()
-                writer.close()
 
-            server = await asyncio.start_server(receive, "127.0.0.1", 0)
-            port = server.sockets[0].getsockname()[1]
-            bench = Bench(
-                type("W", (), {"client": client})(),
-                tmp_path,
-                people(15),
-                webhook_url=f"http://127.0.0.1:{port}/h",
-            )
-            async with await bench.open() as job:
-                report = await job.run()
-                assert report.stopped_by is None
-                assert report.status.state == "complete"
-                assert await job.verify() == []
-            server.close()
+            async with tcp_server(receive) as port:
+                bench = Bench(
+                    type("W", (), {"client": client})(),
+                    tmp_path,
+                    people(15),
+                    webhook_url=f"http://127.0.0.1:{port}/h",
+                )
+                async with await bench.open() as job:
+                    report = await job.run()
+                    assert report.stopped_by is None
+                    assert report.status.state == "complete"
+                    assert await job.verify() == []
         assert statuses
         assert set(statuses) == {204}
         assert not sandbox.ledger.duplicates()

@@ -8,6 +8,8 @@ from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from tests.support.tcp_server import tcp_server
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -43,25 +45,19 @@ class CountingServer:
         return len(recent) < self.org and len(of_key) < self.key
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                key = head.lower().partition(b"authorization: bearer ")[2].partition(b"\r\n")[0].decode()
-                admitted = self._admit(key)
-                self.rejected += not admitted
-                body = OK if admitted else TOO_MANY
-                status = b"200 OK" if admitted else b"429 Too Many Requests"
-                writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # its loop ends with clients on the line, which asyncio would write to stderr about
-        finally:
-            writer.close()
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            key = head.lower().partition(b"authorization: bearer ")[2].partition(b"\r\n")[0].decode()
+            admitted = self._admit(key)
+            self.rejected += not admitted
+            body = OK if admitted else TOO_MANY
+            status = b"200 OK" if admitted else b"429 Too Many Requests"
+            writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+            await writer.drain()
 
 
 @asynccontextmanager
 async def counting_server(*, org: int, key: int, window_s: float) -> AsyncIterator[CountingServer]:
     counter = CountingServer(org, key, window_s)
-    server = await asyncio.start_server(counter._serve, "127.0.0.1", 0)
-    async with server:
-        counter.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(counter._serve) as port:
+        counter.base_url = f"http://127.0.0.1:{port}"
         yield counter

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 from tests.support.remote_limits import LoopInThread
+from tests.support.tcp_server import tcp_server
 
 
 class TCPProxy:
@@ -22,9 +23,8 @@ class TCPProxy:
         self._server_port = port
         self._open = asyncio.Event()
         self._open.set()
-        self._server: asyncio.Server | None = None
+        self._running = AsyncExitStack()
         self._connections: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._thread = LoopInThread()
         self._thread.run(self._listen())
 
@@ -41,36 +41,31 @@ class TCPProxy:
         self._thread.run(self._cut())
 
     def close(self) -> None:
-        self._thread.run(self._close())
+        self._thread.run(self._running.aclose())
         self._thread.close()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._running.enter_async_context(tcp_server(self._serve))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             theirs, ours = await asyncio.open_connection("127.0.0.1", self._server_port)
-            self._connections |= {writer, ours}
-            pipes = [
-                asyncio.create_task(self._pipe(reader, ours, is_client=True)),
-                asyncio.create_task(self._pipe(theirs, writer, is_client=False)),
-            ]
-            try:
-                await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pipe in pipes:
-                    pipe.cancel()
-                self._connections -= {writer, ours}
-                ours.transport.abort()
-        except (OSError, asyncio.CancelledError):
-            pass  # told to end, or nobody listens
-        finally:
+        except OSError:  # nobody listens
             writer.transport.abort()
-            self._tasks.discard(task)
+            return
+        self._connections |= {writer, ours}
+        pipes = [
+            asyncio.create_task(self._pipe(reader, ours, is_client=True)),
+            asyncio.create_task(self._pipe(theirs, writer, is_client=False)),
+        ]
+        try:
+            await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pipe in pipes:
+                pipe.cancel()
+            self._connections -= {writer, ours}
+            ours.transport.abort()
+            writer.transport.abort()
 
     async def _pipe(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_client: bool
@@ -107,13 +102,6 @@ class TCPProxy:
     async def _cut(self) -> None:
         for writer in self._connections:
             writer.transport.abort()
-
-    async def _close(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @contextmanager

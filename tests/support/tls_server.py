@@ -12,6 +12,8 @@ from shutil import which
 
 import pytest
 
+from tests.support.tcp_server import tcp_server
+
 HOST = "api.cleanlist.example"
 needs_openssl = pytest.mark.skipif(which("openssl") is None, reason="needs openssl")
 
@@ -45,19 +47,13 @@ async def over_tls(folder: Path, answer_of: AnswerOf, *names: str) -> AsyncItera
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         number, connections = connections, connections + 1
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                for record in answer_of(head.split(b" ")[1].decode(), number):
-                    writer.write(record)  # one record each, and all of them in one piece of TCP
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            for record in answer_of(head.split(b" ")[1].decode(), number):
+                writer.write(record)  # one record each, and all of them in one piece of TCP
+            await writer.drain()
 
-    server = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=here)
-    try:
-        yield server.sockets[0].getsockname()[1], certificate
-    finally:
-        server.close()
+    async with tcp_server(converse, tls=here) as port:
+        yield port, certificate
 
 
 @asynccontextmanager
@@ -81,8 +77,5 @@ async def tunnel_to(port: int) -> AsyncIterator[tuple[str, list[bytes]]]:
         writer.write(b"HTTP/1.1 200 Established\r\n\r\n")
         await asyncio.gather(copy(reader, onward[1]), copy(onward[0], writer))
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
-    finally:
-        server.close()
+    async with tcp_server(serve) as proxy_port:
+        yield f"http://127.0.0.1:{proxy_port}", heads

@@ -12,6 +12,7 @@ from tests.support import forbidden_addresses as addresses
 from tests.support.cases import each_case
 from tests.support.clients import always, client_of, json_answer, outcome_of
 from tests.support.faulty_server import FaultyServer, answer
+from tests.support.tcp_server import tcp_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
 
@@ -95,15 +96,11 @@ async def test_no_file_is_fetched_under_a_name_that_leads_into_such_a_network_on
     names |= {"api.cleanlist.ai": ["93.184.215.14"], "files.example": ["93.184.215.14", "127.0.0.1"]}
     received = []
 
-    async def listen(reader, writer):
+    async def listen(reader, _writer):
         received.append(await reader.read())
-        writer.close()
 
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    error = await download(
-        tmp_path / "x.csv", f"https://files.example:{server.sockets[0].getsockname()[1]}/x"
-    )
-    server.close()
+    async with tcp_server(listen) as port:
+        error = await download(tmp_path / "x.csv", f"https://files.example:{port}/x")
     assert type(error) is MalformedResponseError
     assert not error.retryable
     assert b"".join(received) == b""

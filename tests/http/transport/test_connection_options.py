@@ -1,6 +1,5 @@
 """How a client reaches its server: whose certificates it trusts, and through which proxy it goes."""
 
-import asyncio
 import json
 import os
 import ssl
@@ -23,6 +22,7 @@ from tests.support.clients import (
     outcome_of,
 )
 from tests.support.faulty_server import FaultyServer, answer
+from tests.support.tcp_server import tcp_server
 from tests.support.tls_server import HOST, needs_openssl, over_tls, tunnel_to
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -253,13 +253,9 @@ async def test_a_server_that_does_not_speak_tls_is_said_to():
     async def plain(_reader, writer):
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
-    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        async with client_of(f"https://127.0.0.1:{port}", max_retries=0) as client:
-            error = await outcome_of(client.public.credits_balance())
+    async with tcp_server(plain) as port, client_of(f"https://127.0.0.1:{port}", max_retries=0) as client:
+        error = await outcome_of(client.public.credits_balance())
 
     assert "what answers there does not speak TLS" in str(error)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,6 +12,7 @@ import pytest
 from cleanlist_async import errors
 from tests.support.clients import against, client_of, json_answer, outcome_of
 from tests.support.faulty_server import Answer
+from tests.support.tcp_server import tcp_server
 from tests.support.tls_server import needs_openssl, over_tls
 
 pytestmark = [pytest.mark.anyio, pytest.mark.sockets]
@@ -108,17 +108,13 @@ async def test_an_answer_that_comes_again_on_an_idle_connection_is_not_the_next_
         await comes_again.wait()
         writer.write(now)
         came.set()
-        with suppress(ConnectionResetError):
-            await reader.read()
-        writer.close()
+        await reader.read()
 
-    server = await asyncio.start_server(converse, "127.0.0.1", 0)
-    async with client_of(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+    async with tcp_server(converse) as port, client_of(f"http://127.0.0.1:{port}") as client:
         first = await client.public.credits_balance()
         comes_again.set()
         await came.wait()
         second = await client.public.credits_balance()
-    server.close()
     assert (first.credits, second.credits, client.statistics().retries) == (1, 2, 0)
 
 
