@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, Final, TypeAlias, cast
 
 from pydantic_core import to_json
@@ -36,6 +37,7 @@ _COMPANIES: Final = ("company_domain", "company_name")
 
 _CANONICAL_FORMS: Final = {"linkedin_url": profile, "company_domain": domain}
 _FIELD_NAMES: Final = frozenset(CONTACT_FIELDS)
+_VALUES: Final = cast("Callable[[Contact], tuple[object, ...]]", attrgetter(*API_FIELDS))
 
 
 @dataclass(slots=True)  # not frozen: that costs 1 µs for each contact
@@ -102,23 +104,26 @@ def prepare(index: int, given: ContactLike) -> Prepared | Invalid:
         contact = replace(contact, key=shown(key) if text is None else text)
         if text is None:
             return Invalid(index, contact, f"key must be text, not {a_type(key)}", is_malformed=True)
+    given_fields = {
+        name: value for name, value in zip(API_FIELDS, _VALUES(contact), strict=True) if value is not None
+    }
     try:
-        fields = _fields_of(contact)
+        fields = _sent_of(given_fields)
         payload = to_json(fields)  # the bytes of the request and of the digest alike
     except _UnfitError as unfit:
         return Invalid(index, contact, str(unfit), is_malformed=unfit.is_malformed)
     except ValueError:
         return Invalid(index, contact, NOT_ENCODABLE)
-    is_same = all(getattr(contact, name) == fields.get(name) for name in API_FIELDS)
+    is_same = fields == given_fields
     # What is not sent, such as the key, comes back in a result, which has to be written somewhere too.
-    if not _is_encodable(contact, ("key",) if is_same else CONTACT_FIELDS):
+    if not (is_same and (contact.key or "").isascii()) and not _is_encodable(contact):
         return Invalid(index, contact, NOT_ENCODABLE)
     return Prepared(index, contact, payload, _sent=None if is_same else Contact(**fields, key=contact.key))
 
 
-def _is_encodable(contact: Contact, names: Iterable[str]) -> bool:
-    texts = (cast("object", getattr(contact, name)) for name in names)
-    return all(is_encodable(text) for text in texts if isinstance(text, str) and not text.isascii())
+def _is_encodable(contact: Contact) -> bool:
+    values: tuple[object, ...] = (*_VALUES(contact), contact.key)
+    return all(is_encodable(value) for value in values if isinstance(value, str))
 
 
 class _UnfitError(Exception):
@@ -127,13 +132,10 @@ class _UnfitError(Exception):
         self.is_malformed = is_malformed
 
 
-def _fields_of(contact: Contact) -> dict[str, str]:
-    """Return the fields of a contact that are sent. Raises _UnfitError."""
+def _sent_of(given_fields: Mapping[str, object]) -> dict[str, str]:
+    """Return what is sent of the fields of a contact. Raises _UnfitError."""
     fields: dict[str, str] = {}
-    for name in API_FIELDS:
-        given: object = getattr(contact, name)
-        if given is None:
-            continue
+    for name, given in given_fields.items():
         if (value := given if isinstance(given, str) else _text_of(name, given)) is None:
             continue
         if len(value) > LONGEST_VALUE:

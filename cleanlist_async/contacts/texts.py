@@ -89,10 +89,10 @@ _NAME_FIELDS: Final = frozenset({"first_name", "last_name"})
 
 def cleaned(text: str) -> str:
     """Return *text* as it is sent: composed, stripped, without invisible characters."""
-    text = visible(text)
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return text.strip()  # last: an invisible character at the end would protect the space before it
+    if text.isascii() and text.isprintable():  # nearly always: this runs for each cell of millions
+        return text.strip()
+    # Stripped last: an invisible character at the end would protect the space before it.
+    return unicodedata.normalize("NFC", visible(text)).strip()
 
 
 def is_placeholder(field: str, text: str) -> bool:
@@ -100,18 +100,18 @@ def is_placeholder(field: str, text: str) -> bool:
 
     So does a text with a lost letter: whoever is looked for by it is not found.
     """
-    if _LOST in text:
-        return True
-    if not text or len(text) > _LONGEST:
-        return False
+    if len(text) > _LONGEST:
+        return _LOST in text
     known = text.casefold()
     if known in _PLACEHOLDERS:
         return not (field in _NAME_FIELDS and text in _NAMES)
-    # Nearly always: this runs for each cell of millions. Wide letters are other ones in NFKC.
-    if text[0].isalnum() and (text.isascii() or unicodedata.is_normalized("NFKC", text)):
+    is_word = text[:1].isalnum()
+    if is_word and text.isascii():  # nearly always: this runs for each cell of millions
         return known.startswith("err:") and known[4:].isdigit()
+    if not text or (is_word and unicodedata.is_normalized("NFKC", text)):  # wide letters are not
+        return _LOST in text
     known = unicodedata.normalize("NFKC", known)
-    if _ERROR.fullmatch(known) is not None or all(map(_is_punctuation, text)):
+    if _LOST in text or _ERROR.fullmatch(known) is not None or all(map(_is_punctuation, text)):
         return True
     inner = known.strip(_AROUND)
     return inner in _PLACEHOLDERS or (known[:1] in _OPENING and inner in _IN_BRACKETS)

@@ -247,8 +247,8 @@ def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
 
 def _value(field: str, text: str) -> str | None:
     text = text.strip()
-    if field == "first_name":
-        text = without_titles(text).strip()
-    elif field == "last_name":  # "Herr" is a family name too
-        text = without_titles(text).strip() or ("" if "." in text else text)
+    if text and field in _NAME_HALVES:
+        without = without_titles(text).strip()
+        if without or field == "first_name" or "." in text:  # "Herr" is a family name too
+            text = without
     return None if not text or (field != "key" and is_placeholder(field, text)) else text

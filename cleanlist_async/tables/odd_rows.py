@@ -84,6 +84,10 @@ class OddRows:
         held: list[tuple[int, list[str]]] = []  # the footer, unless a contact follows
         for number, cells in rows:
             # The common case first: this runs for each of a million rows.
+            if not held and len(cells) == width and self._is_usual(cells):
+                is_apart = False
+                yield Record(number, tuple(cells))
+                continue
             is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
             is_blank = is_blank or _is_ruler(cells)
             if is_blank and not held:
@@ -114,6 +118,16 @@ class OddRows:
             (self._footer, "below the table, as in a report: kept, not taken for a contact"),
         )
         return [f"{tally} {what}" for tally, what in kinds if tally.count]
+
+    def _is_usual(self, cells: Sequence[str]) -> bool:
+        """Whether a row is certainly a contact: it begins with filled cells, and not as a header does."""
+        beginning = cells[:3]
+        return (
+            len(beginning) == 3
+            and all(beginning)
+            and beginning[0][0].isalnum()
+            and _plain(beginning[0]) not in self._first_cells
+        )
 
     def _may_be_footer(self, cells: Sequence[str], *, is_apart: bool) -> bool:
         """Whether a row can stand below the table, *is_apart* from it by blank rows or not."""
@@ -205,7 +219,9 @@ class CellNotes:
             return self._placeholders
         if field == "linkedin_url":
             return None if is_profile(text) else self._no_profiles
-        return self._tally_of_name(field, given, text) if field in _NAMES else None
+        if field not in _NAMES or (text.isascii() and "?" not in text):  # nearly always
+            return None
+        return self._tally_of_name(field, given, text)
 
     def _tally_of_name(self, field: str, given: str, text: str) -> Tally | None:
         if (before := unmangled(given.strip())) is not None:

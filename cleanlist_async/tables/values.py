@@ -170,6 +170,10 @@ def _any_of(words: str) -> str:
     return "|".join(sorted(words.split(), key=len, reverse=True))
 
 
+def _letters(alternatives: str) -> list[str]:
+    return alternatives.replace("\\", "").split("|")
+
+
 _TITLES: Final = _any_of(r"""
     mr mrs (?-i:[Mm]s) mx miss mister sir madam dr prof doctor doktor professor rev reverend
     herrn? frau fräulein frl dr\.?-\s?ing mevr mevrouw mw dhr meneer fru fröken frøken
@@ -199,6 +203,10 @@ _BEFORE: Final = re.compile(
     re.IGNORECASE,
 )
 _DEGREE: Final = re.compile(rf"(?:{_DEGREES})\.?|dr\.|\((?:fh|mba|phd)\)", re.IGNORECASE)
+_BEGINNINGS: Final = frozenset(
+    f"{word}."[:2] for words in ("dipl", "ms", _TITLES, _TITLES_WITH_A_DOT) for word in _letters(words)
+)
+"""Of the first titles of a name, in small letters."""
 _BETWEEN: Final = " ,\t"
 
 
@@ -206,12 +214,15 @@ def without_titles(name: str) -> str:
     """Return a name less the titles before and the degrees after it, maybe blank."""
     if len(name) > _LONGEST:
         return name
-    if found := _BEFORE.match(name):
+    # The common case first: this runs for two cells of each of a million rows.
+    if name.lstrip()[:2].casefold() in _BEGINNINGS and (found := _BEFORE.match(name)):
         name = name[found.end() :]
     return _without_degrees(name)
 
 
 def _without_degrees(name: str) -> str:
+    if " " not in name and "," not in name:
+        return name
     rest = name.rstrip(_BETWEEN)
     while (cut := max(rest.rfind(" "), rest.rfind(","))) > 0 and _DEGREE.fullmatch(rest[cut + 1 :]):
         name = rest = rest[:cut].rstrip(_BETWEEN)
