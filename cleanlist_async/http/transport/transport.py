@@ -175,8 +175,8 @@ class Transport:
         self, sender: Sender, request: Request, key: Secret, timeout_s: float, trace: _Trace
     ) -> None:
         exchange = trace.exchange
+        wire = self._wire_request(sender.library, request, key, trace, timeout_s)
         try:
-            wire = self._wire_request(sender.library, request, key, trace, timeout_s)
             with anyio.move_on_after(timeout_s) as scope:
                 if not sender.shows_trace:
                     await trace.intend()  # nothing may show when its first byte leaves
@@ -188,6 +188,8 @@ class Transport:
             if scope.cancelled_caught:
                 exchange.failure, exchange.reason = "timeout", f"nothing came within {timeout_s:g} s"
         finally:
+            # httpx's response and its stream hold each other, and through this would hold the answer.
+            wire.extensions.pop("trace", None)
             if trace.is_blind and not trace.seen:
                 exchange.sent = True  # without trace events, everything may have been sent
             if exchange.status and exchange.answered_at is None:

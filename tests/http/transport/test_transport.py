@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import tracemalloc
 
@@ -218,6 +219,24 @@ def test_an_oversized_answer_is_a_typed_error_in_bounded_memory(form):
     if form != "error page":
         assert "larger than" in str(outcome.answer)
         assert outcome.answer.retryable is False
+
+
+@sockets
+async def test_an_answer_does_not_wait_for_the_garbage_collector():
+    answers = always(json_answer({"credits": 5, "padding": "x" * 100_000}))
+    async with against(answers) as (client, _):
+        await client.public.credits_balance()
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(10):
+                await client.public.credits_balance()
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert held < 500_000
 
 
 @sockets
