@@ -218,7 +218,12 @@ def strike_share(options: argparse.Namespace, shares: Iterable[int]) -> Iterable
 
 def cases_of(options: argparse.Namespace, there: Databases, server: ServerProcess) -> list[Case]:
     """Return what is to happen where: at places of one run, or for a storm of several."""
-    kinds = [(what, door) for what in options.what.split(",") for door in options.door.split(",")]
+    kinds = [
+        (what, door)
+        for what in options.what.split(",")
+        for door in options.door.split(",")
+        if (what, door) != ("stop", "journal")  # it keeps the lock of its file, so that nobody takes over
+    ]
     if options.only:
         ((what, door),) = kinds
         return [(what, door, [int(place) for place in options.only.split(",")])]
