@@ -48,7 +48,7 @@ from cleanlist_async.runtime.loop_thread import Blocking, Front, LoopThread, Mak
 
 if TYPE_CHECKING:
     from cleanlist_async.errors import CleanlistError
-    from cleanlist_async.http.credentials import KeysGiven
+    from cleanlist_async.http.credentials import KeysGiven, TenantKeys
     from cleanlist_async.job.journal.records import SubmitMode
     from cleanlist_async.job.status import WaitsFor
     from cleanlist_async.ratelimit import Pace
@@ -250,7 +250,7 @@ class Cleanlist(Front[AsyncCleanlist]):
     def with_options(
         self,
         *,
-        api_key: KeysGiven = None,
+        api_key: TenantKeys = ...,
         deadline_s: float | None = None,
         request_timeout_s: float | None = None,
         max_retries: int | None = None,

@@ -78,6 +78,7 @@ __all__ = [
     "Guess",
     "HTTPClient",
     "HalfFullPrice",
+    "HasColumns",
     "JobRecord",
     "JobSource",
     "JobState",
@@ -141,6 +142,7 @@ __all__ = [
     "TableError",
     "TableFormat",
     "TaskEnrichment",
+    "TenantKeys",
     "Unset",
     "UsageGroup",
     "UsageGrouping",
@@ -226,7 +228,7 @@ if TYPE_CHECKING:
     from cleanlist_async.facts import ApiVersion, CsvField, EnrichmentType, PersonType
     from cleanlist_async.http.answers import RawResponse
     from cleanlist_async.http.calls import BeforeSpend, Spend
-    from cleanlist_async.http.credentials import KeysGiven
+    from cleanlist_async.http.credentials import KeysGiven, TenantKeys
     from cleanlist_async.http.transport.connection_options import HTTPClient, Verify
     from cleanlist_async.job.journal.records import ChunkState, HalfFullPrice, SubmitMode
     from cleanlist_async.job.pilot import Pilot
@@ -247,7 +249,7 @@ if TYPE_CHECKING:
     from cleanlist_async.storage.store.records import OrphanedSubmit, StoreCounts, SubmitState
     from cleanlist_async.tables import ContactTable, EncodingUnknownError, Guess, Row, TableError, TableFormat
     from cleanlist_async.tables.contact_rows import Columns, Extra
-    from cleanlist_async.tables.input_options import ContactSource, Suppress, Suppression
+    from cleanlist_async.tables.input_options import ContactSource, HasColumns, Suppress, Suppression
     from cleanlist_async.tables.output_choice import Keep, Only
     from cleanlist_async.webhooks.event import EventStore
     from cleanlist_async.webhooks.receiver import Confirm
@@ -288,7 +290,7 @@ else:
             "enrich.frame_stream": "FrameStream",
             "enrich.row_results": "Dedupe Rule",
             "facts": "ApiVersion CsvField EnrichmentType PersonType",
-            "http.credentials": "KeysGiven",
+            "http.credentials": "KeysGiven TenantKeys",
             "http.answers": "RawResponse",
             "http.calls": "BeforeSpend Spend",
             "http.transport.connection_options": "HTTPClient Verify",
@@ -311,7 +313,7 @@ else:
             "storage.store.records": "OrphanedSubmit StoreCounts SubmitState",
             "tables": "ContactTable EncodingUnknownError Guess Row TableError TableFormat",
             "tables.contact_rows": "Columns Extra",
-            "tables.input_options": "ContactSource Suppress Suppression",
+            "tables.input_options": "ContactSource HasColumns Suppress Suppression",
             "tables.output_choice": "Keep Only",
             "webhooks.receiver": "Confirm",
             "webhooks.event": "EventStore",

@@ -14,7 +14,7 @@ from cleanlist_async.enrich.source import FirstSeen, each
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.ratelimit import RateLimits
 from cleanlist_async.storage.store.records import Claim, Doubtful, Mine
-from cleanlist_async.tables.input_options import ContactSource, Prepare
+from cleanlist_async.tables.input_options import ContactRows, Prepare
 
 Look: TypeAlias = Callable[[Sequence[Prepared]], Awaitable[Mapping[int, Claim]]]
 """Says what a store has of contacts, by their index, and claims nothing."""
@@ -167,7 +167,7 @@ def seconds_for(requests: int, limits: RateLimits, keys: int) -> float:
 
 
 async def make_plan(
-    contacts: ContactSource,
+    contacts: ContactRows,
     enrichment_type: EnrichmentType,
     limits: RateLimits,
     keys: int,

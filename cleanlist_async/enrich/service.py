@@ -39,7 +39,13 @@ from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.tables.input_options import ContactSource, Prepare, open_source, preparation
+from cleanlist_async.tables.input_options import (
+    ContactRows,
+    ContactSource,
+    Prepare,
+    open_source,
+    preparation,
+)
 from cleanlist_async.webhooks.submissions import Submissions
 
 log: Final = logging.getLogger("cleanlist_async")
@@ -168,7 +174,7 @@ class BulkService:
         return ResultStream(start)
 
 
-def _opened(contacts: ContactSource, spec: RunSpec) -> tuple[ContactSource, Prepare]:
+def _opened(contacts: ContactSource, spec: RunSpec) -> tuple[ContactRows, Prepare]:
     source, read = open_source(contacts, spec.input.rows, "contacts")
     return source, preparation(spec.input.suppression, read)
 

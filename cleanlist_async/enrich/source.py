@@ -15,7 +15,7 @@ import anyio.lowlevel
 
 from cleanlist_async.contacts.identity import ContactLike, Invalid, Prepared, prepare
 from cleanlist_async.http.root_task import running_loop
-from cleanlist_async.tables.input_options import ContactSource, Prepare
+from cleanlist_async.tables.input_options import ContactRows, Prepare
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -58,7 +58,7 @@ async def read(source: Iterable[T]) -> AsyncGenerator[T]:
 
 
 async def prepared(
-    contacts: ContactSource, prepare: Prepare = prepare
+    contacts: ContactRows, prepare: Prepare = prepare
 ) -> AsyncGenerator[Prepared | Invalid, None]:
     """Yield contacts checked, each with its index."""
     index = 0
@@ -68,7 +68,7 @@ async def prepared(
             index += 1
 
 
-async def each(contacts: ContactSource) -> AsyncGenerator[ContactLike, None]:
+async def each(contacts: ContactRows) -> AsyncGenerator[ContactLike, None]:
     """Yield contacts, and let other tasks run now and then."""
     if isinstance(contacts, AsyncIterable):
         async for contact in contacts:

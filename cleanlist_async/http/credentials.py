@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Final, Self, TypeAlias, cast
 
 import anyio
@@ -59,6 +60,8 @@ JWT_NAME: Final = ""
 """The name of a session token: its permits name no key."""
 KeysGiven: TypeAlias = "str | Sequence[str] | Callable[[], str | Sequence[str]] | None"
 """One key, several keys of one organization, a JWT, or a function that returns any of these."""
+TenantKeys: TypeAlias = "str | Sequence[str] | Callable[[], str | Sequence[str]] | EllipsisType"
+"""As `KeysGiven`, for another organization; ``...`` for the client's own."""
 
 
 def find_credentials(given: KeysGiven, environment: Mapping[str, str]) -> tuple[Secret, ...]:

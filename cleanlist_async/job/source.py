@@ -28,9 +28,9 @@ from cleanlist_async.storage.store.job_records import contact_text
 from cleanlist_async.tables import ContactTable, TableError
 from cleanlist_async.tables.contact_rows import GUESSED, Columns, RowFormat
 from cleanlist_async.tables.input import is_stream
-from cleanlist_async.tables.input_options import ReadContact, open_source
+from cleanlist_async.tables.input_options import HasColumns, ReadContact, open_source
 
-JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike]
+JobSource: TypeAlias = str | os.PathLike[str] | ContactTable | Iterable[ContactLike] | HasColumns
 STEPS_AT_ONCE: Final = 250
 """Contacts that are read between two checkpoints: an event loop waits some 10 ms for them."""
 _NAMED: Final = 10
@@ -109,7 +109,9 @@ def _read_once(what: str) -> ConfigurationError:
     )
 
 
-def _opened(given: Iterable[ContactLike], rows: RowFormat) -> tuple[Iterable[ContactLike], ReadContact]:
+def _opened(
+    given: Iterable[ContactLike] | HasColumns, rows: RowFormat
+) -> tuple[Iterable[ContactLike], ReadContact]:
     # Read to compare it, to plan the job, and to copy it.
     if is_any(given, Iterator):
         raise _read_once(a_type(given))

@@ -23,7 +23,7 @@ from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events.log_setup import set_up_logging
 from cleanlist_async.facts import ApiVersion
 from cleanlist_async.http.calls import BeforeSpend
-from cleanlist_async.http.credentials import Credentials, KeyReader, KeysGiven, find_credentials
+from cleanlist_async.http.credentials import Credentials, KeyReader, KeysGiven, TenantKeys, find_credentials
 from cleanlist_async.http.options import CallOptions, checked_options
 from cleanlist_async.http.transport import (
     ConnectionOptions,
@@ -227,7 +227,7 @@ class BaseClient:
     def with_options(
         self,
         *,
-        api_key: KeysGiven = None,
+        api_key: TenantKeys = ...,
         deadline_s: float | None = None,
         request_timeout_s: float | None = None,
         max_retries: int | None = None,
@@ -237,7 +237,8 @@ class BaseClient:
         """Return the same client, pool and limiter with other options for its calls; None keeps one.
 
         `api_key` is that of another tenant. Its calls have the limits, the purchases and the budget of its
-        own organization, on the same connections. All these clients are closed together.
+        own organization, on the same connections. All these clients are closed together. Raises
+        ConfigurationError where it is None, as of a tenant that is not known.
         """
         options: dict[str, Any] = {
             "deadline_s": deadline_s,
@@ -251,11 +252,15 @@ class BaseClient:
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin._options = checked_options(replace(self._options, **given))
-        if api_key is not None:
+        if api_key is not ...:
             twin._runtime = self._tenant(api_key)
         return twin
 
     def _tenant(self, api_key: KeysGiven) -> Runtime:
+        if api_key is None:  # never the key of this client or of the environment: another would pay
+            raise ConfigurationError(
+                "api_key is None, which is no tenant's key.", fix="Leave it out to keep this client's own."
+            )
         try:
             secrets, reader = find_credentials(api_key, {}), KeyReader.of(api_key, {})
         except ConfigurationError as refusal:

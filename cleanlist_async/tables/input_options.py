@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from typing import Final, Self, TypeAlias, cast
+from typing import Any, Final, Protocol, Self, TypeAlias, cast
 
 from cleanlist_async.checks import check_function, checked_path, is_any, shown, wrong
 from cleanlist_async.contacts.checks import check_contacts, check_form, is_frame
@@ -28,7 +28,18 @@ from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.headers import known_as, words
 from cleanlist_async.tables.values import is_domain, is_email, is_person_page
 
-ContactSource: TypeAlias = Iterable[ContactLike] | AsyncIterable[ContactLike]
+
+class HasColumns(Protocol):
+    """A table of pandas, Polars, PyArrow or their kind, whose rows are contacts."""
+
+    @property
+    def columns(self) -> Any:
+        """The names of its columns, or the columns themselves."""
+        ...
+
+
+ContactRows: TypeAlias = Iterable[ContactLike] | AsyncIterable[ContactLike]
+ContactSource: TypeAlias = ContactRows | HasColumns
 ReadContact: TypeAlias = Callable[[ContactLike], ContactLike]
 """Returns the contact of a row whose columns have any names."""
 Prepare: TypeAlias = Callable[[int, ContactLike], Prepared | Invalid]
@@ -49,7 +60,7 @@ _BETWEEN_CELLS: Final = re.compile(f"[{_DELIMITERS}]")
 _EMPLOYERS: Final = ("company_name", "company_domain")
 
 
-def open_source(given: ContactSource, rows: RowFormat, name: str) -> tuple[ContactSource, ReadContact]:
+def open_source(given: ContactSource, rows: RowFormat, name: str) -> tuple[ContactRows, ReadContact]:
     """Return the rows of what a caller gave, and what makes a contact of each.
 
     Raises ConfigurationError for what holds none: text, bytes, a set, a single contact, or a list whose items
@@ -61,6 +72,7 @@ def open_source(given: ContactSource, rows: RowFormat, name: str) -> tuple[Conta
         if (contacts := frame_contacts(given, rows)) is not None:
             return contacts, as_given
     check_contacts(given, Iterable, AsyncIterable, name=name)
+    given = cast("ContactRows", given)
     reader = MappingReader(rows, given[:SAMPLE] if isinstance(given, Sequence) else ())
     if isinstance(given, Sequence):
         check_form(map(reader.read, given))

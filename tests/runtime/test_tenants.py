@@ -76,6 +76,14 @@ def test_a_tenant_that_nobody_refers_to_is_forgotten():
     assert len(client._runtime.shared.tenants) == 1
 
 
+def test_no_key_is_not_the_key_of_another_who_would_pay(monkeypatch):
+    monkeypatch.setenv("CLEANLIST_API_KEY", GLOBEX)
+    client = AsyncCleanlist(KEY, base_url="http://[::1]")
+    keys = {"acme": ACME}
+    with pytest.raises(ConfigurationError, match="no tenant's key"):
+        client.with_options(api_key=keys.get("acmee"))
+
+
 def test_a_bad_key_is_refused_and_not_shown():
     client = AsyncCleanlist(KEY, base_url="http://[::1]")
     with pytest.raises(ConfigurationError) as refused:

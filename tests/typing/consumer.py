@@ -207,6 +207,10 @@ async def data(client: AsyncCleanlist, leads: pl.DataFrame, engine: sa.Engine) -
     columns: Columns = {"Company": "company_name", "Owner": None}
     made: Plan = await client.plan_frame(leads, columns=columns)
     enriched: pl.DataFrame = await client.enrich_frame(leads, columns=columns, suppress=["rival.example"])
+    await client.enrich(leads, columns=columns)
+    await client.plan(leads, columns=columns)
+    client.stream(leads.lazy())
+    await client.job("leads", leads)
     stream: FrameStream = client.stream_frame(leads.lazy(), prefix="cl_")
     async with stream as parts:
         async for part in parts:
