@@ -18,7 +18,7 @@ from cleanlist_async.contacts.chunking import bulk_body
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
-from cleanlist_async.enrich.purchases import Purchases
+from cleanlist_async.enrich.purchases import Purchases, not_finished
 from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
 from cleanlist_async.errors import StoreError
 from cleanlist_async.http.calls import Spend
@@ -209,6 +209,7 @@ class Claims:
         self._fail = fail
         self._gathered: list[Prepared] = []
         self._followed: dict[int, Prepared] = {}
+        self._claims: dict[int, Claim] = {}  # of what is followed
         self._is_repaid = True
 
     async def add(self, contact: Prepared, group: TaskGroup) -> list[Prepared]:
@@ -243,30 +244,37 @@ class Claims:
 
     def follow(self, contacts: list[Prepared], claims: dict[int, Claim] | None, group: TaskGroup) -> None:
         """Follow contacts that are not ours; without *claims*, those that we lost."""
-        self._followed.update((contact.index, contact) for contact in contacts)
-        group.start_soon(self._follow, contacts, claims)
+        for contact in contacts:
+            self._followed[contact.index] = contact
+            if claims is not None:
+                self._claims[contact.index] = claims[contact.index]
+        group.start_soon(self._follow, contacts, claims is None)
 
-    async def _follow(self, contacts: list[Prepared], claims: dict[int, Claim] | None) -> None:
+    async def _follow(self, contacts: list[Prepared], are_lost: bool) -> None:  # noqa: FBT001
         if self._purchases is None:
             raise AssertionError
         try:
-            if claims is None:  # of those that are still ours, nobody else would take any
+            if are_lost:  # of those that are still ours, nobody else would take any
                 await self._purchases.release(contacts, self._wanted.enrichment_type)
-                claims = await self._purchases.claim(contacts, self._wanted)
+                self._claims.update(await self._purchases.claim(contacts, self._wanted))
             await self._purchases.follow(
-                contacts, claims, self._wanted, self._fetcher, put=self._put_once, buy=self._buy_once
+                contacts, self._claims, self._wanted, self._fetcher, put=self._put_once, buy=self._buy_once
             )
         except StoreError as error:
             self._fail(error)
 
     def _put_once(self, contact: Prepared, result: EnrichmentResult) -> None:
-        del self._followed[contact.index]
+        self._forget(contact)
         self._put(contact, result)
 
     async def _buy_once(self, contacts: list[Prepared]) -> None:
         for contact in contacts:
-            del self._followed[contact.index]
+            self._forget(contact)
         await self._buy(contacts)
+
+    def _forget(self, contact: Prepared) -> None:
+        del self._followed[contact.index]
+        del self._claims[contact.index]
 
     def unsent(self, contacts: Iterable[Prepared]) -> None:
         """Give back contacts that were ours, and were not sent after all.
@@ -279,6 +287,13 @@ class Claims:
         if self._purchases is not None and unsent:
             self._purchases.release_later(unsent, self._wanted.enrichment_type)
             self._is_repaid = False
+
+    def put_unfinished(self) -> None:
+        """Put what was bought, here or elsewhere, and has no result when the run ends."""
+        for index, contact in list(self._followed.items()):
+            result = not_finished(contact, self._claims.get(index), self._wanted.enrichment_type)
+            if result is not None:
+                self._put_once(contact, result)
 
     def left(self) -> list[Prepared]:
         """Return what has no result when the run ends, and is no chunk's."""

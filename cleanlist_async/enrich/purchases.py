@@ -7,7 +7,7 @@ sends its own. Each submit is recorded before the first byte leaves, and at each
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -200,7 +200,7 @@ class Purchases:
     async def follow(
         self,
         contacts: Sequence[Prepared],
-        claims: Mapping[int, Claim],
+        claims: dict[int, Claim],
         wanted: Wanted,
         fetcher: Fetcher,
         *,
@@ -209,7 +209,7 @@ class Purchases:
     ) -> None:
         """Bring each contact to a result, which is `put`, or to be bought by us, if its buyer gave it up.
 
-        Raises StoreError.
+        *claims* has the latest claim of each. Raises StoreError.
         """
         # From a little before: what was settled between the claim and this moment is new enough, too.
         clock, failure = self._pipeline.limiter.clock, None
@@ -234,7 +234,7 @@ class Purchases:
                     pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                     since_then = replace(wanted, freshness=wanted.freshness.after(clock() - since))
                     try:
-                        claims = await self.claim(waiting, since_then)
+                        claims.update(await self.claim(waiting, since_then))
                     except StoreError as error:  # raised in here, it would come out as a group
                         failure = error
                         break
@@ -338,6 +338,20 @@ def _paid_elsewhere(result: EnrichmentResult) -> EnrichmentResult:
 
 def _bought(result: EnrichmentResult) -> EnrichmentResult:
     return result if result.status == "pending" else replace(result, bought_at=datetime.now(UTC))
+
+
+def not_finished(
+    contact: Prepared, claim: Claim | None, enrichment_type: EnrichmentType
+) -> EnrichmentResult | None:
+    """Return the result of a contact that somebody had bought when a run ended; None for any other."""
+    reason = "the run stopped before it was finished"
+    if isinstance(claim, Orphan):
+        return _pending(contact, claim, reason)
+    if isinstance(claim, Elsewhere) and claim.workflow_id:
+        return without_row(
+            contact, "pending", reason, workflow_id=claim.workflow_id, enrichment_type=enrichment_type
+        )
+    return None
 
 
 def _pending(contact: Prepared, orphan: Orphan, reason: str) -> EnrichmentResult:

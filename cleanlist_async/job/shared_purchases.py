@@ -7,7 +7,7 @@ doubt in the store is decided once the job sends it again, or has its results.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -76,7 +76,7 @@ class SharedPurchases:
         return results
 
     async def _results(
-        self, contacts: Sequence[Prepared], claims: Mapping[int, Claim]
+        self, contacts: Sequence[Prepared], claims: dict[int, Claim]
     ) -> list[EnrichmentResult]:
         """Return what is known of contacts that nobody is buying now; some is fetched, which is free."""
         results: list[EnrichmentResult] = []
@@ -91,7 +91,7 @@ class SharedPurchases:
         return results
 
     async def _decide_own(
-        self, contacts: Sequence[Prepared], claims: Mapping[int, Claim]
+        self, contacts: Sequence[Prepared], claims: dict[int, Claim]
     ) -> dict[int, Claim]:
         """Claim contacts again that an earlier submit of the job holds: the journal says it is to be sent."""
         own: list[Prepared] = []

@@ -218,3 +218,32 @@ async def test_a_lease_that_cannot_be_prolonged_for_whatever_reason_ends_no_clie
         await anyio.sleep(60)
         report = await world.client.enrich(people(2))
         check_against_ledger(world, report.results)
+
+
+async def test_what_an_earlier_run_bought_stays_pending_where_the_next_one_stops_too(world, store_path):
+    await leave_accepted(world, store_path, people(20))
+    (workflow_id,) = {accepted.workflow_id for accepted in world.ledger.contacts}
+    run = asyncio.ensure_future(world.client.enrich(people(25)))
+    await anyio.sleep(1)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+
+    left = world.client.abandoned
+    pending = [result for result in left if result.workflow_id == workflow_id]
+    assert [result.status for result in pending] == ["pending"] * 20
+    assert all(result.task_id for result in pending)
+    report = await world.client.collect(left)
+    assert not report.pending
+    check_against_ledger(world, (await world.client.enrich(people(25))).results)
+
+
+async def test_what_another_run_is_buying_is_pending_where_this_one_stops(world, store_path):
+    async with another_client(world, store_path) as other:
+        theirs = asyncio.ensure_future(other.enrich(people(20)))
+        await anyio.sleep(2)
+        report = await world.client.with_options(deadline_s=1).enrich(people(20))
+        assert {result.status for result in report.results} == {"pending"}
+        await theirs
+    collected = await world.client.collect(report.pending)
+    assert not collected.pending
