@@ -253,6 +253,8 @@ class SharedFile:
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._holds_contacts else 'NORMAL'}")
         if self._holds_contacts:  # what is removed is overwritten, too
             connection.execute("PRAGMA secure_delete = ON")
+            # Nor does any of it go to a file in the temporary folder, whose disk may be full besides.
+            connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("BEGIN")  # one look: another process may make the tables in the middle of it
         is_ours = self._is_ours(connection)
         connection.execute("COMMIT")
@@ -292,9 +294,12 @@ class SharedFile:
                     f"Another process holds the {self._kind.noun} {self.path.name} (SQLite: {error}).",
                     fix="Wait until it is done, or end what keeps the file open, such as a database browser.",
                 ) from error
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                fix = f"Free some space on the disk of {self.path.absolute().parent}."
+            else:
+                fix = f"Check its directory and permissions. {self._kind.if_damaged}"
             raise self._kind.error(
-                f"The {self._kind.noun} {self.path.name} cannot be used: {error}.",
-                fix=f"Check its directory and permissions. {self._kind.if_damaged}",
+                f"The {self._kind.noun} {self.path.name} cannot be used: {error}.", fix=fix
             ) from error
 
 

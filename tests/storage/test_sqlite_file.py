@@ -57,6 +57,16 @@ def test_a_damaged_file_is_explained_while_it_is_used(tmp_path):
     file.close()
 
 
+def test_on_a_full_disk_the_advice_is_to_free_some_space_there(tmp_path):
+    file = SharedFile(tmp_path / "limits")
+    with file.transaction() as rows:
+        rows.execute("PRAGMA max_page_count = 1")  # as many as there are, then it is full
+    with pytest.raises(ConfigurationError, match="is full") as refused, file.transaction() as rows:
+        rows.execute("INSERT INTO pools VALUES (1, ?)", ("x" * 1_000_000,))
+    assert f"Free some space on the disk of {tmp_path}." in str(refused.value)
+    file.close()
+
+
 def test_a_directory_that_is_missing_is_explained(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be used"):
         SharedFile(tmp_path / "missing" / "limits")
