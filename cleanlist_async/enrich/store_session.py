@@ -48,6 +48,8 @@ class StoreSession:
         self._process: Process = this_process()
         self._opening = anyio.Lock()
         self._buyer: Buyer | None = None
+        self.not_identified: CleanlistError | None = None
+        """Why the API did not tell the organization of the key."""
 
     async def opened(self) -> Buyer:
         """Open the store, begin the client's lease, and return the name it buys under.
@@ -113,6 +115,7 @@ class StoreSession:
             answer = (await self.pipeline.call(call, options)).value
         except CleanlistError as error:  # the submit itself will show what is wrong
             log.info("the organization of the key is not known yet: %s", type(error).__name__)
+            self.not_identified = error
             return name
         if not answer.organization_id:
             return name

@@ -90,9 +90,7 @@ class SharedPurchases:
         await self._purchases.follow(contacts, claims, self._wanted, self._fetcher, put=put, buy=buy)
         return results
 
-    async def _decide_own(
-        self, contacts: Sequence[Prepared], claims: dict[int, Claim]
-    ) -> dict[int, Claim]:
+    async def _decide_own(self, contacts: Sequence[Prepared], claims: dict[int, Claim]) -> dict[int, Claim]:
         """Claim contacts again that an earlier submit of the job holds: the journal says it is to be sent."""
         own: list[Prepared] = []
         submits: dict[str, int] = {}

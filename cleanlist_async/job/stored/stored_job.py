@@ -24,6 +24,7 @@ from cleanlist_async.errors import (
     ConfigurationError,
     InputChangedError,
     JobLockedError,
+    JobNotFoundError,
     StoreError,
 )
 from cleanlist_async.facts import EnrichmentType
@@ -301,6 +302,11 @@ async def _take_over(
         if not await session.end_leases_of_the_dead():
             raise
         job = await session.store.run(take())
+    except JobNotFoundError:
+        # It may well be ours: what keeps us from knowing is what is wrong.
+        if session.not_identified is not None:
+            raise session.not_identified from None
+        raise
     if job is None:
         raise no_such_job(name, session.store, fix="Begin it with an input.")
     return job

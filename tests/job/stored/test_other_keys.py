@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cleanlist_async import (
+    APIConnectionError,
     AsyncCleanlist,
     AuthenticationError,
     ConfigurationError,
@@ -129,11 +130,14 @@ async def test_where_the_store_serves_several_an_input_begins_a_job_of_ones_own(
         assert not isinstance(several.value, JobNotFoundError)
 
 
-async def test_a_wrong_key_does_not_open_the_job_of_a_right_one_and_says_so(store_url):
-    async with opened(store_url) as here:
+async def test_a_key_that_is_refused_does_not_open_the_job_of_another_and_that_is_said(store_url):
+    async with with_another_organization(store_url) as here:
         await run(await client_of(here), GIVEN)
-        with pytest.raises(JobNotFoundError, match="has not told the organization of this client's key"):
+        with pytest.raises(AuthenticationError):
             await (await client_of(here, WRONG)).job("w")
+        here.sandbox.add_fault(Fault(CHECK, reset=True, times=1e9))
+        with pytest.raises(APIConnectionError):
+            await (await client_of(here, OTHER)).job("w")
 
 
 async def test_a_planned_job_of_another_that_sent_nothing_is_taken_over_by_who_says_so(store_url):
