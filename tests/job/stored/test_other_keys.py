@@ -131,7 +131,7 @@ async def test_where_the_store_serves_several_an_input_begins_a_job_of_ones_own(
 
 
 async def test_a_key_that_is_refused_does_not_open_the_job_of_another_and_that_is_said(store_url):
-    async with with_another_organization(store_url) as here:
+    async with opened(store_url, api_keys=["clapi_one_0123456789abcdef", OTHER]) as here:
         await run(await client_of(here), GIVEN)
         with pytest.raises(AuthenticationError):
             await (await client_of(here, WRONG)).job("w")
