@@ -26,6 +26,7 @@ from cleanlist_async.http.decode import (
     salvage_workflow_id,
     unexplained,
 )
+from cleanlist_async.http.error_codes import BARE_FIX
 from cleanlist_async.http.lenient_json import read_leniently, whole_objects
 from cleanlist_async.http.root_task import client_is_closed
 from cleanlist_async.http.transport import Exchange, Request, no_connection, not_trusted, same_origin
@@ -177,6 +178,7 @@ def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
     """Return the error of an answer that cannot be read."""
     error = MalformedResponseError(
         f"Unreadable answer of {exchange.server} ({exchange.status}): {one_line(problem)}.",
+        fix=BARE_FIX if exchange.body.lstrip()[:1] == b"<" else None,  # a page, as of a hotel's login
         retryable=exchange.failure not in {"too_large", "encoding"},  # a repeat would end the same way
     )
     error.status = exchange.status
@@ -187,7 +189,9 @@ def malformed(problem: str, exchange: Exchange) -> MalformedResponseError:
 def unknown_outcome(operation: str, error: CleanlistError, exchange: Exchange) -> UnknownOutcomeError:
     """Return the error of a paid call that may have been processed; *error* is that of its attempt."""
     error.billed = "unknown"
-    is_elsewhere = isinstance(error, APIError) and (error.status == 404 or error.is_bare)
+    is_elsewhere = isinstance(error, MalformedResponseError) or (
+        isinstance(error, APIError) and (error.status == 404 or error.is_bare)
+    )
     wrong_address = f" {error.fix}" if is_elsewhere and error.fix else ""
     unknown = UnknownOutcomeError(
         f"{operation} was sent, and may have been processed: {error.problem}",

@@ -1,10 +1,15 @@
 """What every error of the API carries: credits, page, fix, status and call. A gateway's answer is none."""
 
+import pytest
+
 from cleanlist_async import errors
 from tests.http.test_decode import decode
 from tests.support.cases import each_case
+from tests.support.clients import ADA, against, always, outcome_of
+from tests.support.faulty_server import answer
 from tests.support.refusals import DOCUMENTED
 
+sockets = pytest.mark.sockets
 CREDITS = {"estimated_cost_credits": 120, "available_credits": 400, "shortfall_credits": 20}
 
 
@@ -95,3 +100,16 @@ def test_a_flag_that_is_none_leaves_the_default_of_the_code(code, status, retrya
 def test_an_error_names_status_code_and_call():
     error = decode(429, {"detail": "Rate limit exceeded"}, {"x-request-id": "req_7"})
     assert str(error).startswith("req_7: Rate limit exceeded (429 rate_limited, POST /p).")
+
+
+@pytest.mark.anyio
+@sockets
+async def test_a_page_in_place_of_an_answer_is_said_to_be_a_gateways():
+    page = answer(200, b"  <html>Sign in to the hotel's network</html>", {"content-type": "text/html"})
+    async with against(always(page), max_retries=0) as (client, _):
+        read = await outcome_of(client.public.credits_balance())
+        paid = await outcome_of(client.public.submit_bulk([ADA]))
+    assert type(read) is errors.MalformedResponseError
+    assert type(paid) is errors.UnknownOutcomeError
+    for error in (read, paid):
+        assert "it came from a gateway or proxy in between" in str(error)
