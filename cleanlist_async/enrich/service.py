@@ -65,6 +65,7 @@ class BulkService:
         self._purchases = purchases
         self.abandoned: list[EnrichmentResult] = []
         self._remembered = set[str]()
+        self._collected = set[tuple[str, str | None]]()  # workflow and task of what callers asked for again
         self.pipeline = pipeline
         self._submissions = submissions
 
@@ -119,6 +120,10 @@ class BulkService:
         self.abandoned[:] = [*self.abandoned, *results][-kept:]  # in place: the caller may hold this list
         self._remembered.intersection_update(one.workflow_id for one in self.abandoned)
 
+    def delivered(self) -> Counter[str]:
+        """Count the contacts by workflow that a caller asked for again by a result that it was given."""
+        return Counter(workflow_id for workflow_id, _ in self._collected)
+
     def undelivered(self) -> Counter[str]:
         """Count the contacts by workflow whose results are in `abandoned`, and in no store."""
         bought = (one.workflow_id for one in self.abandoned if one.status in {"found", "pending"})
@@ -138,6 +143,7 @@ class BulkService:
         """Fetch what was submitted before."""
         results = _checked_pending(pending)
         await self.pipeline.root.ensure()
+        self._collected.update((one.workflow_id, one.task_id) for one in results if one.workflow_id)
         return await Collector(self.pipeline, self.polls, options).collect(results)
 
     def stream_rows(

@@ -97,8 +97,7 @@ def report_settled(
         events.emit(ResultsSettled(kind, named, contacts, found, credits_spent))
 
 
-def report_undelivered(events: Events, parts: Iterable[Counter[str]]) -> None:
-    """Report contacts that were bought and not handed out, each part of them counted by workflow."""
-    left = sum(parts, Counter[str]())
+def report_undelivered(events: Events, left: Counter[str]) -> None:
+    """Report contacts that were bought and not handed out, counted by workflow."""
     if left:
         events.emit(ContactsUndelivered(left.total(), tuple(map(identifier, left))))

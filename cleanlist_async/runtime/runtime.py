@@ -5,6 +5,7 @@ Modules that need the models are imported on first use: pydantic takes as long t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -80,8 +81,10 @@ class Resources:
         for runtime in list(self.tenants.values()):
             # Of parts that were used: to ask for another would make it, and load what it needs.
             used = runtime.__dict__.keys() & {"bulk", "batcher"}
-            counted = (getattr(runtime, part).undelivered() for part in used)
-            report_undelivered(runtime.pipeline.events, counted)
+            left = sum((getattr(runtime, part).undelivered() for part in used), Counter[str]())
+            if "bulk" in used:
+                left -= runtime.bulk.delivered()
+            report_undelivered(runtime.pipeline.events, left)
         # Leases after the connections, so that nothing leaves for contacts that others may buy by then.
         await self.transport.aclose()
         for runtime in self.with_lease:

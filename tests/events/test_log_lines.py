@@ -8,7 +8,7 @@ from typing import get_args
 import anyio
 import pytest
 
-from cleanlist_async import RateLimits
+from cleanlist_async import RateLimits, WaitTimeoutError
 from cleanlist_async.events import AttemptStarted, Event, Events, RateLimited
 from cleanlist_async.events.log_lines import fields_of
 from cleanlist_async.ratelimit import BucketState
@@ -110,6 +110,21 @@ async def test_a_cancelled_run_whose_results_nobody_took_is_in_the_warning(caplo
             await world.client.enrich(people(4))
     (warning,) = undelivered(caplog)
     assert (warning.contacts, len(warning.workflow_ids)) == (4, 1)
+
+
+@pytest.mark.parametrize("way", ["enrich_one", "enrich"])
+async def test_what_was_collected_is_not_in_the_warning(way, caplog):
+    async with open_world(workflow_s=30) as world:
+        if way == "enrich":
+            with anyio.move_on_after(5):
+                await world.client.enrich(people(4))
+            left = list(world.client.abandoned)
+        else:
+            with pytest.raises(WaitTimeoutError) as late:
+                await world.client.enrich_one(people(1)[0], deadline_s=5)
+            left = [late.value.pending]
+        assert not (await world.client.collect(left)).pending
+    assert undelivered(caplog) == []
 
 
 async def test_what_a_store_remembers_is_not_in_the_warning(caplog, tmp_path):
