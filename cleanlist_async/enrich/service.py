@@ -301,7 +301,8 @@ class ResultStream:
     """Yields each result as soon as it is there; use it as ``async with client.stream(...) as results``.
 
     After the last result it raises the error that stopped the run, if one did. Leaving the block early
-    stops the run: what was accepted by then is in `pending`, and what was found but not read in `leftover`.
+    stops the run: all results that were not read are in `leftover`; those of them that were accepted and have
+    not finished are in `pending`, too.
     """
 
     def __init__(self, start: Callable[[], Awaitable[BulkRun]]) -> None:
