@@ -15,6 +15,7 @@ from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.contacts import choose, contacts_of, settled_in
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, check_space, opened
+from cleanlist_async.cli.enrich.missing import MissingColumns
 from cleanlist_async.cli.enrich.outcome import (
     Outcome,
     exit_code,
@@ -96,10 +97,11 @@ class Enrichment:
         table = given if enriched is None else enriched.table
         with Terminal(), warnings_shown(console), self._output_locked():
             # Before the input is read to its end, which takes a while for a large file.
-            earlier = self._earlier_outcomes(table, written)
+            missing = MissingColumns.of(table, enriched, self.choice.only_missing or ())
+            earlier = self._earlier_outcomes(table, written, enriched, missing)
             check_output(self.output, table, written, overwrite=self.overwrite or earlier is not None)
-            known = None if self.fresh else enriched
-            contacts = choose(contacts_of(table, known, self.enrichment_type), self.choice, enriched)
+            whole = contacts_of(table, enriched, self.enrichment_type, missing, fresh=self.fresh)
+            contacts = choose(whole, self.choice, missing, enriched)
             show_columns(console, table)
             show_notes(console, table.notes)
             store = self.store.open() if has_key else None
@@ -177,11 +179,18 @@ class Enrichment:
         finally:
             lock.give_back()
 
-    def _earlier_outcomes(self, table: ContactTable, written: OutputChoice) -> int | None:
+    def _earlier_outcomes(
+        self,
+        table: ContactTable,
+        written: OutputChoice,
+        enriched: EnrichedTable | None,
+        missing: MissingColumns,
+    ) -> int | None:
         """Return how many outcomes of this very input the output has; None if it is no such file."""
         if not Path(self.output).is_file():
             return None
-        return settled_in(self.output, table, self.table.of_output(self.output), written)
+        of_output = self.table.of_output(self.output)
+        return settled_in(self.output, table, of_output, written, enriched=enriched, missing=missing)
 
     async def _prepare(
         self,

@@ -68,7 +68,10 @@ def test_plan_and_validate_say_why_rows_of_an_earlier_run_are_not_sent(cli, serv
     with serve(hit_rate=1.0):
         assert cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST).code == 0
         assert cli("enrich", "in.csv", "-o", "part.csv", "-y", "--columns", "email", *FAST).code == 0
-    kept = "5 rows of an earlier run have an outcome and keep it, of any --type (enrich --fresh buys anew)."
+    kept = (
+        "5 rows of an earlier run have an outcome and keep it, of any --type (enrich --only-missing"
+        " cleanlist_phones asks for what a row lacks; --fresh buys anew)."
+    )
     assert kept in cli("plan", "out.csv", "--type", "phone_only").out.splitlines()
     assert cli.json("plan", "out.csv")["kept"] == 5
     assert kept in cli("validate", "out.csv").err.splitlines()
