@@ -56,7 +56,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.file_lock import FileLock, FileLockedError
 from cleanlist_async.storage.store.records import REMEMBERED, StoreCounts
 from cleanlist_async.storage.store.store import Store
-from cleanlist_async.tables import ContactTable, OutputChoice, TableError
+from cleanlist_async.tables import OutputChoice, TableError
 from cleanlist_async.tables.formats.location import STDOUT
 from cleanlist_async.tables.input import is_stream
 from cleanlist_async.tables.input_options import Suppression
