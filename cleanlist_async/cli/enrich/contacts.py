@@ -115,7 +115,7 @@ def contacts_of(
     if enriched is not None and not fresh:
         return OpenContacts.find(enriched, enrichment_type, missing)
     contacts = TableContacts.read(table)
-    if enriched is not None and missing.added:  # else all of the enrichment is bought anew
+    if enriched is not None and missing.wanted:  # else all of the enrichment is bought anew
         for row, cells in enriched.rows():
             contacts.note_earlier(row, cells)
     return contacts
@@ -149,7 +149,7 @@ def settled_in(
         options = replace(options, mapping={})
     settled, seen = 0, FirstSeen()
     given = _rows_as_written(table, expected)
-    before = enriched.rows() if enriched is not None and missing is not None and missing.added else None
+    before = enriched.rows() if enriched is not None and missing is not None and missing.wanted else None
     try:
         output = EnrichedTable.open(path, options, names)
         if not _is_same(output.table.headers, expected.headers):

@@ -98,7 +98,7 @@ class Enrichment:
         table = given if enriched is None else enriched.table
         with Terminal(), warnings_shown(console), self._output_locked():
             # Before the input is read to its end, which takes a while for a large file.
-            missing = MissingColumns.of(table, enriched, self.choice.only_missing or ())
+            missing = MissingColumns.of(table, enriched, self.choice.only_missing or (), self.enrichment_type)
             of_output = self.table.of_output(self.output)
             earlier = settled_in(self.output, table, of_output, written, enriched=enriched, missing=missing)
             check_output(self.output, table, written, overwrite=self.overwrite or earlier is not None)

@@ -116,6 +116,27 @@ def test_a_column_of_the_user_asks_for_no_row_that_has_an_outcome(cli, serve, pe
     assert cli.results("out.csv") == cli.results("first.csv")
 
 
+def test_a_type_that_cannot_fill_the_column_buys_nothing(cli, serve, people):
+    with serve(hit_rate=1.0) as sandbox:
+        first_run(cli, people, 3)
+        cli.env["CLEANLIST_STORE"] = "other.db"  # which knows nothing, so that all of it would be bought
+        refused = cli("enrich", "first.csv", "-o", "out.csv", "-y", *MORE)
+        assert refused.code == 2
+        assert "--type partial does not fill cleanlist_phones; pass --type phone_only." in refused.error
+        assert len(sandbox.ledger.contacts) == 3
+
+
+def test_a_column_that_is_blank_where_nothing_is_lacking_asks_for_nobody_again(cli, serve, people):
+    with serve(hit_rate=1.0) as sandbox:
+        first_run(cli, people, 3)
+        cli.env["CLEANLIST_STORE"] = "other.db"
+        options = ("--only-missing", "cleanlist_error", "-y", *FAST)
+        done = cli("enrich", "first.csv", "-o", "out.csv", *options)
+        assert "3 rows of an earlier run have an outcome and keep it" in done.err
+        assert len(sandbox.ledger.contacts) == 3
+    assert cli.results("out.csv") == cli.results("first.csv")
+
+
 def test_where_no_row_lacks_the_column_there_is_nothing_to_send(cli, serve, people):
     with serve(hit_rate=1.0) as sandbox:
         first_run(cli, people, 3)
