@@ -236,10 +236,11 @@ class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):
     ) -> EnrichmentReport:
         """Enrich all *contacts* and return one result for each, in input order. Spends credits.
 
-        A mapping may have columns of any name: *columns* says which field each holds (None: none), others
-        are guessed as of a file. What is left is ignored, unless `extra` forbids it. A frame is read too; see
-        `enrich_frame`. `suppress` keeps contacts back: a file, an iterable or a function that names e-mail
-        addresses, domains (with all below them) and LinkedIn addresses; they are ``invalid``, "suppressed".
+        A mapping may have columns of any name: *columns* says which field each holds (None: none;
+        ``full_name`` is split), others are guessed as of a file. What is left is ignored, unless `extra`
+        forbids it. A frame is read too; see `enrich_frame`. `suppress` keeps contacts back: a file, an
+        iterable or a function that names e-mail addresses, domains (with all below them) and LinkedIn
+        addresses; they are ``invalid``, "suppressed".
 
         `max_credits` is a budget in credits: the worst case is reserved before each submit. An error is
         raised only if no contact was accepted, refused by name, or found in the store; else it is in the

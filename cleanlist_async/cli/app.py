@@ -68,7 +68,7 @@ def _main(
             metavar="PATH|URL",
             envvar=["CLEANLIST_LIMITS", "CLEANLIST_LIMITS_FILE"],
             help="What runs share the rate limits through: a file, redis://... or postgresql://..., or none. "
-            "The default is a file in your cache directory.",
+            "The default is a file in your cache directory, and none for a server on this machine.",
         ),
     ] = None,
     debug: Annotated[bool, typer.Option(DEBUG_FLAG, hidden=True, help="Show tracebacks.")] = False,

@@ -11,10 +11,12 @@ from cleanlist_async.checks import check_choice, check_instance, is_any, optiona
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
 from cleanlist_async.contacts.identity import ContactLike
 from cleanlist_async.contacts.texts import as_text, is_absent
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.guessing import Guess, survey
 from cleanlist_async.tables.headers import OWN_WORD, addressable
-from cleanlist_async.tables.mapping import Mapper, contact_builder
+from cleanlist_async.tables.mapping import BY_CALLER, NAME_HALVES, Mapper, contact_builder, halves_error
+from cleanlist_async.tables.vocabulary import FULL_NAME
 
 Extra: TypeAlias = Literal["ignore", "forbid"]
 Columns: TypeAlias = Mapping[str, str | None]
@@ -27,6 +29,8 @@ SAMPLE: Final = 100
 _MOST_BUILDERS: Final = 1_000
 """Sets of keys: rows of some databases leave out what is missing."""
 _FIELDS: Final = frozenset(CONTACT_FIELDS)
+_NAMED: Final = (*CONTACT_FIELDS, FULL_NAME)
+"""What a column can be called: a full name is split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,12 @@ class RowFormat:
         optional(check_instance, "columns", self.columns, Mapping)
         held = [field for field in (self.columns or {}).values() if field is not None]
         for field in held:
-            if field not in CONTACT_FIELDS:  # a tuple, which takes what cannot be hashed
-                raise wrong("columns", f"a mapping to {', '.join(CONTACT_FIELDS)} or None", field)
+            if field not in _NAMED:  # a tuple, which takes what cannot be hashed
+                raise wrong("columns", f"a mapping to {', '.join(_NAMED)} or None", field)
             if held.count(field) > 1:
                 raise wrong("columns", f"a mapping with one column for {field}", self.columns)
+        if FULL_NAME in held and (halves := [half for half in NAME_HALVES if half in held]):
+            raise ConfigurationError(f"columns: {halves_error(halves)}.")
         return self
 
 
@@ -151,7 +157,22 @@ class MappingReader:
             named = ((said.get(column, column), value) for column, value in row.items())
             return {field: value for field, value in named if field is not None}
 
-        return rename
+        whole = next((column for column, field in said.items() if field == FULL_NAME), None)
+        if whole is None:
+            return rename
+        both = Guess(whole, 0, BY_CALLER)
+        _, split = row_builder(dict.fromkeys(NAME_HALVES, both))
+
+        def rename_and_split(row: Mapping[str, object]) -> ContactLike:
+            renamed = cast("dict[str, Any]", rename(row))
+            if whole in row:
+                name = split([renamed.pop(FULL_NAME)])
+                if given := [half for half in NAME_HALVES if half in renamed]:
+                    raise _Named("the contacts").error(halves_error(given))
+                renamed |= {half: getattr(name, half) for half in NAME_HALVES}
+            return renamed
+
+        return rename_and_split
 
     def _lenient(self, keys: tuple[str, ...], first: Mapping[str, object]) -> BuildMapping:
         headers = [str(key) for key in keys]

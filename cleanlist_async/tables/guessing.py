@@ -275,7 +275,7 @@ _CAN_BE: Final[Mapping[str, Callable[[str], bool]]] = {
 }
 """Whether a value can be that of a field that is no name."""
 _IS_CHOSEN_WELL: Final[Mapping[str, Callable[[str], bool]]] = {
-    **dict.fromkeys(("first_name", "last_name", "company_name"), _can_be_a_name),
+    **dict.fromkeys((FULL_NAME, "first_name", "last_name", "company_name"), _can_be_a_name),
     **_CAN_BE,
     "company_domain": lambda value: values.is_domain(value) or values.is_email(value),
     "linkedin_url": lambda value: (

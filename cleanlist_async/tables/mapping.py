@@ -21,10 +21,11 @@ from cleanlist_async.tables.values import (
     split_name,
     without_titles,
 )
+from cleanlist_async.tables.vocabulary import FULL_NAME
 
 BY_CALLER: Final = "as you said"
 
-_NAME_HALVES: Final = ("first_name", "last_name")
+NAME_HALVES: Final = ("first_name", "last_name")
 _SHARED: Final = ("key", "company_domain")
 """Fields whose column may be another's, too."""
 Texts: TypeAlias = Sequence[str] | Mapping[int, str]
@@ -81,6 +82,7 @@ class Mapper:
         header, on a column none of whose values can be that of its field, and on a tie for a field without
         which no contact can be sent.
         """
+        mapping = self._with_halves(mapping)
         given = {field: self._given(field, header) for field, header in mapping.items()}
         guessed = self._guessed(given)
         chosen = {**guessed, **{field: guess for field, guess in given.items() if guess}}
@@ -109,9 +111,24 @@ class Mapper:
     def _choice(self, field: str, columns: Sequence[int]) -> str:
         return self.choice(field, self.headers[columns[0]])
 
+    def _with_halves(self, mapping: Mapping[str, str]) -> Mapping[str, str]:
+        """Return what the caller said, with a full name as the two halves that it is split into."""
+        if FULL_NAME not in mapping or FULL_NAME in self.fields:
+            return mapping
+        if halves := [half for half in NAME_HALVES if half in mapping]:
+            raise self.file.error(halves_error(halves), "map either the whole name, or its halves")
+        header = mapping[FULL_NAME]
+        if header:
+            self._given(FULL_NAME, header)  # so that an error names what the caller did
+        # None is to be split: that concerns no halves with columns of their own.
+        is_free = bool(header) or is_split_name(self.survey.guesses)
+        others = {field: other for field, other in mapping.items() if field != FULL_NAME}
+        return others | dict.fromkeys(NAME_HALVES if is_free else (), header)
+
     def _given(self, field: str, header: str) -> Guess | None:
-        if field not in self.fields:
-            close = _close(field, self.fields) or f"the fields are {', '.join(self.fields)}"
+        known = tuple(dict.fromkeys((*self.fields, FULL_NAME)))
+        if field not in known:
+            close = _close(field, known) or f"the fields are {', '.join(known)}"
             raise self.file.error(f'a contact has no field "{field}"', close)
         if not header:  # --map email= leaves the field out
             return None
@@ -139,8 +156,8 @@ class Mapper:
         }
         # Half of a split name would be wrong beside the half that the caller mapped.
         is_split = is_split_name(self.survey.guesses)
-        if is_split and not all(half in guesses for half in _NAME_HALVES):
-            for half in _NAME_HALVES:
+        if is_split and not all(half in guesses for half in NAME_HALVES):
+            for half in NAME_HALVES:
                 guesses.pop(half, None)
         return guesses
 
@@ -157,15 +174,21 @@ class Mapper:
 
 def is_split_name(columns: Mapping[str, Guess]) -> bool:
     """Whether first and last name come from one column, which is to be split."""
-    first, last = (columns.get(half) for half in _NAME_HALVES)
+    first, last = (columns.get(half) for half in NAME_HALVES)
     return first is not None and last is not None and first.column == last.column
+
+
+def halves_error(halves: Sequence[str]) -> str:
+    """Return why a full name and *halves* of it cannot both have a column."""
+    both = " and ".join(halves)
+    return f"{FULL_NAME} is split into first and last name, so {both} cannot have a column as well"
 
 
 def _needed(chosen: Mapping[str, Guess]) -> Sequence[str]:
     """Return the fields that a contact still needs (docs.cleanlist.ai, 422)."""
     if "linkedin_url" in chosen:
         return ()
-    names = ("linkedin_url", *_NAME_HALVES)
+    names = ("linkedin_url", *NAME_HALVES)
     has_company = "company_name" in chosen or "company_domain" in chosen
     return names if has_company else (*names, "company_name", "company_domain")
 
@@ -247,7 +270,7 @@ def contact_builder(columns: Mapping[str, Guess]) -> BuildContact:
 
 def _value(field: str, text: str) -> str | None:
     text = text.strip()
-    if text and field in _NAME_HALVES:
+    if text and field in NAME_HALVES:
         without = without_titles(text).strip()
         if without or field == "first_name" or "." in text:  # "Herr" is a family name too
             text = without

@@ -134,3 +134,35 @@ async def test_a_job_reads_a_frame_also_when_it_is_resumed(world, tmp_path):
     assert world.submits() == 1
     with pytest.raises(ConfigurationError, match="source is read more than once"):
         await world.client.job(tmp_path / "b.journal", pa.Table.from_pandas(frame).to_reader())
+
+
+WHOLE = [{"Kunde": "Love, Ada", "company_name": "Acme"}, {"Kunde": "Bo Berg", "company_name": "Beta"}]
+
+
+@each_case("extra", ["ignore", "forbid"])
+async def test_a_column_of_full_names_is_split(world, extra):
+    assert await contacts_of(world, WHOLE, columns={"Kunde": "full_name"}, extra=extra) == BUILT
+
+
+async def test_a_frame_has_full_names_too(world):
+    report = await world.client.enrich(pd.DataFrame(WHOLE), columns={"Kunde": "full_name"})
+    assert [result.contact for result in report.results] == BUILT
+
+
+async def test_a_job_splits_the_full_names_of_a_file(world, tmp_path):
+    (tmp_path / "a.csv").write_text("Kunde,Company\nAda Love,Acme\nBo Berg,Beta\n")
+    async with await world.client.job(
+        tmp_path / "a.journal", tmp_path / "a.csv", columns={"Kunde": "full_name"}
+    ) as job:
+        assert [result.contact async for result in job] == BUILT
+
+
+@each_case("extra", ["ignore", "forbid"])
+async def test_a_full_name_beside_a_half_of_it_is_refused(world, extra):
+    says = "full_name is split into first and last name, so first_name cannot have a column as well"
+    with pytest.raises(ConfigurationError, match=says):
+        await world.client.enrich(WHOLE, columns={"Kunde": "full_name", "First": "first_name"}, extra=extra)
+    given = [{**WHOLE[0], "first_name": "Ada"}]
+    with pytest.raises(TableError, match=says):
+        await world.client.enrich(given, columns={"Kunde": "full_name"}, extra=extra)
+    assert world.submits() == 0

@@ -117,3 +117,39 @@ def test_two_columns_of_profiles_under_unknown_headers_are_a_question(tmp_path):
 def test_two_columns_of_addresses_under_unknown_headers_are_a_note(tmp_path):
     table = opened(tmp_path, "Name,Company,A,B", "Ada Love,Acme,a@acme.example,b@acme.example")
     assert table.notes == ['"A" and "B" could both be email: neither is used; --map "email=A"']
+
+
+NAMES = ["Kunde,Vorname,Firma", "Dr. Ada Love,Bo,Acme"]
+
+
+def test_a_column_that_is_mapped_as_a_full_name_is_split(tmp_path):
+    table = opened(tmp_path, *NAMES, mapping={"full_name": "kunde"})
+    halves = opened(tmp_path, *NAMES, mapping={"first_name": "Kunde", "last_name": "Kunde"})
+    assert list(table.contacts()) == list(halves.contacts())
+    (contact,) = table.contacts()
+    assert (contact.first_name, contact.last_name, contact.company_name) == ("Ada", "Love", "Acme")
+    assert [*table.split_samples()] == ["Dr. Ada Love"]
+
+
+@each_case("half", ["first_name", "last_name"])
+@each_case("header", ["Vorname", ""])
+def test_a_full_name_and_a_half_of_it_cannot_both_be_mapped(half, header, tmp_path):
+    says = f"full_name is split into first and last name, so {half} cannot have a column as well"
+    with pytest.raises(TableError, match=says):
+        opened(tmp_path, *NAMES, mapping={"full_name": "Kunde", half: header})
+
+
+def test_a_full_name_that_cannot_be_one_is_named_as_it_was_mapped(tmp_path):
+    with pytest.raises(TableError, match='there is no column "Kundn"; did you mean "Kunde"'):
+        opened(tmp_path, *NAMES, mapping={"full_name": "Kundn"})
+    with pytest.raises(TableError, match="no value of this column can be full_name, such as"):
+        opened(tmp_path, HEADER, ADA, mapping={"full_name": "Email"})
+    with pytest.raises(TableError, match='no field "fulname"; did you mean "full_name"'):
+        opened(tmp_path, *NAMES, mapping={"fulname": "Kunde"})
+
+
+def test_no_full_name_leaves_the_columns_of_its_halves(tmp_path):
+    (contact,) = opened(tmp_path, HEADER, ADA, mapping={"full_name": ""}).contacts()
+    assert (contact.first_name, contact.last_name) == ("Ada", "Love")
+    (contact,) = opened(tmp_path, "Name,Profile", f"Ada Love,{URL}", mapping={"full_name": ""}).contacts()
+    assert (contact.first_name, contact.last_name) == (None, None)

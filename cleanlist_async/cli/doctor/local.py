@@ -15,11 +15,16 @@ from cleanlist_async.cli.limits import limits_in_use
 from cleanlist_async.cli.store.location import StoreLocation
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError
-from cleanlist_async.cli.terminal.shared_limits import VARIABLE, are_on_a_server, each_machine_has_its_own
+from cleanlist_async.cli.terminal.shared_limits import (
+    VARIABLE,
+    are_on_a_server,
+    each_machine_has_its_own,
+    why_none,
+)
 from cleanlist_async.errors import CleanlistError, ConfigurationError
 from cleanlist_async.facts import API_KEY_FILE_VARIABLE, API_KEY_VARIABLE, STORE_VARIABLE
 from cleanlist_async.http.credentials import find_credentials
-from cleanlist_async.http.transport import ConnectionOptions, proxy_name
+from cleanlist_async.http.transport import ConnectionOptions, is_loopback, proxy_name
 from cleanlist_async.redact import Secret
 from cleanlist_async.storage.sqlite_version import OLDEST
 from cleanlist_async.storage.store.store import Store
@@ -131,7 +136,11 @@ def limits(connection: Connection) -> Finding:
     """Return what the limits are shared through, and whether that answers."""
     try:
         if connection.limiter() is None or (shared := limits_in_use()) is None:
-            return Finding(_LIMITS, "ok", "none: each process counts for itself.")
+            why = why_none(connection.limits, on_loopback=is_loopback(connection.address))
+            if why is not None:
+                return Finding(_LIMITS, "ok", f"none {why}: each process counts for itself.")
+            detail = "none, since the file in the cache directory cannot be used: each process counts for"
+            return Finding(_LIMITS, "unknown", f"{detail} itself.", f"Set {VARIABLE} to a path, or to none.")
         shared.pools()
     except (CommandError, CleanlistError) as error:
         fix = f"Requests wait for it: start it, or correct {VARIABLE} (none: each process counts for itself)."

@@ -14,7 +14,7 @@ from rich.console import Console
 from cleanlist_async.checks import check_enrichment_type
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableOptions, check_output
-from cleanlist_async.cli.enrich.outcome import Tally, enrichment_cells, status_figures
+from cleanlist_async.cli.enrich.outcome import Tally, beside, enrichment_cells, status_figures
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import ExitCode, code_for, complain, error_as_json
 from cleanlist_async.cli.terminal.progress import warnings_shown
@@ -142,7 +142,8 @@ class Collection:
         updates["cleanlist_duplicate_of"] = cells.get("cleanlist_duplicate_of", "")
         if updates["cleanlist_duplicate_of"] and updates["cleanlist_credits"]:
             updates["cleanlist_credits"] = "0"
-        return {name: updates[name] for name in self.enriched.columns}
+        updates = beside(cells, updates)
+        return {name: updates[name] for name in self.enriched.columns if name in updates}
 
 
 def collect(

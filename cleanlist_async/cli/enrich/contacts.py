@@ -11,19 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress, islice
 from operator import itemgetter
+from pathlib import Path
 from random import Random
 from typing import Final
 
 from cleanlist_async.cli.enrich.collect import Collection
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions
-from cleanlist_async.cli.enrich.outcome import Tally
+from cleanlist_async.cli.enrich.missing import MissingColumns
+from cleanlist_async.cli.enrich.outcome import FINAL, Tally
 from cleanlist_async.cli.terminal.options import RowChoice
 from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.contacts.identity import Invalid, prepare
-from cleanlist_async.contacts.texts import cleaned
 from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import COLUMN_PREFIX
@@ -33,16 +34,15 @@ from cleanlist_async.tables.output_choice import as_written
 from cleanlist_async.tables.records import Cells, json_text
 from cleanlist_async.tables.rendering import new_names, text_with_formula
 
-_KEPT: Final = frozenset({"found", "not_found", "pending", "unknown"})
+_KEPT: Final = FINAL | {"pending", "unknown"}
 """What was bought, or may have been. The others never were, or cost nothing."""
-_FINAL: Final = frozenset({"found", "not_found"})
 _BOUGHT: Final = ("cleanlist_email", "cleanlist_email_status", "cleanlist_phones", "cleanlist_credits")
 """Columns that are blank where there is no outcome."""
 
 
 @dataclass(slots=True, kw_only=True)
 class OpenContacts(TableContacts):
-    """Of the contacts of a table that was enriched before, those without an outcome.
+    """Of the contacts of a table that was enriched before, those without an outcome, or without all of it.
 
     `waiting` are the rows whose workflow is known, and whose results are fetched for free.
     """
@@ -54,16 +54,20 @@ class OpenContacts(TableContacts):
     undecided: int = 0
 
     @classmethod
-    def find(cls, enriched: EnrichedTable, enrichment_type: EnrichmentType) -> OpenContacts:
+    def find(
+        cls, enriched: EnrichedTable, enrichment_type: EnrichmentType, missing: MissingColumns
+    ) -> OpenContacts:
         """Read the whole table once. Raises TableError at a row that cannot be read."""
         contacts = cls(enriched.table, enriched=enriched, waiting=Collection(enriched))
         for row, cells in enriched.rows():
             status = cells["cleanlist_status"]
-            contacts.is_open.append(status not in _KEPT)
-            if status not in _KEPT:
+            is_open = status not in _KEPT or missing.ask_again(cells)
+            contacts.is_open.append(is_open)
+            if is_open:
                 contacts.numbers.append(row.number)
                 contacts.places.append(row.index)
-            elif status in _FINAL:
+                contacts.note_earlier(row, cells)
+            elif status in FINAL:
                 contacts.settled += 1
             elif cells["cleanlist_workflow_id"]:
                 contacts.waiting.add(row, cells, enrichment_type)
@@ -96,20 +100,44 @@ class OpenContacts(TableContacts):
 
 
 def contacts_of(
-    table: ContactTable, enriched: EnrichedTable | None, enrichment_type: EnrichmentType
+    table: ContactTable,
+    enriched: EnrichedTable | None,
+    enrichment_type: EnrichmentType,
+    missing: MissingColumns | None = None,
+    *,
+    fresh: bool = False,
 ) -> TableContacts:
-    """Read the whole table once, and return the contacts that are to be enriched. Raises TableError."""
-    if enriched is None:
-        return TableContacts.read(table)
-    return OpenContacts.find(enriched, enrichment_type)
+    """Read the whole table once, and return the contacts that are to be enriched. Raises TableError.
+
+    Of a table that was *enriched* before, *fresh* takes all of them.
+    """
+    missing = missing or MissingColumns(table)
+    if enriched is not None and not fresh:
+        return OpenContacts.find(enriched, enrichment_type, missing)
+    contacts = TableContacts.read(table)
+    if enriched is not None and missing.wanted:  # else all of the enrichment is bought anew
+        for row, cells in enriched.rows():
+            contacts.note_earlier(row, cells)
+    return contacts
 
 
-def settled_in(path: str, table: ContactTable, options: TableOptions, choice: OutputChoice) -> int | None:
+def settled_in(
+    path: str,
+    table: ContactTable,
+    options: TableOptions,
+    choice: OutputChoice,
+    *,
+    enriched: EnrichedTable | None = None,
+    missing: MissingColumns | None = None,
+) -> int | None:
     """Return how many contacts of *table* have an outcome in an output of *choice* that was made from it.
 
     Such an output holds its rows, or some of them where the choice leaves rows out, and no others. None for
-    any other file.
+    any other file. A row that is asked again for what is *missing*, and has in the output what it had before,
+    when the table was *enriched*, does not count.
     """
+    if not Path(path).is_file():
+        return None
     expected = as_written(table, choice)
     source = expected.source
     headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
@@ -121,17 +149,22 @@ def settled_in(path: str, table: ContactTable, options: TableOptions, choice: Ou
         options = replace(options, mapping={})
     settled, seen = 0, FirstSeen()
     given = _rows_as_written(table, expected)
+    before = enriched.rows() if enriched is not None and missing is not None and missing.wanted else None
     try:
-        enriched = EnrichedTable.open(path, options, names)
-        if not _is_same(enriched.table.headers, expected.headers):
+        output = EnrichedTable.open(path, options, names)
+        if not _is_same(output.table.headers, expected.headers):
             return None
-        for written, cells in enriched.rows():
+        for written, cells in output.rows():
             texts = _texts(written.cells)
             # A choice may have left rows out before this one; else it must be the very next.
             candidates = given if choice.only else islice(given, 1)
             row = next((row for row, own in candidates if _is_same(texts, own)), None)
             if row is None:
                 return None
+            if before is not None and missing is not None:
+                had = next(had for other, had in before if other.index == row.index)
+                if missing.ask_again(had) and all(_is_same([cells[name]], [had[name]]) for name in cells):
+                    continue
             settled += _is_settled(cells, choice) and _is_first(row, cells, seen)
         if not choice.only and next(given, None) is not None:
             return None
@@ -151,8 +184,8 @@ def _rows_as_written(table: ContactTable, written: ContactTable) -> Iterator[tup
 def _is_settled(cells: Mapping[str, str], choice: OutputChoice) -> bool:
     """Whether a row has an outcome; in doubt, because the output has no column that says it, it has one."""
     if (status := cells.get("cleanlist_status")) is not None:
-        return status in _FINAL
-    return bool(choice.only & _FINAL) or any(cells.get(column) for column in _BOUGHT)
+        return status in FINAL
+    return bool(choice.only & FINAL) or any(cells.get(column) for column in _BOUGHT)
 
 
 def _is_first(row: Row, cells: Mapping[str, str], seen: FirstSeen) -> bool:
@@ -173,38 +206,42 @@ def _texts(cells: Cells) -> tuple[str, ...]:
 
 
 def choose(
-    contacts: TableContacts, choice: RowChoice, enriched: EnrichedTable | None = None
+    contacts: TableContacts,
+    choice: RowChoice,
+    missing: MissingColumns,
+    enriched: EnrichedTable | None = None,
 ) -> TableContacts:
-    """Return the chosen contacts, of a table that was *enriched* before or not.
-
-    Raises TableError for a column that is not there, or if none is left.
-    """
+    """Return the chosen contacts, of a table that was *enriched* before or not."""
     if choice == RowChoice():
         return contacts
-    indices = array("I", _lacking(contacts, enriched, choice.only_missing or ()))
+    indices = array("I", _lacking(contacts, missing, enriched))
     if choice.sample is not None and choice.sample < len(indices):
         # The same rows for the same file, so that a run that was stopped goes on with them.
         drawn = Random(contacts.table.fingerprint).sample(indices, choice.sample)  # noqa: S311
         indices = array("I", sorted(drawn))  # in the order in which they are read
-    chosen = ChosenContacts(
-        contacts.table, whole=contacts, indices=indices[: choice.limit], enriched=enriched
+    return ChosenContacts(
+        contacts.table,
+        whole=contacts,
+        indices=indices[: choice.limit],
+        enriched=enriched,
+        only_missing=tuple(choice.only_missing or ()),
     )
-    chosen.refuse_none()
-    return chosen
 
 
-def _lacking(contacts: TableContacts, enriched: EnrichedTable | None, names: Sequence[str]) -> Iterator[int]:
-    """Yield the indices of the contacts whose rows lack one of the columns, or of all without names."""
-    table = contacts.table
-    added = [] if enriched is None else [name for name in names if name in enriched.columns]
-    columns = [_column(table, name, enriched) for name in names if name not in added]
+def _lacking(
+    contacts: TableContacts, missing: MissingColumns, enriched: EnrichedTable | None
+) -> Iterator[int]:
+    """Yield the indices of the contacts whose rows lack one of the columns."""
     without: Mapping[str, str] = {}
     # Places rise with the indices of contacts, so one pass over the rows serves all.
-    rows = iter(enriched.rows() if enriched and added else ((row, without) for row in table.rows()))
+    rows = iter(
+        enriched.rows()
+        if enriched is not None and missing.added
+        else ((row, without) for row in contacts.table.rows())
+    )
     for index in range(len(contacts)):
         row, cells = next(pair for pair in rows if pair[0].index == contacts.place(index))
-        texts = [*(_text(table, row, column) for column in columns), *(cells[name] for name in added)]
-        if not texts or not all(map(cleaned, texts)):
+        if missing.are_lacked_by(row, cells):
             yield index
 
 
@@ -215,6 +252,7 @@ class ChosenContacts(TableContacts):
     whole: TableContacts
     indices: array[int]
     enriched: EnrichedTable | None = None
+    only_missing: tuple[str, ...] = ()
     _is_chosen: bytearray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -223,6 +261,21 @@ class ChosenContacts(TableContacts):
         for index in self.indices:
             self._is_chosen[index] = True
             self.numbers.append(self.whole.numbers[index])
+        # What is left out keeps what it has in any case.
+        places = (self.place(index) for index in range(len(self.indices)))
+        self.earlier = {place: self.whole.earlier[place] for place in places if place in self.whole.earlier}
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What the choice of rows comes to, where that is not plain."""
+        named = " or ".join(self.only_missing)
+        if self.only_missing and self.whole.numbers and not self.indices:
+            other = "other " if self.settled else ""
+            return (f"no {other}row is without {named}: there is nothing to send.",)
+        if self.only_missing and (again := len(self.earlier)):
+            are = "row of an earlier run is" if again == 1 else "rows of an earlier run are"
+            return (f"{again:,} {are} asked for again, without {named}.",)
+        return ()
 
     def __iter__(self) -> Iterator[Contact]:
         return compress(self.whole, self._is_chosen)
@@ -251,21 +304,3 @@ class ChosenContacts(TableContacts):
     def count_kept(self, tally: Tally) -> None:
         """Count those of the kept rows that have no final result."""
         self.whole.count_kept(tally)
-
-
-def _column(table: ContactTable, name: str, enriched: EnrichedTable | None) -> int:
-    if (guess := table.columns.get(name)) is not None:
-        return guess.column
-    if name in table.headers:
-        return table.headers.index(name)
-    raise TableError(
-        path=table.name,
-        problem=f'has no column "{name}"',
-        fix=f"it has: {', '.join((*table.headers, *(enriched.columns if enriched else ())))}",
-    )
-
-
-def _text(table: ContactTable, row: Row, column: int) -> str:
-    if isinstance(row.cells, tuple):
-        return row.cells[column] if column < len(row.cells) else ""
-    return json_text(row.cells.get(table.headers[column]))

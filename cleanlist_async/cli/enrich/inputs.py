@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Final, cast
 import typer
 from rich.console import Console
 
-from cleanlist_async.cli.enrich.outcome import Tally
+from cleanlist_async.cli.enrich.outcome import FINAL, RESULTS, Tally, beside
 from cleanlist_async.cli.terminal.asking import choose_column
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.options import FileLayout
@@ -24,7 +25,7 @@ from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.cli.terminal.wording import as_typed
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.contacts.contact import Contact
-from cleanlist_async.tables import ContactTable, EncodingUnknownError, OutputChoice, TableError
+from cleanlist_async.tables import ContactTable, EncodingUnknownError, OutputChoice, Row, TableError
 from cleanlist_async.tables.dialect import declared_encoding
 from cleanlist_async.tables.formats import FORMATS, READ_ONLY, SUFFIXES, TableFormat, is_read_only
 from cleanlist_async.tables.formats.location import STDOUT, is_address
@@ -121,6 +122,8 @@ class TableContacts:
     numbers: array[int] = field(default_factory=lambda: array("I"))
     settled: int = 0
     """How many rows are not among the contacts because they keep a final result."""
+    earlier: dict[int, str] = field(default_factory=dict[int, str])
+    """Of the rows that are enriched again, by their index: what they have, as JSON, which takes less room."""
 
     @classmethod
     def read(cls, table: ContactTable) -> TableContacts:
@@ -144,9 +147,29 @@ class TableContacts:
     def __iter__(self) -> Iterator[Contact]:
         return self.table.contacts()
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What the user should know of which contacts these are."""
+        return ()
+
     def place(self, index: int) -> int:
         """Return the index of the row that the contact at *index* comes from."""
         return index
+
+    def note_earlier(self, row: Row, cells: Mapping[str, str]) -> None:
+        """Note what a row that is enriched again has, if anything."""
+        if cells["cleanlist_status"] in FINAL or any(map(cells.get, RESULTS)):
+            self.earlier[row.index] = json.dumps({name: text for name, text in cells.items() if text})
+
+    def beside_earlier(self, place: int, cells: dict[str, str]) -> dict[str, str]:
+        """Return the new *cells* of the row at *place*, with what it keeps of those that it had."""
+        before = self.earlier.pop(place, None)
+        return cells if before is None else beside(json.loads(before), cells)
+
+    def unasked(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield the rows that were to be enriched again and got no result, with what they have."""
+        for place, before in self.earlier.items():
+            yield place, json.loads(before)
 
     def kept(self) -> Iterator[tuple[int, dict[str, str]]]:
         """Yield rows that are not among the contacts, by index, and the enrichment that they keep."""

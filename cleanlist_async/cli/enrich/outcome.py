@@ -40,6 +40,10 @@ _STATUS_REMARKS: Final[Mapping[ResultStatus, str]] = {
     "failed": "not bought",
 }
 UNFINISHED: Final[tuple[ResultStatus, ...]] = ("pending", "unknown", "failed")
+FINAL: Final = frozenset({"found", "not_found"})
+"""Outcomes that no further question changes."""
+RESULTS: Final = ("cleanlist_email", "cleanlist_phones")
+"""Columns of what was looked for."""
 
 
 @dataclass(slots=True)
@@ -132,6 +136,23 @@ def enrichment_cells(
         "cleanlist_task_id": result.task_id or "",
         "cleanlist_duplicate_of": "" if first is None else str(numbers[first]),
     }
+
+
+def beside(before: Mapping[str, str], now: dict[str, str]) -> dict[str, str]:
+    """Return the enrichment of a row that was asked again: *now*, and of *before* what that does not have.
+
+    An e-mail address that is there stays beside a phone number that was bought for it, and a row for which
+    nothing was bought is as it was.
+    """
+    status = now["cleanlist_status"]
+    if status in {"failed", "invalid"} and before.get("cleanlist_status") in FINAL:
+        return dict(before)
+    kept = {name: before[name] for name in RESULTS if before.get(name) and not now[name]}
+    if "cleanlist_email" in kept:
+        kept["cleanlist_email_status"] = before.get("cleanlist_email_status", "")
+    if kept and status == "not_found":
+        kept["cleanlist_status"] = "found"
+    return now | kept
 
 
 def status_figures(tally: Tally) -> Figures:

@@ -172,6 +172,8 @@ def show_file_plan(
     show_plan(console, plan, _requests(plan), invalid, balance=balance, max_credits=max_credits)
     if contacts.settled:
         say(console, kept_line(contacts))
+    for remark in contacts.remarks:
+        say(console, f"note: {remark}")
 
 
 def _print_file_plan(plan: Plan, contacts: TableContacts) -> None:
@@ -190,7 +192,10 @@ def kept_line(contacts: TableContacts) -> str:
     """Return why the rows of an earlier run are not among what is sent, and what sends them."""
     have = "has an outcome and keeps" if contacts.settled == 1 else "have an outcome and keep"
     rows = plural(contacts.settled, "row")
-    return f"{rows} of an earlier run {have} it, of any --type (enrich --fresh buys anew)."
+    return (
+        f"{rows} of an earlier run {have} it, of any --type (enrich --only-missing cleanlist_phones asks for"
+        " what a row lacks; --fresh buys anew)."
+    )
 
 
 def plan_as_json(plan: Plan, *, has_looked: bool = True) -> dict[str, JSON]:

@@ -87,7 +87,8 @@ class ResultFile:
             # Twice: kept rows may be due before this row, and others by it.
             self._put_kept()
             cells = enrichment_cells(result, self._numbers, self._headers)
-            self._writer.put(self._contacts.place(result.index), cells)
+            place = self._contacts.place(result.index)
+            self._writer.put(place, self._contacts.beside_earlier(place, cells))
             self._put_kept()
             if not self._is_in_store:
                 self._flush_now_and_then()
@@ -104,6 +105,8 @@ class ResultFile:
         try:
             while self._next_kept is not None:
                 self._put_next_kept(*self._next_kept)
+            for place, cells in self._contacts.unasked():
+                self._writer.put(place, cells)
             self._writer.close({"cleanlist_status": "failed", "cleanlist_error": _UNSENT} if unsent else None)
         except TableError as problem:
             self.problem = self.problem or problem

@@ -11,10 +11,12 @@ from pathlib import Path
 import anyio
 from rich.console import Console
 
+from cleanlist_async import facts
 from cleanlist_async.checks import check_enrichment_type, check_webhook_url
 from cleanlist_async.cli.enrich.contacts import choose, contacts_of, settled_in
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, check_space, opened
+from cleanlist_async.cli.enrich.missing import MissingColumns
 from cleanlist_async.cli.enrich.outcome import (
     Outcome,
     exit_code,
@@ -37,9 +39,9 @@ from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.in_flight import in_flight
 from cleanlist_async.cli.terminal.options import OutputOptions, RowChoice
 from cleanlist_async.cli.terminal.progress import showing, warnings_shown
-from cleanlist_async.cli.terminal.render import plural, print_json, say, show_command, show_notes
+from cleanlist_async.cli.terminal.render import number, plural, print_json, say, show_command, show_notes
 from cleanlist_async.cli.terminal.signals import STOPPING, StopSignals, Terminal
-from cleanlist_async.cli.terminal.wording import as_typed, before_going_on
+from cleanlist_async.cli.terminal.wording import as_typed, before_going_on, is_below
 from cleanlist_async.enrich.plan import Plan
 from cleanlist_async.errors import (
     AuthenticationError,
@@ -54,7 +56,7 @@ from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.storage.file_lock import FileLock, FileLockedError
 from cleanlist_async.storage.store.records import REMEMBERED, StoreCounts
 from cleanlist_async.storage.store.store import Store
-from cleanlist_async.tables import ContactTable, OutputChoice, TableError
+from cleanlist_async.tables import OutputChoice, TableError
 from cleanlist_async.tables.formats.location import STDOUT
 from cleanlist_async.tables.input import is_stream
 from cleanlist_async.tables.input_options import Suppression
@@ -96,10 +98,12 @@ class Enrichment:
         table = given if enriched is None else enriched.table
         with Terminal(), warnings_shown(console), self._output_locked():
             # Before the input is read to its end, which takes a while for a large file.
-            earlier = self._earlier_outcomes(table, written)
+            missing = MissingColumns.of(table, enriched, self.choice.only_missing or (), self.enrichment_type)
+            of_output = self.table.of_output(self.output)
+            earlier = settled_in(self.output, table, of_output, written, enriched=enriched, missing=missing)
             check_output(self.output, table, written, overwrite=self.overwrite or earlier is not None)
-            known = None if self.fresh else enriched
-            contacts = choose(contacts_of(table, known, self.enrichment_type), self.choice, enriched)
+            whole = contacts_of(table, enriched, self.enrichment_type, missing, fresh=self.fresh)
+            contacts = choose(whole, self.choice, missing, enriched)
             show_columns(console, table)
             show_notes(console, table.notes)
             store = self.store.open() if has_key else None
@@ -176,12 +180,6 @@ class Enrichment:
             yield
         finally:
             lock.give_back()
-
-    def _earlier_outcomes(self, table: ContactTable, written: OutputChoice) -> int | None:
-        """Return how many outcomes of this very input the output has; None if it is no such file."""
-        if not Path(self.output).is_file():
-            return None
-        return settled_in(self.output, table, self.table.of_output(self.output), written)
 
     async def _prepare(
         self,
@@ -282,17 +280,17 @@ class Enrichment:
         if isinstance(outcome.stopped_by, RequestValidationError):  # they would be refused again
             say(console, "What was bought is not bought again: correct the input, then enrich it.")
             return
-        first = _first_step(outcome.stopped_by, has_limit=self.consent.max_credits is not None)
+        first, consent = _first_step(outcome.stopped_by, self.consent, self.enrichment_type)
         same = f"the same command{' without --fresh' if self.fresh else ''}"  # which would begin anew
         same += " and the same input" if is_stream(self.source) else ""
         say(console, f"{first} with {same}: what was bought is not bought again.")
-        show_command(console, self._command())
+        show_command(console, self._command(consent))
 
-    def _command(self) -> str:
+    def _command(self, consent: str | None = None) -> str:
         command = shlex.join(["cleanlist-async", "enrich", self.source, "-o", self.output])
-        groups = (self.consent, self.choice, self.written, self.store)
-        options = self._options(self.table) + "".join(group.as_typed() for group in groups)
-        return f"{command}{options}" + as_typed(
+        groups = "".join(group.as_typed() for group in (self.choice, self.written, self.store))
+        bound = self.consent.as_typed() if consent is None else consent
+        return f"{command}{self._options(self.table)}{bound}{groups}" + as_typed(
             {
                 "--suppress": self.suppress,
                 # An address with a query may hold a secret.
@@ -318,15 +316,25 @@ def _refuse_loss(written: OutputChoice, enrichment_type: EnrichmentType) -> None
         )
 
 
-def _first_step(error: BaseException | None, *, has_limit: bool) -> str:
-    if (change := before_going_on(error)) is not None:
-        return f"{change}, then go on"
+def _first_step(
+    error: BaseException | None, consent: Consent, enrichment_type: EnrichmentType
+) -> tuple[str, str]:
+    """Return what to do first, and what the command that goes on says about spending."""
+    price, limit = facts.WORST_CASE_CREDITS.get(enrichment_type), consent.max_credits
+    same = consent.as_typed()
+    if (change := before_going_on(error, price)) is not None:
+        return f"{change}, then go on", same
     match error:
         case InsufficientCreditsError():
-            return "Top up, then go on"
+            return "Top up, then go on", same
         case AuthenticationError() | PermissionDeniedError():
-            return "Set a key that may do this, then go on"
-        case BudgetExceededError() if has_limit:
-            return "The limit holds for one run. Go on"
+            return "Set a key that may do this, then go on", same
+        case BudgetExceededError() if is_below(limit, price):
+            least = f"at least {number(price or 0)}, which one contact can cost"
+            # No number: it would suggest that we know how much the user wants to spend.
+            higher = f"{replace(consent, max_credits=None).as_typed()} --max-credits N"
+            return f"Raise --max-credits to {least}, then go on", higher
+        case BudgetExceededError() if limit is not None:
+            return "The limit holds for one run. Go on", same
         case _:
-            return "Go on"
+            return "Go on", same

@@ -30,7 +30,7 @@ from cleanlist_async.cli.terminal.render import (
     show_notes,
 )
 from cleanlist_async.cli.terminal.signals import STOPPING, StopSignals, Terminal
-from cleanlist_async.cli.terminal.wording import at_the_command_line, before_going_on
+from cleanlist_async.cli.terminal.wording import at_the_command_line, before_going_on, is_below
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.errors import (
     BudgetExceededError,
@@ -238,17 +238,19 @@ class Run:
         if ending.is_finished:
             self._report_open_chunks(status, command)
             return
-        first = before_going_on(ending.stopped_by)
+        price = facts.WORST_CASE_CREDITS.get(status.enrichment_type)
+        first = before_going_on(ending.stopped_by, price)
         match ending.stopped_by:
             case BudgetExceededError() if first is not None:
                 say(self.console, f"{first}, then resume it:")
             case InsufficientCreditsError():
                 amount = f", {plural(ending.shortfall, 'credit')} short" if ending.shortfall else ""
                 say(self.console, f"Out of credits{amount}. Top up, then resume it:")
-            case BudgetExceededError():
+            case BudgetExceededError(max_credits=limit):
                 # A number would suggest that we know how much the user wants to spend.
                 command += " --max-credits N"
-                say(self.console, "Resume it with a higher --max-credits:")
+                least = f", at least {price}" if is_below(limit, price) else ""
+                say(self.console, f"Resume it with a higher --max-credits{least}:")
             case UnknownOutcomeError() if status.chunks.get(ChunkState.UNKNOWN):
                 self._report_open_chunks(status, command)
                 return

@@ -81,7 +81,11 @@ class RowChoice:
     ] = None
     only_missing: Annotated[
         list[str] | None,
-        typer.Option("--only-missing", metavar="COLUMN", help="Skip rows that have this. Repeatable."),
+        typer.Option(
+            "--only-missing",
+            metavar="COLUMN",
+            help="Skip rows that have this; an added column: ask again for those without. Repeatable.",
+        ),
     ] = None
 
     def as_typed(self) -> str:

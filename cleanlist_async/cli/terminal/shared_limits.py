@@ -67,6 +67,16 @@ def limiter_of(limits: RateLimits, *, on_loopback: bool) -> RateLimiter | None:
         return None
 
 
+def why_none(limits: RateLimits, *, on_loopback: bool) -> str | None:
+    """Return why `limiter_of` returns none without a warning; None where it gives one."""
+    asked = _asked()
+    if asked is not None:
+        return "as was asked for" if asked == _NONE else None
+    if on_loopback:
+        return "for a server on this machine, such as a sandbox"
+    return None if limits == RateLimits() else "for limits that are not those of the API"
+
+
 def are_on_a_server() -> bool:
     """Whether other machines share the limits too."""
     return isinstance(shared_limits(), str)

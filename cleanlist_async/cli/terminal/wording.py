@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+from cleanlist_async.checks import covers
 from cleanlist_async.errors import BudgetExceededError, SpendingPausedError
 
 PLACEHOLDER: Final = "WORKFLOW_ID"
@@ -121,15 +122,26 @@ _PHRASES: Final = (
 )
 
 
-def before_going_on(error: BaseException | None) -> str | None:
-    """Return what must change before a command that *error* stopped can go on; None where nothing must."""
+def before_going_on(error: BaseException | None, price: float | None = None) -> str | None:
+    """Return what must change before a command that *error* stopped can go on; None where nothing must.
+
+    *price*: the most that a contact can cost, where that is known. A limit below it buys nothing, ever.
+    """
     match error:
         case SpendingPausedError():
             return "Let spending go on with cleanlist-async budget resume"
+        case BudgetExceededError(period="day" | "month" as period) if is_below(error.max_credits, price):
+            most = f"{price:,.10g} credit{'' if price == 1 else 's'}"
+            return f"Raise the budget to at least {most} a {period} with cleanlist-async budget set"
         case BudgetExceededError(period="day" | "month" as period):
             return f"Wait for the next {period}, or raise the budget with cleanlist-async budget set"
         case _:
             return None
+
+
+def is_below(limit: float | None, price: float | None) -> bool:
+    """Whether a limit does not cover the price of one contact."""
+    return limit is not None and price is not None and not covers(limit, price)
 
 
 def in_words(reason: str, headers: Mapping[str, str]) -> str:

@@ -203,9 +203,9 @@ def test_rows_of_its_own_output_that_lack_a_result_are_bought_anew_and_the_other
         assert again.code == 0, again.err
         assert len(sandbox.ledger.contacts) == 20 + len(lacking)
         check_results(cli, sandbox, given)
-        unknown = cli("enrich", "first.csv", "-o", "more.csv", "--only-missing", "Nothing", "-y", *FAST)
-        assert "it has: First Name, " in unknown.error
-        assert "cleanlist_email" in unknown.error
+        misspelt = ("--only-missing", "cleanlist_emial", "-y", *FAST)
+        unknown = cli("enrich", "first.csv", "-o", "more.csv", *misspelt)
+        assert 'did you mean "cleanlist_email"' in unknown.error
     assert 0 < len(lacking) < 20
 
 

@@ -83,7 +83,7 @@ def test_rows_that_are_not_chosen_stay_without_a_result(cli, serve, people):
         assert sampled.count("found") == 4
         assert cli(*options, "--sample", "4").code == 0
         assert rows_of(cli) == sampled
-        assert "has no column" in cli(*options, "--only-missing", "Nothing").error
+        assert 'there is no column "Nothing"' in cli(*options, "--only-missing", "Nothing").error
         assert sandbox.ledger.duplicates() == {}
         assert cli(*options).code == 0
     assert rows_of(cli) == ["found"] * 6

@@ -51,6 +51,13 @@ def test_plan_shows_how_full_names_are_split(cli):
     assert 'split: "Ada Love" is first name "Ada", last name "Love"' in done.out
 
 
+def test_a_column_of_full_names_can_be_named(cli):
+    cli.write([["Ada Love", "Acme"]], headers=["Kunde", "Firma"])
+    assert 'split: "Ada Love" is first name "Ada"' in cli("plan", "in.csv", "--map", "full_name=Kunde").out
+    refused = cli("plan", "in.csv", "--map", "full_name=Kunde", "--map", "last_name=Firma")
+    assert "full_name is split into first and last name, so last_name cannot" in refused.error
+
+
 def test_a_plan_is_whole_on_standard_output_and_its_notes_are_on_standard_error(cli, people):
     cli.write([*people(2), [""] * 6])
     done = cli("plan", "in.csv")
@@ -68,7 +75,10 @@ def test_plan_and_validate_say_why_rows_of_an_earlier_run_are_not_sent(cli, serv
     with serve(hit_rate=1.0):
         assert cli("enrich", "in.csv", "-o", "out.csv", "-y", *FAST).code == 0
         assert cli("enrich", "in.csv", "-o", "part.csv", "-y", "--columns", "email", *FAST).code == 0
-    kept = "5 rows of an earlier run have an outcome and keep it, of any --type (enrich --fresh buys anew)."
+    kept = (
+        "5 rows of an earlier run have an outcome and keep it, of any --type (enrich --only-missing"
+        " cleanlist_phones asks for what a row lacks; --fresh buys anew)."
+    )
     assert kept in cli("plan", "out.csv", "--type", "phone_only").out.splitlines()
     assert cli.json("plan", "out.csv")["kept"] == 5
     assert kept in cli("validate", "out.csv").err.splitlines()

@@ -100,6 +100,28 @@ def test_what_is_advised_at_a_budget_of_the_store_is_what_helps(cli, serve, peop
     assert "--max-credits N" not in advice
 
 
+@pytest.mark.parametrize("command", [("job", "run", "crm", "in.csv"), ("enrich", "in.csv", "-o", "out.csv")])
+@pytest.mark.parametrize("bound", ["the run", "the day"])
+def test_a_limit_below_the_price_of_one_contact_is_not_advised(cli, serve, people, command, bound):
+    cli.write(people(3))
+    limit = ("--max-credits", "3" if bound == "the run" else "100")
+    with serve() as sandbox:
+        if bound == "the day":
+            assert cli("budget", "set", "--per-day", "9.5", *FAST).code == 0
+        done = cli(*command, "--type", "phone_only", "-y", *limit, *FAST)
+        assert not sandbox.ledger.contacts
+    assert done.code == 3, done.err
+    advice = " ".join(done.err.partition("error:")[2].partition("\n")[2].split())
+    if bound == "the day":
+        assert "Raise the budget to at least 10 credits a day with cleanlist-async budget set, then" in advice
+        assert "Wait for the next day" not in advice
+    else:
+        assert "at least 10" in advice
+        assert advice.endswith("--max-credits N")
+        assert "--max-credits 3" not in advice
+        assert "The limit holds for one run" not in advice
+
+
 def test_limits_that_are_set_again_leave_no_line_in_the_audit(budget, cli):
     for _ in range(3):
         assert "500 credits a day" in budget("set", "--per-day", "500", "--tz", "Europe/Berlin").err

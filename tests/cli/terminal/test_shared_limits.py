@@ -1,5 +1,7 @@
 import pytest
 
+from cleanlist_async.cli.doctor import local as doctor
+from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.shared_limits import limiter_of, shared_limits
 from cleanlist_async.ratelimit import RateLimits
 
@@ -50,6 +52,34 @@ def test_a_cache_directory_that_cannot_be_written_is_a_warning(monkeypatch, tmp_
     monkeypatch.delenv("CLEANLIST_LIMITS_FILE", raising=False)
     assert limiter_of(RateLimits(), on_loopback=False) is None
     assert "does not share its rate limits" in caplog.text
+
+
+def doctors_word(cli, *limits):
+    answer = cli.json(*limits, "doctor")
+    return next(check for check in answer["checks"] if check["name"] == "shared limits")
+
+
+def test_the_doctor_says_why_nothing_is_shared(cli, serve):
+    with serve():
+        assert "for a server on this machine" in doctors_word(cli)["detail"]
+        assert "as was asked for" in doctors_word(cli, "--limits", "none")["detail"]
+
+
+@pytest.mark.parametrize("cache", ["usable", "unusable"])
+def test_the_doctor_names_the_file_that_commands_share_or_that_it_cannot_be_used(
+    monkeypatch, tmp_path, cache
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CLEANLIST_LIMITS", raising=False)
+    monkeypatch.delenv("CLEANLIST_LIMITS_FILE", raising=False)
+    if cache == "unusable":
+        (tmp_path / "cleanlist-async").write_text("a file where a directory should be")
+    found = doctor.limits(Connection(base_url="https://api.example"))
+    if cache == "usable":
+        assert (found.status, found.detail) == ("ok", f"{tmp_path / 'cleanlist-async' / 'limits.db'}.")
+    else:
+        assert found.status == "unknown"
+        assert "cannot be used" in found.detail
 
 
 @pytest.mark.parametrize("place", ["http://host/x", "mysql://host/x"])
