@@ -27,7 +27,7 @@ _FOUND_BY: Final[Mapping[EnrichmentType, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class MissingColumns:
-    """Columns of which a row has to lack one to be enriched; without any, each row does.
+    """Columns that a row has to lack to be enriched: all of the user's, and one of those that were added.
 
     `added` by an enrichment, `wanted` those of them for which a row with an outcome is asked for again, and
     `given` by the user.
@@ -76,10 +76,9 @@ class MissingColumns:
 
     def are_lacked_by(self, row: Row, cells: Mapping[str, str]) -> bool:
         """Whether a row, with its enrichment, is among those to enrich."""
-        if not self.added and not self.given:
-            return True
-        texts = [*(cells[name] for name in self.added), *(self._text(row, place) for place in self.given)]
-        return not all(map(cleaned, texts))
+        if any(cleaned(self._text(row, place)) for place in self.given):
+            return False
+        return not self.added or not all(cleaned(cells[name]) for name in self.added)
 
     def ask_again(self, cells: Mapping[str, str]) -> bool:
         """Whether a row has an outcome, and yet is to be asked for: it lacks what is looked for."""
