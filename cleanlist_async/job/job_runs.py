@@ -158,5 +158,8 @@ class JobRuns:
         return WebhookInbox(receiver, receiver.mailbox, self._opened.journal, self._receive)
 
     def _receive(self, token: str, payload: bytes) -> None:
+        """Process an event that another worker has put into the mailbox."""
         self._webhooks.receive(token, payload)
+        if self._spec.receiver is not None:
+            self._spec.receiver.counts.received += 1
         self.wake()

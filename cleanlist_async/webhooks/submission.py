@@ -21,10 +21,11 @@ _NAMES_KEPT: Final = 4
 class WebhookStatistics:
     """Counts of a receiver's events.
 
-    `expected` is the number of submits, also of jobs, that asked for one. Of those `received`, some were
-    `believed`, some `confirmed` by a status request, some `repeated` others, some were `passed_on` to another
-    worker, and some `dropped` because no submit waits for them any more. Those `refused` were answered with
-    an error.
+    `expected` is the number of submits, also of jobs, that asked for one. Each of those `received` has one
+    outcome, at the latest once its submit is over: it was `believed`, or `confirmed` by a status request, or
+    `repeated` another, or was `passed_on` to another worker, or `dropped` because no submit waits for it any
+    more. Who takes an event out of a mailbox has received it as well. Those `refused` were answered with an
+    error.
     """
 
     expected: int = 0
@@ -88,6 +89,9 @@ class Submission:
         """
         with anyio.move_on_after(within_s):
             await self._arrival.wait()
+        if self._early:  # the first of them is the one that is asked about
+            del self._early[0]
+            self._statistics.confirmed += 1
         return next(iter(self._named), None)
 
     def receive(self, event: Event) -> None:
@@ -119,6 +123,8 @@ class Submission:
 
     def close(self) -> None:
         """Stop expecting events."""
+        self._statistics.dropped += len(self._early)  # of a submit that was not accepted, for all we know
+        self._early.clear()
         self._on_close()
 
     def __enter__(self) -> Self:

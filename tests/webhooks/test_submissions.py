@@ -21,7 +21,14 @@ from tests.support.virtual_sandbox import (
     open_world,
     people,
 )
-from tests.webhooks.couriers import PUBLIC_URL, MemoryStore, changed, delivering, world_with_webhooks
+from tests.webhooks.couriers import (
+    PUBLIC_URL,
+    MemoryStore,
+    changed,
+    check_each_event_has_one_outcome,
+    delivering,
+    world_with_webhooks,
+)
 from tests.webhooks.disturber import Disturber
 
 SUBMIT = "/enrich/bulk"
@@ -235,6 +242,7 @@ async def test_events_that_reach_another_worker(shared):
             assert other.statistics().dropped == 3
         await anyio.sleep(5)
         assert not world.client._runtime.submissions._following
+    check_each_event_has_one_outcome(owner, other)
 
 
 async def test_a_store_that_fails_leaves_it_to_polling():
