@@ -95,8 +95,7 @@ class JobRuns:
         engine = self.engine
         if engine is None:
             return
-        if not engine.finished.is_set() and engine.outcome.stopped_by is None:
-            engine.outcome.stopped_by = ConfigurationError(reason)
+        engine.interrupt(ConfigurationError(reason))
         await self.halt(engine)
 
     async def halt(self, engine: Engine) -> None:
