@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +29,7 @@ from cleanlist_async.webhooks.event import (
     RefusedEventError,
     check_content_type,
 )
-from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
+from cleanlist_async.webhooks.submission import ClosedSubmissions, Submission, WebhookStatistics
 from cleanlist_async.webhooks.tokens import (
     SECRET_VARIABLE,
     find_secret,
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("cleanlist_async")
 
 Confirm: TypeAlias = Literal["auto", "always"]
-# Submissions whose late and repeated events are recognised: of almost three hours at 60 submits a minute.
-_CLOSED_KEPT: Final = 10_000
 _LONGEST_TOKEN: Final = 128
 
 
@@ -137,7 +134,7 @@ class WebhookReceiver:
             warnings.warn("store= is called mailbox= now.", DeprecationWarning, stacklevel=2)
         self._bodies = BodyReader(max_body_bytes)
         self._open: dict[str, Submission] = {}
-        self._closed: OrderedDict[str, None] = OrderedDict()
+        self._closed = ClosedSubmissions()
         self._owners: dict[TokenOwner, None] = {}
         self.counts = WebhookStatistics()  # those of now, which `TokenOwner`s keep as well
         self._failures = OpenFailures()
@@ -224,6 +221,7 @@ class WebhookReceiver:
         # A submission that was closed here is no other worker's either, so its late events are dropped.
         elif self.mailbox is None or submission_id in self._closed:
             self.counts.dropped += 1
+            self._closed.note_late(submission_id, event)
         else:
             await self._store_event(self.mailbox, submission_id, event, raw)
 
@@ -265,9 +263,7 @@ class WebhookReceiver:
 
         def close() -> None:
             if self._open.pop(id_, None) is not None:
-                self._closed[id_] = None
-                if len(self._closed) > _CLOSED_KEPT:
-                    self._closed.popitem(last=False)
+                self._closed.add(id_, submission)
                 on_close(id_)
 
         submission = self._open[id_] = Submission(

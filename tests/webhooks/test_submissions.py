@@ -285,6 +285,36 @@ async def test_a_submit_whose_answer_was_lost_is_found_by_its_webhook(named):
         assert not receiver._open
 
 
+async def test_the_webhook_of_a_lost_submit_that_is_waited_for_no_longer_is_told(caplog):
+    def late_and_twice(_workflow, token, body):
+        return [(delay_s, token, "application/json", body) for delay_s in (600.0, 700.0)]
+
+    async with world_with_webhooks(disturb=late_and_twice) as (world, receiver, _):
+        world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        report = await world.client.enrich(people(5))
+        assert {result.status for result in report.results} == {"unknown"}
+        assert not (await world.client.enrich(people(5, 5))).pending
+        await anyio.sleep(800)
+        lost, sound = world.sandbox._workflows._workflows.values()
+        said = [line for line in caplog.messages if line.startswith("a webhook came too late")]
+        about = f"workflow {lost.workflow_id} (rows: 5)"
+        assert said == [f"a webhook came too late for a submit whose answer was lost: {about}"]
+        assert sound.workflow_id not in caplog.text
+        assert receiver.statistics().dropped == 4
+
+
+async def test_the_webhook_that_found_a_lost_submit_may_come_again(caplog):
+    def twice(_workflow, token, body):
+        return [(delay_s, token, "application/json", body) for delay_s in (0.0, 700.0)]
+
+    async with world_with_webhooks(disturb=twice) as (world, receiver, _):
+        world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        assert not (await world.client.enrich(people(5))).unknown
+        await anyio.sleep(800)
+        assert "too late" not in caplog.text
+        assert receiver.statistics().dropped == 1
+
+
 async def test_a_lost_submit_that_was_never_processed_stays_unknown():
     async with world_with_webhooks() as (world, *_):
         world.sandbox.add_fault(Fault(SUBMIT, status=500))
