@@ -4,13 +4,14 @@ import asyncio
 import json
 import math
 import random
+import re
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async import WebhookReceiver, facts
+from cleanlist_async import Store, WebhookReceiver, facts
 from cleanlist_async.events import WebhooksMissing
 from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.testing import run
@@ -301,6 +302,29 @@ async def test_the_webhook_of_a_lost_submit_that_is_waited_for_no_longer_is_told
         assert said == [f"a webhook came too late for a submit whose answer was lost: {about}"]
         assert sound.workflow_id not in caplog.text
         assert receiver.statistics().dropped == 4
+
+
+async def test_what_is_told_of_a_late_webhook_settles_a_job_in_the_store(tmp_path, caplog):
+    def late(_workflow, token, body):
+        return [(600.0, token, "application/json", body)]
+
+    async with (
+        Store(tmp_path / "store.db") as store,
+        world_with_webhooks(
+            receiver_options={"mailbox": store}, client_options={"store": store}, disturb=late
+        ) as (world, receiver, _),
+        await world.client.job("crm", people(5)) as job,
+    ):
+        world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        assert (await job.run()).status.state == "complete_with_unknown"
+        await anyio.sleep(800)
+        assert receiver.statistics().dropped == 1
+        assert (await job.run()).status.state == "complete_with_unknown"
+        [chunk] = await job.unknown()
+        [named] = re.findall(r"too late .* workflow (\S+)", caplog.text)
+        await job.resolve(chunk.number, accepted=named)
+        assert (await job.run()).status.state == "complete"
+        assert world.submits() == 1
 
 
 async def test_the_webhook_that_found_a_lost_submit_may_come_again(caplog):
