@@ -347,6 +347,8 @@ class Cleanlist(Front[AsyncCleanlist]):
         self.close()
 
     def __repr__(self) -> str:
+        if "async_object" not in vars(self):  # a traceback may ask for it in the middle of __init__
+            return "<Cleanlist>"
         return repr(self.async_object).replace("AsyncCleanlist", "Cleanlist", 1)
 
 

@@ -2,10 +2,14 @@
 
 import json
 
-from cleanlist_async import InsufficientCreditsError
+import pytest
+
+from cleanlist_async import AsyncCleanlist, ConfigurationError, InsufficientCreditsError
 from cleanlist_async.api.models.public import BulkStatus
 from cleanlist_async.enrich.plan import Plan
-from cleanlist_async.sandbox import Fault
+from cleanlist_async.sandbox import Fault, Sandbox, ThreadedSandbox
+from cleanlist_async.sync import Cleanlist
+from cleanlist_async.testing import VirtualSandbox
 from tests.support.virtual_sandbox import people
 
 
@@ -45,3 +49,14 @@ def test_an_error_shows_its_status_code_and_fix():
 
     shown = "InsufficientCreditsError('Too few.', status=402, code='insufficient_credits', fix='Top up.')"
     assert repr(error) == shown
+
+
+@pytest.mark.parametrize("wrong", [{"port": "http"}, {"no_such_option": 1}], ids=repr)
+@pytest.mark.parametrize("kind", [Sandbox, ThreadedSandbox, VirtualSandbox, Cleanlist, AsyncCleanlist])
+def test_what_was_refused_while_it_was_made_can_still_be_shown(kind, wrong):
+    """A traceback, or a debugger, shows the object whose options are wrong."""
+    made = kind.__new__(kind)
+    with pytest.raises((ConfigurationError, TypeError)):
+        made.__init__(**wrong)
+
+    assert repr(made).startswith("<")

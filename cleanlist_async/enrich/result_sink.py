@@ -239,11 +239,12 @@ class ProgressReporter:
         finally:
             self._waiting_for_credits -= 1
 
-    def report_end(self, kind: RunKind, error: Exception | None) -> None:
+    def report_end(self, kind: RunKind, error: Exception | None, *, interrupted: bool) -> None:
         """Emit the event that the run is over."""
         summary = self.summary
         total = None if kind == "job" else self._total  # other runs of a job did the rest
-        report_end(self._pipeline.events, kind, summary, summary.elapsed_s, error, total=total)
+        events, elapsed_s = self._pipeline.events, summary.elapsed_s
+        report_end(events, kind, summary, elapsed_s, error, total=total, interrupted=interrupted)
 
     def report_lookups(self, count: int) -> None:
         """Report the requests that the rows missing from an answer take."""
@@ -292,6 +293,7 @@ def report_end(
     error: CleanlistError | Exception | None,
     *,
     total: int | None = None,
+    interrupted: bool = False,
 ) -> None:
     """Emit the event that a run of *total* contacts is over; *error* is what stopped it, if anything did."""
     statuses = summary.statuses
@@ -307,5 +309,6 @@ def report_end(
             unknown=statuses["unknown"],
             failed=statuses["failed"],
             total=total,
+            interrupted=interrupted,
         )
     )

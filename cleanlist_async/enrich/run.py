@@ -129,7 +129,7 @@ class BulkRun:
             self.outcome.conclude(self.summary)
             self.results.close()
             self._progress.report()
-            self._progress.report_end(kind, self.outcome.error)
+            self._progress.report_end(kind, self.outcome.error, interrupted=self._scope.cancelled_caught)
             self.finished.set()  # last: who waits for it takes what is left
 
     async def _run(self) -> None:

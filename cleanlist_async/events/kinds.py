@@ -305,6 +305,10 @@ class RunFinished:
     failed: int = 0
     """Those that were not bought."""
     total: int | None = None
+    interrupted: bool = False
+    """Whether it was ended from outside before it was done: closed, cancelled, or no longer read.
+
+    What others are told of that is not an `error`."""
 
 
 # -- the limits ------------------------------------------------------------------------------------

@@ -93,7 +93,10 @@ def _level(event: Event) -> int:
         case KeySetAside() | AnswerDrifted() | ContactsUndelivered() | WebhooksMissing():
             return logging.WARNING
         case RunFinished():
-            is_open = event.error or event.unknown or event.pending
+            # Of a stream, to be left early is often all that is wanted.
+            is_open = (
+                event.error or event.unknown or event.pending or (event.interrupted and event.kind == "job")
+            )
             return logging.WARNING if is_open else logging.INFO
         case WorkflowAccepted() | WorkflowFinished() | ResultsSettled() | RunStarted():
             return logging.INFO
@@ -175,7 +178,7 @@ def _contacts_line(event: Event) -> _Line | None:
         case RunStarted():
             line = ("%s started: %s, %s", event.kind, _contacts(event.contacts), event.enrichment_type)
         case RunFinished():
-            ended = f"stopped by {event.error}" if event.error else "finished"
+            ended = f"stopped by {event.error}" if event.error else _ended(event)
             text = "%s %s after %.0f s: %s, %s, %s%s"
             outcome = _reached(event), _counts(event), _credits(event.credits), _how_to_go_on(event)
             line = (text, event.kind, ended, event.duration_s, *outcome)
@@ -212,6 +215,10 @@ def _scope(event: CallFinished) -> str:
     if event.sent_at is not None:
         contacts = f"{contacts}; sent at {event.sent_at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{contacts}; submission {event.submission}" if event.submission else contacts
+
+
+def _ended(event: RunFinished) -> str:
+    return "was interrupted" if event.interrupted else "finished"
 
 
 def _reached(event: RunFinished) -> str:

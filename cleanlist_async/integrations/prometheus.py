@@ -22,6 +22,7 @@ from weakref import WeakMethod, WeakSet
 
 from cleanlist_async.checks import check_instance
 from cleanlist_async.client import AsyncCleanlist
+from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import Event, report_failure
 from cleanlist_async.integrations import explain_missing
 from cleanlist_async.integrations.metrics import (
@@ -84,14 +85,22 @@ class PrometheusMetrics(Collector):
     registry
         Where the metrics are registered; by default the global one.
 
+    Raises
+    ------
+    ConfigurationError
+        In the multiprocess mode, if its folder is not there or cannot be written.
+
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         check_instance("registry", registry, CollectorRegistry)
+        is_for_several = values.ValueClass is not values.MutexValue  # it writes files for several processes
+        if is_for_several:
+            _check_folder()  # before anything is registered
         self._metrics = {metric: _registered(metric, registry) for metric in EVENT_METRICS}
         self._clients: WeakSet[AsyncCleanlist] = WeakSet()
         self._state: _ProcessState | None = None
-        if values.ValueClass is not values.MutexValue:  # it writes files for several processes
+        if is_for_several:
             self._state = _ProcessState(registry, self._read_state)
         else:
             registry.register(self)
@@ -175,6 +184,17 @@ class _ProcessState:
                 self._counted[key] = one.value
         _forget_the_dead()
         return True
+
+
+def _check_folder() -> None:
+    """Check what prometheus_client itself would only tell as a missing file, or write elsewhere."""
+    folder = os.environ.get(_FOLDER, "")
+    if not (Path(folder).is_dir() and folder and os.access(folder, os.W_OK | os.X_OK)):
+        raise ConfigurationError(
+            f"${_FOLDER} is {folder!r}, which is no folder that can be written.",
+            fix="Set it to an empty folder that is there before the first process starts, or unset it where"
+            " there is only one process.",
+        )
 
 
 def _forget_the_dead() -> None:

@@ -155,6 +155,7 @@ class Engine:
         self._sender = ChunkSender(run)
         self._collector = ChunkCollector(run)
         self._scope = anyio.CancelScope()
+        self._interruption: ConfigurationError | None = None
         self._in_doubt: list[PlannedChunk] = []
         self._demands = demands
         self._walked = 0
@@ -167,6 +168,11 @@ class Engine:
     def cancel(self) -> None:
         """Stop. A submit in flight is awaited; workflows continue at the server and stay in the journal."""
         self._scope.cancel()
+
+    def interrupt(self, reason: ConfigurationError) -> None:
+        """Note *reason* for whoever reads the results of a run that is about to be cancelled."""
+        if not self.finished.is_set() and self.outcome.stopped_by is None:
+            self.outcome.stopped_by = self._interruption = reason
 
     def wake(self) -> None:
         """Make the run look at the journal again."""
@@ -194,9 +200,16 @@ class Engine:
             self.outcome.conclude(self._collector.settled)
             self._demands.discard(demand, clock())
             self.results.close()  # else a reader of the results would wait for ever
-            report_end(events, "job", self._collector.settled, clock() - began, self.outcome.error)
+            self._report_end(clock() - began)
             self.finished.set()
             self._run.report()
+
+    def _report_end(self, elapsed_s: float) -> None:
+        error = self.outcome.error
+        if error is self._interruption:  # the reason that others are told is no error of the run
+            error = None
+        events, settled = self._run.pipeline.events, self._collector.settled
+        report_end(events, "job", settled, elapsed_s, error, interrupted=self._scope.cancelled_caught)
 
     async def _run_to_end(self) -> None:
         # Opening the journal did this too, but a cancelled run of this very object may have come since.

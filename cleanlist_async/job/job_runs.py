@@ -95,8 +95,7 @@ class JobRuns:
         engine = self.engine
         if engine is None:
             return
-        if not engine.finished.is_set() and engine.outcome.stopped_by is None:
-            engine.outcome.stopped_by = ConfigurationError(reason)
+        engine.interrupt(ConfigurationError(reason))
         await self.halt(engine)
 
     async def halt(self, engine: Engine) -> None:
@@ -158,5 +157,8 @@ class JobRuns:
         return WebhookInbox(receiver, receiver.mailbox, self._opened.journal, self._receive)
 
     def _receive(self, token: str, payload: bytes) -> None:
+        """Process an event that another worker has put into the mailbox."""
         self._webhooks.receive(token, payload)
+        if self._spec.receiver is not None:
+            self._spec.receiver.counts.received += 1
         self.wake()

@@ -34,6 +34,7 @@ from cleanlist_async.job.submits import JobWebhooks
 from cleanlist_async.job.unknown import UnknownChunk, decide, unknown_chunks
 from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
+from cleanlist_async.webhooks.submission import WebhookStatistics
 
 _MAX_LISTED: Final = 1_000
 """Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
@@ -83,7 +84,8 @@ class JournalJob(Job):
         self._header = opened.header
         self._source = opened.source
         self._receiver = spec.receiver
-        self._webhooks = JobWebhooks(opened.journal)
+        counts = WebhookStatistics() if spec.receiver is None else spec.receiver.counts
+        self._webhooks = JobWebhooks(opened.journal, counts)
         self._runs = JobRuns(
             pipeline,
             polls,

@@ -28,7 +28,7 @@ from cleanlist_async.http.calls import Call, Spend
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.journal.journal import Journal
-from cleanlist_async.job.journal.records import Acceptance, Attempt, ChunkRow
+from cleanlist_async.job.journal.records import SETTLED, Acceptance, Attempt, ChunkRow
 from cleanlist_async.polling.estimator import DurationEstimator
 from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.results import EnrichmentResult
@@ -41,18 +41,20 @@ from cleanlist_async.webhooks.event import (
     look_into,
 )
 from cleanlist_async.webhooks.receiver import WebhookReceiver
-from cleanlist_async.webhooks.submission import Submission
+from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
 
 
 class JobWebhooks:
     """Writes each event to the journal, then passes it to the task that waits for its workflow.
 
-    `expected` has the submission of each chunk whose results are awaited.
+    `expected` has the submission of each chunk whose results are awaited. An event for any other chunk is
+    counted in *counts*.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, counts: WebhookStatistics) -> None:
         self.expected: dict[int, Submission] = {}
         self._journal = journal
+        self._counts = counts
 
     def chunk_of(self, token: str) -> ChunkRow | None:
         """Return the chunk of a token, which a stranger may have made up."""
@@ -69,11 +71,17 @@ class JobWebhooks:
             event = Event.read(payload)
         except RefusedEventError:
             return True  # the token is ours: a 404 would only make the server send the same again
-        if self._journal.takes_word_of_webhook(chunk.number, event.workflow_id):
+        if is_evidence := self._journal.takes_word_of_webhook(chunk.number, event.workflow_id):
             self._journal.prove(chunk.number, "webhook", event.workflow_id)
         # After the journal: what the waiting task does with the event must survive a crash.
         if (submission := self.expected.get(chunk.number)) is not None:
             submission.receive(event)
+        elif chunk.state in SETTLED:
+            self._counts.dropped += 1
+        elif is_evidence:  # of which the server will be asked
+            self._counts.confirmed += 1
+        else:
+            self._counts.repeated += 1
         return True
 
 

@@ -56,10 +56,11 @@ class Sandbox(Options):
     Options: see :class:`Options`. Needs the extra ``sandbox``.
     """
 
+    base_url = ""  # shown by repr, which a traceback may ask for in the middle of __init__
+
     def __post_init__(self) -> None:
         """Build everything but the socket. Raises ConfigurationError for options that cannot work."""
         super().__post_init__()
-        self.base_url = ""
         self._ledger = Ledger(on_read=self._advance)
         # One for both surfaces, which spend the same credits.
         self._account = Account(self.credits, self._ledger)

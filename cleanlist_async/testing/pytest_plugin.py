@@ -6,8 +6,10 @@ Nothing is imported before a test asks for a fixture.
 
 from __future__ import annotations
 
+import difflib
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -50,5 +52,18 @@ def cleanlist_virtual(request: pytest.FixtureRequest) -> VirtualSandbox:
 
 
 def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    from cleanlist_async.errors import ConfigurationError  # noqa: PLC0415  # as above
+    from cleanlist_async.sandbox.options import Options  # noqa: PLC0415
+
     node: pytest.Item = request.node
-    return dict(ChainMap(*(dict(marker.kwargs) for marker in node.iter_markers("cleanlist"))))
+    markers = list(node.iter_markers("cleanlist"))
+    if any(marker.args for marker in markers):
+        raise ConfigurationError("@pytest.mark.cleanlist takes options by name: cleanlist(hit_rate=1.0).")
+    options = dict(ChainMap(*(dict(marker.kwargs) for marker in markers)))
+    known = [field.name for field in fields(Options)]
+    for name in options:
+        if name not in known:
+            guess = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {guess[0]}?" if guess else "; its options are those of Sandbox."
+            raise ConfigurationError(f"@pytest.mark.cleanlist has an unknown option {name!r}{hint}")
+    return options

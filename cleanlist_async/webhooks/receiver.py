@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +29,7 @@ from cleanlist_async.webhooks.event import (
     RefusedEventError,
     check_content_type,
 )
-from cleanlist_async.webhooks.submission import Submission, WebhookStatistics
+from cleanlist_async.webhooks.submission import ClosedSubmissions, Submission, WebhookStatistics
 from cleanlist_async.webhooks.tokens import (
     SECRET_VARIABLE,
     find_secret,
@@ -46,8 +45,6 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("cleanlist_async")
 
 Confirm: TypeAlias = Literal["auto", "always"]
-# Submissions whose late and repeated events are recognised: of almost three hours at 60 submits a minute.
-_CLOSED_KEPT: Final = 10_000
 _LONGEST_TOKEN: Final = 128
 
 
@@ -137,9 +134,9 @@ class WebhookReceiver:
             warnings.warn("store= is called mailbox= now.", DeprecationWarning, stacklevel=2)
         self._bodies = BodyReader(max_body_bytes)
         self._open: dict[str, Submission] = {}
-        self._closed: OrderedDict[str, None] = OrderedDict()
+        self._closed = ClosedSubmissions()
         self._owners: dict[TokenOwner, None] = {}
-        self._statistics = WebhookStatistics()
+        self.counts = WebhookStatistics()  # those of now, which `TokenOwner`s keep as well
         self._failures = OpenFailures()
         self._has_met_foreign = False
 
@@ -155,7 +152,7 @@ class WebhookReceiver:
 
     def statistics(self) -> WebhookStatistics:
         """Return the counts of events so far."""
-        return replace(self._statistics)
+        return replace(self.counts)
 
     # -- posts ---------------------------------------------------------------------------------
 
@@ -173,7 +170,7 @@ class WebhookReceiver:
         try:
             await self._receive(token, content_type, body)
         except RefusedEventError as refusal:
-            self._statistics.refused += 1
+            self.counts.refused += 1
             return WebhookAnswer(refusal.status, refusal.reason)
         return WebhookAnswer(204)
 
@@ -189,7 +186,7 @@ class WebhookReceiver:
         else:
             event = Event.read(raw)
         await deliver(event, raw)
-        self._statistics.received += 1
+        self.counts.received += 1
 
     def _recipient_of(self, token: str) -> Callable[[Event, bytes], Awaitable[None]]:
         """Return the function that accepts events of a token. Raises RefusedEventError if there is none."""
@@ -223,7 +220,8 @@ class WebhookReceiver:
             submission.receive(event)
         # A submission that was closed here is no other worker's either, so its late events are dropped.
         elif self.mailbox is None or submission_id in self._closed:
-            self._statistics.dropped += 1
+            self.counts.dropped += 1
+            self._closed.note_late(submission_id, event)
         else:
             await self._store_event(self.mailbox, submission_id, event, raw)
 
@@ -238,7 +236,7 @@ class WebhookReceiver:
         self._failures.clear("storing an event for another worker")
         if is_kept is False:
             raise RefusedEventError(429, "too many events wait")
-        self._statistics.passed_on += 1
+        self.counts.passed_on += 1
 
     def take_over(self, submission_id: str, raw: bytes) -> None:
         """Pass an event from the mailbox, received by another worker, to its submission."""
@@ -247,8 +245,11 @@ class WebhookReceiver:
             event = Event.read(raw)
         except RefusedEventError:  # only if the mailbox was tampered with: the other worker has read it
             return
+        self.counts.received += 1
         if submission is not None:
             submission.receive(event)
+        else:
+            self.counts.dropped += 1
 
     # -- owners of tokens ----------------------------------------------------------------------
 
@@ -257,34 +258,29 @@ class WebhookReceiver:
 
         It receives events until it is closed; *on_close* is then called with its id.
         """
-        self._statistics.expected += 1
+        self.counts.expected += 1
         id_ = new_submission_id()  # known before the request is sent, so no event can come too early
 
         def close() -> None:
             if self._open.pop(id_, None) is not None:
-                self._note_closed(id_)
+                self._closed.add(id_, submission)
                 on_close(id_)
 
         submission = self._open[id_] = Submission(
             f"{self._public_url}/{token_of(id_, self._secret)}",
             confirm_always=self._confirm == "always",
-            statistics=self._statistics,
+            statistics=self.counts,
             on_close=close,
         )
         return id_, submission
 
-    def _note_closed(self, id_: str) -> None:
-        self._closed[id_] = None
-        if len(self._closed) > _CLOSED_KEPT:
-            self._closed.popitem(last=False)
-
     def expect(self) -> Submission:
         """Make a submission for events that a `TokenOwner` receives and passes on to it."""
-        return Submission(confirm_always=self._confirm == "always", statistics=self._statistics)
+        return Submission(confirm_always=self._confirm == "always", statistics=self.counts)
 
     def new_token(self) -> str:
         """Make a token for a `TokenOwner`. The mailbox keeps its events under its `mail_id`."""
-        self._statistics.expected += 1
+        self.counts.expected += 1
         return token_of(new_submission_id(), self._secret, "job")
 
     def mail_id(self, token: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -10,9 +12,13 @@ from typing import Final, Self
 import anyio
 
 from cleanlist_async.api.models.public import BulkStatus
+from cleanlist_async.events import identifier
 from cleanlist_async.polling.open_workflow import WebhookSignal
 from cleanlist_async.webhooks.event import Event
 
+log: Final = logging.getLogger("cleanlist_async")
+_CLOSED_KEPT: Final = 10_000
+"""Closed submissions that are remembered: those of almost three hours at 60 submits a minute."""
 _NAMES_KEPT: Final = 4
 """Workflows that events may name for one submission. Only one is right; more of them are guesses."""
 
@@ -21,10 +27,11 @@ _NAMES_KEPT: Final = 4
 class WebhookStatistics:
     """Counts of a receiver's events.
 
-    `expected` is the number of submits, also of jobs, that asked for one. Of those `received`, some were
-    `believed`, some `confirmed` by a status request, some `repeated` others, some were `passed_on` to another
-    worker, and some `dropped` because no submit waits for them any more. Those `refused` were answered with
-    an error.
+    `expected` is the number of submits, also of jobs, that asked for one. Each of those `received` has one
+    outcome, at the latest once its submit is over: it was `believed`, or `confirmed` by a status request, or
+    `repeated` another, or was `passed_on` to another worker, or `dropped` because no submit waits for it any
+    more. Who takes an event out of a mailbox has received it as well. Those `refused` were answered with an
+    error.
     """
 
     expected: int = 0
@@ -81,6 +88,11 @@ class Submission:
         for body in early:
             self._judge(Event.read(body))
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether neither an answer nor an event has named its workflow."""
+        return self._workflow_id is None and not self._named
+
     async def workflow_named(self, within_s: float) -> str | None:
         """Wait for an event, and return the workflow that it names, for a submit whose answer was lost.
 
@@ -88,6 +100,9 @@ class Submission:
         """
         with anyio.move_on_after(within_s):
             await self._arrival.wait()
+        if self._early:  # the first of them is the one that is asked about
+            del self._early[0]
+            self._statistics.confirmed += 1
         return next(iter(self._named), None)
 
     def receive(self, event: Event) -> None:
@@ -119,6 +134,8 @@ class Submission:
 
     def close(self) -> None:
         """Stop expecting events."""
+        self._statistics.dropped += len(self._early)  # of a submit that was not accepted, for all we know
+        self._early.clear()
         self._on_close()
 
     def __enter__(self) -> Self:
@@ -128,3 +145,30 @@ class Submission:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class ClosedSubmissions:
+    """Submissions that are closed, whose late and repeated events are recognised."""
+
+    def __init__(self) -> None:
+        # Whether a late event is told, because nothing else shows what became of the submit.
+        self._is_lost: OrderedDict[str, bool] = OrderedDict()
+
+    def __contains__(self, submission_id: object) -> bool:
+        return submission_id in self._is_lost
+
+    def add(self, submission_id: str, submission: Submission) -> None:
+        """Note one that is closed."""
+        self._is_lost[submission_id] = submission.is_lost
+        if len(self._is_lost) > _CLOSED_KEPT:
+            self._is_lost.popitem(last=False)
+
+    def note_late(self, submission_id: str, event: Event) -> None:
+        """Tell which workflow a lost submit has become; once, for the same event may come again."""
+        if self._is_lost.get(submission_id):
+            self._is_lost[submission_id] = False
+            log.warning(
+                "a webhook came too late for a submit whose answer was lost: workflow %s (rows: %d)",
+                identifier(event.workflow_id),
+                len(event.payload.rows),
+            )

@@ -43,6 +43,8 @@ NAMES = {
     "people": [{"linkedin_url": f"linkedin.com/in/ada-{number}"} for number in range(3)],
     "contacts": [{"first_name": "Ada", "last_name": "Lovelace", "company_domain": "engines.example"}],
 }
+# A part of a program, which examples/temporal_worker has as a whole; a proxy and certificates of a company.
+NOT_RUN = {"docs/guides/temporal.md: in_a_workflow.py", "docs/guides/networks.md: certificates.py"}
 OPEN = "client = await AsyncCleanlist(store='purchases.db').__aenter__()"
 
 
@@ -99,6 +101,19 @@ def test_the_page_of_errors_is_that_of_the_code():
     """`python -m docs.generated --write` brings it up to date."""
     page = ERRORS_PAGE.read_text("utf-8")
     assert with_tables(page) == page
+
+
+def test_every_program_that_a_page_shows_is_run_by_it():
+    """By its commands, or a block that readers do not see; those for ASGI frameworks by `test_asgi`."""
+    unused = set[str]()
+    for page in (page for page in PAGES if page.name != "asgi.md"):
+        shown = list(blocks(page))
+        for place, block in enumerate(shown, 1):
+            if block.language == "python" and block.title:
+                name = Path(block.title).stem
+                if not any(name in later.text for later in shown[place:]):
+                    unused.add(f"{page.relative_to(ROOT)}: {block.title}")
+    assert unused == NOT_RUN
 
 
 def test_every_block_of_code_names_its_language():

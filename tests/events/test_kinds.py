@@ -1,11 +1,12 @@
 """Which events a call, a workflow and a run tell, in which order; in virtual time."""
 
 import logging
+from contextlib import suppress
 
 import anyio
 import pytest
 
-from cleanlist_async import RateLimits, errors
+from cleanlist_async import ConfigurationError, RateLimits, Store, errors
 from cleanlist_async.events import (
     AttemptFinished,
     AttemptStarted,
@@ -244,6 +245,58 @@ async def test_a_run_that_is_stopped_tells_what_stopped_it(caplog):
     (finished,) = of(told, RunFinished)
     assert finished.error == "BudgetExceededError"
     assert "enrich stopped by BudgetExceededError" in caplog.text
+
+
+def as_a_job(world, _path):
+    return world.client.job("crm", people(300))
+
+
+def as_a_job_of_a_file(world, path):
+    return world.client.job(path / "run.journal", people(300))
+
+
+@pytest.mark.parametrize("opened", [as_a_job, as_a_job_of_a_file])
+@pytest.mark.parametrize("ending", ["cancelled", "closed"])
+async def test_a_job_that_is_ended_from_outside_was_interrupted(opened, ending, tmp_path, caplog):
+    told = []
+    caplog.set_level(logging.INFO, logger="cleanlist_async")
+    async with Store(tmp_path / "store.db") as store:
+        options = {"on_event": told.append, "store": store}
+        async with open_world(client_options=options, workflow_s=60.0) as world:
+            job = await opened(world, tmp_path)
+            async with anyio.create_task_group() as group:
+                group.start_soon(refused, job.run)
+                await anyio.sleep(10)
+                if ending == "cancelled":
+                    group.cancel_scope.cancel()
+                await job.aclose()
+            async with await opened(world, tmp_path) as job:
+                assert (await job.run()).status.state == "complete"
+    interrupted, finished = of(told, RunFinished)
+    assert (interrupted.interrupted, interrupted.error) == (True, None)
+    assert (finished.interrupted, finished.error) == (False, None)
+    assert [
+        line.split(" after ")[0] for line in caplog.messages if line.startswith("job ") and " after " in line
+    ] == [
+        "job was interrupted",
+        "job finished",
+    ]
+
+
+async def refused(call):
+    with suppress(ConfigurationError):
+        await call()
+
+
+async def test_a_stream_that_is_left_early_was_interrupted():
+    told = []
+    async with (
+        open_world(client_options={"on_event": told.append}) as world,
+        world.client.stream(people(300)) as results,
+    ):
+        await anext(results)
+    (left,) = of(told, RunFinished)
+    assert (left.interrupted, left.error) == (True, None)
 
 
 async def test_a_call_of_enrich_one_tells_its_start_its_credits_and_its_workflow():

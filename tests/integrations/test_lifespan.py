@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
+from litestar import Litestar
 
 from cleanlist_async import AsyncCleanlist, ConfigurationError
+from cleanlist_async.integrations.asgi import with_lifespan
 from cleanlist_async.integrations.fastapi import (
     CleanlistDep,
     cleanlist_client,
@@ -229,3 +232,22 @@ async def test_the_dependency_can_be_overridden():
     app.dependency_overrides[cleanlist_client()] = lambda: other
     async with calling(app) as caller:
         assert (await caller.get("/whose")).json().endswith(":11>")
+
+
+def test_a_client_that_is_made_already_is_refused_at_once():
+    with pytest.raises(ConfigurationError, match=r"cleanlist_lifespan\(lambda: AsyncCleanlist"):
+        cleanlist_lifespan(AsyncCleanlist(KEY))
+
+
+async def test_a_lifespan_that_nobody_has_called_is_told_to_be():
+    with pytest.raises(ConfigurationError, match=r"call it: lifespan=cleanlist_lifespan\(\)"):
+        await started(application(cleanlist_lifespan))
+    for given in (Litestar(), None):  # None is the application of `with_lifespan`
+        with pytest.raises(ConfigurationError, match=r"call it: lifespan=cleanlist_lifespan\(\)"):
+            cleanlist_lifespan(given)
+
+
+@pytest.mark.parametrize("join", [combine_lifespans, partial(with_lifespan, lambda *_: None)])
+def test_where_we_take_lifespans_ourselves_that_is_told_at_once(join):
+    with pytest.raises(ConfigurationError, match=r"call it: lifespan=cleanlist_lifespan\(\)"):
+        join(cleanlist_lifespan)

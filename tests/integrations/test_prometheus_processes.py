@@ -126,3 +126,34 @@ def test_a_worker_that_is_killed_leaves_nothing_to_its_successor(start: Callable
     first.kill()
     found = start("second").until("cleanlist_run_contacts", 20)
     assert [sample.value for sample in found["cleanlist_runs"].samples] == [1]
+
+
+WITHOUT_A_FOLDER = """
+from prometheus_client import CollectorRegistry
+from cleanlist_async.integrations.prometheus import PrometheusMetrics
+
+registry = CollectorRegistry()
+try:
+    PrometheusMetrics(registry)
+except Exception as error:
+    print(type(error).__name__, error, list(registry.collect()))
+"""
+
+
+@pytest.mark.parametrize("folder", ["not-there", "a-file", ""])
+def test_a_folder_that_is_not_there_is_named(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "a-file").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_FOLDER],
+        cwd=tmp_path,
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == (
+        f"ConfigurationError $PROMETHEUS_MULTIPROC_DIR is {folder!r}, which is no folder that can be written."
+        " Set it to an empty folder that is there before the first process starts, or unset it where there is"
+        " only one process. []\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]

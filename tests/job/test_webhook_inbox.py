@@ -16,7 +16,14 @@ from cleanlist_async.webhooks.receiver import WebhookReceiver
 from tests.job.worlds import SUBMIT, Bench, edit, open_world, people, query, states
 from tests.support.cases import each_case
 from tests.support.leaks import shown
-from tests.webhooks.couriers import JSON_TYPE, PUBLIC_URL, MemoryStore, delivering, token_in
+from tests.webhooks.couriers import (
+    JSON_TYPE,
+    PUBLIC_URL,
+    MemoryStore,
+    check_each_event_has_one_outcome,
+    delivering,
+    token_in,
+)
 
 SECRET = "a-secret-of-all-workers"
 LOST = Fault(SUBMIT, when="after", reset=True)
@@ -58,6 +65,7 @@ async def two_workers(tmp_path, store, *, contacts=15, disturb=None, **options):
         delivering(world, other, disturb) as courier,
     ):
         yield Bench(world, tmp_path, people(contacts)), owner, other, courier
+    check_each_event_has_one_outcome(owner, other)
 
 
 def held_back(_workflow, _token, _body):

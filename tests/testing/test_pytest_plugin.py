@@ -40,7 +40,7 @@ def test_the_fixtures_work_as_soon_as_the_package_is_installed(tmp_path, runner)
         text=True,
         check=False,
     )
-    assert "7 passed" in done.stdout, done.stdout + done.stderr
+    assert "10 passed" in done.stdout, done.stdout + done.stderr
 
 
 def declare_entry_points(folder: Path) -> None:

@@ -55,6 +55,19 @@ def test_the_marker_has_options(cleanlist_sandbox):
     assert cleanlist_sandbox.hit_rate == 1.0
 
 
+@pytest.mark.cleanlist(hitrate=1.0)
+@pytest.mark.parametrize("fixture", ["cleanlist_sandbox", "cleanlist_virtual"])
+def test_an_unknown_option_is_refused_with_a_guess(request, fixture):
+    with pytest.raises(ConfigurationError, match="unknown option 'hitrate'; did you mean hit_rate"):
+        request.getfixturevalue(fixture)
+
+
+@pytest.mark.cleanlist(1.0)
+def test_an_option_without_a_name_is_refused(request):
+    with pytest.raises(ConfigurationError, match="options by name"):
+        request.getfixturevalue("cleanlist_sandbox")
+
+
 @pytest.mark.cleanlist(workflow_s=600)
 def test_hours_pass_in_a_moment(cleanlist_virtual):
     async def main(client):

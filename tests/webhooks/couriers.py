@@ -94,6 +94,14 @@ async def world_with_webhooks(*, receiver_options=None, disturb=None, client_opt
         delivering(world, receiver, disturb) as courier,
     ):
         yield world, receiver, courier
+    check_each_event_has_one_outcome(receiver)
+
+
+def check_each_event_has_one_outcome(*receivers: WebhookReceiver) -> None:
+    """Check the counts of receivers whose submits are over."""
+    for said in (receiver.statistics() for receiver in receivers):
+        outcomes = said.believed, said.confirmed, said.repeated, said.passed_on, said.dropped
+        assert said.received == sum(outcomes), said
 
 
 def changed(body: bytes, **fields) -> bytes:

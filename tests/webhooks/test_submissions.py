@@ -4,13 +4,14 @@ import asyncio
 import json
 import math
 import random
+import re
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanlist_async import WebhookReceiver, facts
+from cleanlist_async import Store, WebhookReceiver, facts
 from cleanlist_async.events import WebhooksMissing
 from cleanlist_async.sandbox import Fault, Shape
 from cleanlist_async.testing import run
@@ -21,7 +22,14 @@ from tests.support.virtual_sandbox import (
     open_world,
     people,
 )
-from tests.webhooks.couriers import PUBLIC_URL, MemoryStore, changed, delivering, world_with_webhooks
+from tests.webhooks.couriers import (
+    PUBLIC_URL,
+    MemoryStore,
+    changed,
+    check_each_event_has_one_outcome,
+    delivering,
+    world_with_webhooks,
+)
 from tests.webhooks.disturber import Disturber
 
 SUBMIT = "/enrich/bulk"
@@ -235,6 +243,7 @@ async def test_events_that_reach_another_worker(shared):
             assert other.statistics().dropped == 3
         await anyio.sleep(5)
         assert not world.client._runtime.submissions._following
+    check_each_event_has_one_outcome(owner, other)
 
 
 async def test_a_store_that_fails_leaves_it_to_polling():
@@ -275,6 +284,59 @@ async def test_a_submit_whose_answer_was_lost_is_found_by_its_webhook(named):
             assert {result.status for result in report.results} == {"unknown"}
             assert not any(result.email for result in report.results)
         assert not receiver._open
+
+
+async def test_the_webhook_of_a_lost_submit_that_is_waited_for_no_longer_is_told(caplog):
+    def late_and_twice(_workflow, token, body):
+        return [(delay_s, token, "application/json", body) for delay_s in (600.0, 700.0)]
+
+    async with world_with_webhooks(disturb=late_and_twice) as (world, receiver, _):
+        world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        report = await world.client.enrich(people(5))
+        assert {result.status for result in report.results} == {"unknown"}
+        assert not (await world.client.enrich(people(5, 5))).pending
+        await anyio.sleep(800)
+        lost, sound = world.sandbox._workflows._workflows.values()
+        said = [line for line in caplog.messages if line.startswith("a webhook came too late")]
+        about = f"workflow {lost.workflow_id} (rows: 5)"
+        assert said == [f"a webhook came too late for a submit whose answer was lost: {about}"]
+        assert sound.workflow_id not in caplog.text
+        assert receiver.statistics().dropped == 4
+
+
+async def test_what_is_told_of_a_late_webhook_settles_a_job_in_the_store(tmp_path, caplog):
+    def late(_workflow, token, body):
+        return [(600.0, token, "application/json", body)]
+
+    async with (
+        Store(tmp_path / "store.db") as store,
+        world_with_webhooks(
+            receiver_options={"mailbox": store}, client_options={"store": store}, disturb=late
+        ) as (world, receiver, _),
+        await world.client.job("crm", people(5)) as job,
+    ):
+        world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        assert (await job.run()).status.state == "complete_with_unknown"
+        await anyio.sleep(800)
+        assert receiver.statistics().dropped == 1
+        assert (await job.run()).status.state == "complete_with_unknown"
+        [chunk] = await job.unknown()
+        [named] = re.findall(r"too late .* workflow (\S+)", caplog.text)
+        await job.resolve(chunk.number, accepted=named)
+        assert (await job.run()).status.state == "complete"
+        assert world.submits() == 1
+
+
+async def test_the_webhook_that_found_a_lost_submit_may_come_again(caplog):
+    def twice(_workflow, token, body):
+        return [(delay_s, token, "application/json", body) for delay_s in (0.0, 700.0)]
+
+    async with world_with_webhooks(disturb=twice) as (world, receiver, _):
+        world.sandbox.add_fault(Fault(SUBMIT, when="after", reset=True))
+        assert not (await world.client.enrich(people(5))).unknown
+        await anyio.sleep(800)
+        assert "too late" not in caplog.text
+        assert receiver.statistics().dropped == 1
 
 
 async def test_a_lost_submit_that_was_never_processed_stays_unknown():

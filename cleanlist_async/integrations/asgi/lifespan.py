@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from inspect import isclass
+from inspect import isclass, iscoroutinefunction, isfunction
 from typing import Any, Final, TypeAlias
 
 from cleanlist_async.checks import check_callable, check_function, check_text, wrong
@@ -24,6 +24,7 @@ OpenClient: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncCleanlist]
 """Opens a client: the class, a function that makes one, or an async context manager that gives one."""
 
 DEFAULT_NAME: Final = "cleanlist"
+_CALL_IT: Final = "Where a framework takes a lifespan, call it: lifespan=cleanlist_lifespan()."
 
 
 def cleanlist_lifespan(
@@ -52,8 +53,7 @@ def cleanlist_lifespan(
 
     """
     check_text("name", name)
-    if not (isclass(open_client) and issubclass(open_client, AbstractAsyncContextManager)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        check_function("open_client", open_client)
+    _check_opens(open_client)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncGenerator[Mapping[str, AsyncCleanlist]]:
@@ -63,6 +63,29 @@ def cleanlist_lifespan(
             await client.drain()
 
     return lifespan
+
+
+def _check_opens(open_client: object) -> None:
+    """Check what opens a client. A framework that calls `cleanlist_lifespan` itself passes its app."""
+    # pyright takes the class for a protocol with attributes.
+    if isclass(open_client) and issubclass(open_client, AbstractAsyncContextManager):  # pyright: ignore[reportGeneralTypeIssues]
+        return
+    if isinstance(open_client, AsyncCleanlist):
+        raise wrong(
+            "open_client",
+            "a function that makes a client at each start",
+            open_client,
+            fix="Write cleanlist_lifespan(lambda: AsyncCleanlist(...)).",
+        )
+    call = getattr(open_client, "__call__", None)  # noqa: B004  # not whether it is callable, but how
+    if open_client is None or (iscoroutinefunction(call) and not isfunction(open_client)):
+        raise wrong("open_client", "a function that makes a client", open_client, fix=_CALL_IT)
+    check_function("open_client", open_client)
+
+
+def _check_is_called(lifespan: object) -> None:
+    if lifespan is cleanlist_lifespan:
+        raise ConfigurationError("cleanlist_lifespan makes a lifespan, and is none itself.", fix=_CALL_IT)
 
 
 def combine_lifespans(*lifespans: OtherLifespan) -> Lifespan:
@@ -76,6 +99,7 @@ def combine_lifespans(*lifespans: OtherLifespan) -> Lifespan:
     for one in lifespans:
         if not callable(one):  # pyright: ignore[reportUnnecessaryComparison]
             raise wrong("lifespans", "functions that return async context managers", one)
+        _check_is_called(one)
 
     @asynccontextmanager
     async def lifespan(app: object) -> AsyncGenerator[Mapping[str, object]]:
@@ -102,6 +126,7 @@ def with_lifespan(app: ASGIApp, lifespan: Lifespan) -> ASGIApp:
     """
     check_callable("app", app)
     check_callable("lifespan", lifespan)
+    _check_is_called(lifespan)
     state: dict[str, object] = {}
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:

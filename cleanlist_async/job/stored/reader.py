@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import replace
@@ -173,6 +174,8 @@ class StoredJobReader:
 
         Raises JobPurgedError once they are purged.
         """
+        if isinstance(after, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+            after = min(after, sys.maxsize)  # nobody is beyond it, and no database takes more
         check_whole("after", after, "an index, or -1 for the beginning", at_least=-1)
         rows = await self.store.run(jobs.rows(self.job.id, after, PAGE))
         if not rows:

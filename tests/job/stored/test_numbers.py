@@ -20,6 +20,7 @@ EXTREMES = [
     *(10**30, 10**400, -(10**400), math.inf, -math.inf, math.nan, 1e308, 5e-324),
 ]
 FIRST, LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001  # of no zone, too
+PLACES = (-1, 0, 2, 3, 2**31 - 1, 2**31, sys.maxsize, sys.maxsize + 1, 10**400)
 ZONES = [None, UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))]
 TIMES = [time.replace(tzinfo=zone) for time in (FIRST, LAST) for zone in ZONES]
 
@@ -37,10 +38,8 @@ async def test_a_page_beyond_the_end_is_empty_and_one_that_cannot_be_is_refused(
         async with await (await here.client()).job("crm", people(3)) as job:
             await job.run()
         reader = await StoredJobReader.find(here.store, "crm")
-        assert [len(await reader.page(after)) for after in (-1, 0, 2, 3, 2**31 - 1, 2**31, sys.maxsize)] == [
-            *(3, 2, 0, 0, 0, 0, 0)
-        ]
-        for after in (-2, sys.maxsize + 1, 10**400, -(10**400), 1.5, True, None, "1"):
+        assert [len(await reader.page(after)) for after in PLACES] == [*(3, 2, 0, 0, 0, 0, 0, 0, 0)]
+        for after in (-2, -(10**400), 1.5, True, None, "1", math.inf):
             with pytest.raises(ConfigurationError, match="after"):
                 await reader.page(after)
 
