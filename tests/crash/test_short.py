@@ -85,6 +85,7 @@ def test_every_kind_of_fault_is_known_to_the_whole_run():
     assert len(faults.BY_NAME) == len(faults.ALL) >= 30
 
 
+@pytest.mark.timeout(1_800)  # it takes three minutes, and many times that on a busy machine
 @each_case("first", range(0, 300, 50))
 def test_storms(first):
     found = figure(storms, "--seed", str(first), "--runs", "50", "--jobs", "1")

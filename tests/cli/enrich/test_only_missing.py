@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.cli.command_line import FAST, until
+from tests.cli.command_line import FAST, HEADERS, until
 
 pytestmark = pytest.mark.sockets
 
@@ -160,3 +160,13 @@ def test_a_column_is_named_as_a_mapping_names_it(cli, people):
     dry = ("enrich", "in.csv", "-o", "out.csv", "--dry-run", "--only-missing")
     assert cli(*dry, "NOTES").code == 0
     assert 'there is no column "Note"; did you mean "Notes"?' in cli(*dry, "Note").error
+
+
+def test_a_mark_in_a_column_of_the_user_keeps_a_row_out_whatever_else_it_lacks(cli, serve, people):
+    given = [[*row, mark] for row, mark in zip(people(4), ("x", "", "x", ""), strict=True)]
+    with serve(hit_rate=1.0) as sandbox:
+        cli.write(given, headers=[*HEADERS, "No Call"])
+        assert cli("enrich", "in.csv", "-o", "first.csv", "-y", *FAST).code == 0
+        assert cli(*PHONES, "--only-missing", "No Call", "-y").code == 0
+        assert sandbox.ledger.credits_charged == 4 + 20
+    assert [bool(phones) for phones in column(cli, "cleanlist_phones")] == [False, True, False, True]
