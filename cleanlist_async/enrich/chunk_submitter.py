@@ -224,7 +224,7 @@ class Claims:
         if self._purchases is None or not self._gathered:
             return []
         claims = await self._purchases.claim(self._gathered, self._wanted)
-        # Taken out only now: of a run that is cancelled during the claim, `left` still has them.
+        # Taken out only now: of a run that is cancelled during the claim, `end` still has them.
         contacts, self._gathered = self._gathered, []
         mine = [contact for contact in contacts if isinstance(claims[contact.index], Mine)]
         if len(mine) < len(contacts):
@@ -288,15 +288,12 @@ class Claims:
             self._purchases.release_later(unsent, self._wanted.enrichment_type)
             self._is_repaid = False
 
-    def put_unfinished(self) -> None:
-        """Put what was bought, here or elsewhere, and has no result when the run ends."""
+    def end(self) -> list[Prepared]:
+        """Return what has no result when the run ends, and is no chunk's; what somebody bought is put."""
         for index, contact in list(self._followed.items()):
             result = not_finished(contact, self._claims.get(index), self._wanted.enrichment_type)
             if result is not None:
                 self._put_once(contact, result)
-
-    def left(self) -> list[Prepared]:
-        """Return what has no result when the run ends, and is no chunk's."""
         return [*self._gathered, *self._followed.values()]
 
     async def aclose(self) -> None:

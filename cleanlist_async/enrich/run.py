@@ -142,8 +142,7 @@ class BulkRun:
                     self._runner = ChunkRunner(self._parts, self._group)
                     await self._feed()
             finally:
-                self._parts.claims.put_unfinished()
-                self._parts.end(Chunk.of(self._parts.claims.left()))  # before `aclose`, which gives it back
+                self._parts.end(Chunk.of(self._parts.claims.end()))  # before `aclose`, which gives it back
                 self._polls.demands.discard(self._demand, self._pipeline.limiter.clock())
                 await self._parts.claims.aclose()
         if deadline.cancelled_caught:
