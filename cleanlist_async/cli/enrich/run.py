@@ -99,8 +99,12 @@ class Enrichment:
         with Terminal(), warnings_shown(console), self._output_locked():
             # Before the input is read to its end, which takes a while for a large file.
             missing = MissingColumns.of(table, enriched, self.choice.only_missing or (), self.enrichment_type)
-            of_output = self.table.of_output(self.output)
-            earlier = settled_in(self.output, table, of_output, written, enriched=enriched, missing=missing)
+            earlier = None
+            if Path(self.output).is_file():  # else it may be a pipe, which nobody writes into
+                of_output = self.table.of_output(self.output)
+                earlier = settled_in(
+                    self.output, table, of_output, written, enriched=enriched, missing=missing
+                )
             check_output(self.output, table, written, overwrite=self.overwrite or earlier is not None)
             whole = contacts_of(table, enriched, self.enrichment_type, missing, fresh=self.fresh)
             contacts = choose(whole, self.choice, missing, enriched)
