@@ -170,7 +170,7 @@ def _any_of(words: str) -> str:
     return "|".join(sorted(words.split(), key=len, reverse=True))
 
 
-def _letters(alternatives: str) -> list[str]:
+def _plain_words(alternatives: str) -> list[str]:
     return alternatives.replace("\\", "").split("|")
 
 
@@ -204,7 +204,7 @@ _BEFORE: Final = re.compile(
 )
 _DEGREE: Final = re.compile(rf"(?:{_DEGREES})\.?|dr\.|\((?:fh|mba|phd)\)", re.IGNORECASE)
 _BEGINNINGS: Final = frozenset(
-    f"{word}."[:2] for words in ("dipl", "ms", _TITLES, _TITLES_WITH_A_DOT) for word in _letters(words)
+    f"{word}."[:2] for words in ("dipl", "ms", _TITLES, _TITLES_WITH_A_DOT) for word in _plain_words(words)
 )
 """Of the first titles of a name, in small letters."""
 _BETWEEN: Final = " ,\t"

@@ -228,7 +228,7 @@ def choose(
 def _lacking(
     contacts: TableContacts, missing: MissingColumns, enriched: EnrichedTable | None
 ) -> Iterator[int]:
-    """Yield the indices of the contacts whose rows lack one of the columns."""
+    """Yield the indices of the contacts whose rows lack the columns that they have to lack."""
     without: Mapping[str, str] = {}
     # Places rise with the indices of contacts, so one pass over the rows serves all.
     rows = iter(
