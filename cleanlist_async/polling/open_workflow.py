@@ -222,8 +222,8 @@ class Agenda:
 
     def __init__(self, estimator: DurationEstimator, due_age: Callable[[Workflow, float], float]) -> None:
         self.estimator = estimator
-        self.asking = 0
-        """Questions in flight."""
+        self.asking: dict[Workflow, float] = {}
+        """Those whose question is in flight, and when it was asked."""
         self._due_age = due_age
         self._fresh: list[Workflow] = []
         self._asked: list[tuple[float, int, Workflow]] = []
@@ -290,16 +290,21 @@ class Agenda:
         expected = [0.0] * len(horizons)
         asked = [entry[2] for entry in self._asked[:: max(1, len(self._asked) // _SAMPLE)]]
         fresh = self._fresh[:: max(1, len(self._fresh) // _SAMPLE)]
-        for sample, total in ((asked, len(self._entries)), (fresh, len(self._fresh))):
-            for workflow in sample:
-                if workflow.signal is not None and workflow.signal.is_expected:
-                    continue
-                weight, age_s = total / len(sample), now - workflow.submitted_at
-                share_done = workflow.estimator.share_done
-                known = workflow.estimator.share_before(workflow.last_age_s)
-                weight /= max(1 - known, _UNLIKELY)
-                for place, horizon in enumerate(horizons):
-                    expected[place] += weight * (share_done(age_s + horizon) - known)
+        looked_at = [
+            (workflow, total / len(sample), workflow.last_age_s)
+            for sample, total in ((asked, len(self._entries)), (fresh, len(self._fresh)))
+            for workflow in sample
+        ]
+        # A question in flight may have come too early, and another one is needed then.
+        looked_at += [(one, 1.0, asked_at - one.submitted_at) for one, asked_at in self.asking.items()]
+        for workflow, represented, last_s in looked_at:
+            if workflow.signal is not None and workflow.signal.is_expected:
+                continue
+            estimator, age_s = workflow.estimator, now - workflow.submitted_at
+            weight = represented / max(1 - estimator.share_before(workflow.last_age_s), _UNLIKELY)
+            done_before = estimator.share_before(last_s)
+            for place, horizon in enumerate(horizons):
+                expected[place] += weight * (estimator.share_done(age_s + horizon) - done_before)
         return expected
 
     def last_looks(self) -> list[float]:

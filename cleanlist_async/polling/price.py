@@ -26,6 +26,8 @@ SURE: Final = 0.99
 """The chance at which a question is worth a token that others wait for."""
 LEAST: Final = 0.001
 """The chance at which a question is worth a token that nothing else needs."""
+_CAUTION: Final = 0.5
+"""Standard deviations of the number of questions for which tokens are kept beyond its mean."""
 ALMOST_SURE: Final = 0.95
 """The chance from which on a question is not speculative: no token is kept from it."""
 
@@ -45,8 +47,18 @@ def least_chance(expected: Sequence[float], tokens: Sequence[float]) -> float:
     """
     if tokens[0] < 1:
         return SURE
-    chances = [done / left for done, left in zip(expected, tokens, strict=True) if done < left * SURE]
-    return max(LEAST, *chances) if chances else SURE
+    chances = [_chance(done, left) for done, left in zip(expected, tokens, strict=True) if done < left * SURE]
+    return min(SURE, max(LEAST, *chances)) if chances else SURE
+
+
+def _chance(done: float, tokens: float) -> float:
+    """Return the chance at which *tokens* suffice for all questions about so many workflows that are done.
+
+    At a chance c, these take done / c questions on average, with a deviation of sqrt(done (1 - c)) / c.
+    Whoever needs one more than there are tokens waits for the next window.
+    """
+    deviation = math.sqrt(done * (1 - done / tokens))
+    return (done + _CAUTION * min(done, deviation)) / tokens
 
 
 class Demand:

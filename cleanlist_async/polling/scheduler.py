@@ -174,7 +174,7 @@ class PollScheduler:
             if workflow is None or agenda is None or due_at > now:
                 break
             agenda.discard(workflow)
-            agenda.asking += 1
+            agenda.asking[workflow] = now
             started += 1
             workflow.asking = anyio.CancelScope()
             # `spawn` copies the context that is current: the waiting task's, not this one's.
@@ -189,7 +189,11 @@ class PollScheduler:
             if not agenda:
                 continue
             if key not in chances:
-                same_key = [one for (_, other, *_), one in self._agendas.items() if one and other == key]
+                same_key = [
+                    one
+                    for (_, other, *_), one in self._agendas.items()
+                    if (one or one.asking) and other == key
+                ]
                 chances[key] = self._price.least_chance(same_key, key, now, started)
             chance = chances[key]
             if self._places(agenda, kind, chance) <= 0:
@@ -212,9 +216,9 @@ class PollScheduler:
 
     def _places(self, agenda: Agenda, kind: RequestClass, chance: float) -> int:
         """Return how many more questions may be queued: few where many may be too early."""
-        asking = sum(other.asking for (_, _, one, _), other in self._agendas.items() if one is kind)
+        asking = sum(len(other.asking) for (_, _, one, _), other in self._agendas.items() if one is kind)
         at_once = max(1 + agenda.estimator.streak, int(1 / chance))
-        return min(_ASKED_AT_ONCE - asking, at_once - agenda.asking)
+        return min(_ASKED_AT_ONCE - asking, at_once - len(agenda.asking))
 
     def _refresh(self, agenda: Agenda, chance: float, later: float, now: float) -> None:
         """Put the workflows of an agenda into order again, where much has changed since that was done."""
@@ -287,7 +291,7 @@ class PollScheduler:
                 except CleanlistError as error:
                     workflow.learn_failure(error, self._limiter.clock())
         finally:
-            agenda.asking -= 1
+            del agenda.asking[workflow]
         workflow.asking = None
         if workflow in self._open and not workflow.done.is_set():
             self._put(workflow)
