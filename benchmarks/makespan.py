@@ -12,13 +12,15 @@ webhooks the server posts each result when its workflow is done, and no status r
 from __future__ import annotations
 
 import argparse
+import asyncio
+import itertools
 import json
 import math
 import random
 import statistics
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,8 +32,9 @@ import httpx
 from benchmarks import report
 from benchmarks.measuring import side_by_side
 from benchmarks.people import People
-from cleanlist_async import WebhookReceiver
+from cleanlist_async import Contact, RateLimiter, WebhookReceiver
 from cleanlist_async.contacts.contact import API_FIELDS
+from cleanlist_async.sandbox.limits import LimitKind
 from cleanlist_async.testing import (
     MemoryNetwork,
     ServerRequest,
@@ -44,7 +47,8 @@ from cleanlist_async.testing.strict_server import Workflow
 from cleanlist_async.testing.virtual_client import BASE_URL, VirtualCleanlist
 
 WINDOW_S, ROUND_TRIP_S, ONE_WAY_S, SIGMA, CHUNK = 60.0, 0.42, 0.21, 0.5, 250
-KEY = "clapi_0"
+KEY, JWT = "clapi_0", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
+CALL_EVERY_S, CALLER = 30.0, "Caller"
 MEDIANS_S = (20.0, 600.0)
 TEXT = f"""{report.text_of(__doc__)}
 
@@ -99,33 +103,63 @@ class World:
     network: MemoryNetwork
     latency: Callable[[], float]
     first_result_s: float = math.inf
+    list_ended_s: float = math.inf
 
     def note_result(self) -> None:
         self.first_result_s = min(self.first_result_s, anyio.current_time())
+
+    def note_end(self) -> None:
+        self.list_ended_s = anyio.current_time()
 
 
 Way = Callable[[World, int], Coroutine[None, None, None]]
 
 
-def ours(keys: int) -> Way:
+def keys_of(number: int) -> list[str]:
+    return [f"clapi_{place}" for place in range(number)]
+
+
+async def ours(world: World, contacts: int, *, keys: int = 1) -> None:
     """Our client, one stream."""
-
-    async def way(world: World, contacts: int) -> None:
-        async with VirtualCleanlist(world.network, [f"clapi_{number}" for number in range(keys)]) as client:
-            async with client.stream(People(contacts)) as results:
-                async for result in results:
-                    assert result.status in {"found", "not_found"}, result
-                    world.note_result()
-
-    return way
+    async with VirtualCleanlist(world.network, keys_of(keys)) as client:
+        async with client.stream(People(contacts)) as results:
+            async for result in results:
+                assert result.status in {"found", "not_found"}, result
+                world.note_result()
 
 
-async def as_a_list(world: World, contacts: int) -> None:
+async def as_a_list(world: World, contacts: int, *, credential: str = KEY) -> None:
     """Our client, one list, whose results are all there in the end."""
-    async with VirtualCleanlist(world.network, [KEY]) as client:
+    async with VirtualCleanlist(world.network, credential) as client:
         report = await client.enrich(People(contacts))
         report.raise_for_error()
         world.note_result()
+        world.note_end()
+
+
+async def beside_a_caller(world: World, contacts: int) -> None:
+    """Our client, one list, while somebody enriches one contact every so often with another client."""
+    limiter = RateLimiter(clock=asyncio.get_running_loop().time)
+
+    async def call(client: VirtualCleanlist) -> None:
+        for number in itertools.count():
+            await client.enrich_one(
+                Contact(first_name=CALLER, last_name=f"No{number}", company_domain="a.com"),
+                deadline_s=math.inf,
+            )
+            await anyio.sleep(CALL_EVERY_S)
+
+    async with (
+        VirtualCleanlist(world.network, KEY, limiter=limiter) as other,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(call, other)
+        async with VirtualCleanlist(world.network, KEY, limiter=limiter) as client:
+            report = await client.enrich(People(contacts))
+            report.raise_for_error()
+            world.note_result()
+            world.note_end()
+        group.cancel_scope.cancel()
 
 
 async def pushed(world: World, contacts: int, *, lost: float = 0.0) -> None:
@@ -191,17 +225,36 @@ def chunks(contacts: int) -> Iterator[list[dict[str, str]]]:
 DOCUMENTED, OFFICIAL = "the documentation's loop", "the official client's loop"
 OURS, TWO_KEYS, WITH_WEBHOOKS = "ours, one key", "ours, two keys", "ours, one key, webhooks"
 COMPARED = (DOCUMENTED, OFFICIAL, OURS, TWO_KEYS, WITH_WEBHOOKS)
-AS_A_LIST, LOST_WEBHOOKS = "ours, one key, enrich", "ours, one key, a tenth of the webhooks lost"
-WAYS: dict[str, tuple[int, Way]] = {
-    DOCUMENTED: (1, loop(5.0)),
-    OFFICIAL: (1, loop(3.0)),
-    OURS: (1, ours(1)),
-    TWO_KEYS: (2, ours(2)),
-    WITH_WEBHOOKS: (1, pushed),
-    AS_A_LIST: (1, as_a_list),
-    "ours, three keys": (3, ours(3)),
-    "ours, four keys": (4, ours(4)),
-    LOST_WEBHOOKS: (1, partial(pushed, lost=0.1)),
+AS_A_LIST = "ours, one key, enrich"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A way, the credentials it uses, and how the server counts their requests."""
+
+    way: Way
+    credentials: Sequence[str] = field(default_factory=lambda: keys_of(1))
+    counts: LimitKind = "sliding"
+    is_pushed: bool = False
+
+    @property
+    def per_window(self) -> int:
+        return 60 if JWT in self.credentials else min(60, 30 * len(self.credentials))
+
+
+WAYS = {
+    DOCUMENTED: Setup(loop(5.0)),
+    OFFICIAL: Setup(loop(3.0)),
+    OURS: Setup(ours),
+    TWO_KEYS: Setup(partial(ours, keys=2), keys_of(2)),
+    WITH_WEBHOOKS: Setup(pushed, is_pushed=True),
+    AS_A_LIST: Setup(as_a_list),
+    "ours, one key, a tenth of the webhooks lost": Setup(partial(pushed, lost=0.1), is_pushed=True),
+    "ours, three keys": Setup(partial(ours, keys=3), keys_of(3)),
+    "ours, four keys": Setup(partial(ours, keys=4), keys_of(4)),
+    "ours, a JWT, enrich": Setup(partial(as_a_list, credential=JWT), [JWT]),
+    "ours, one key, enrich, weighted counter": Setup(as_a_list, counts="weighted"),
+    "ours, one key, enrich, a caller every 30 s": Setup(beside_a_caller),
 }
 
 
@@ -210,23 +263,25 @@ def measured(name: str, contacts: int, median_s: float, seed: int) -> Measured:
 
 
 async def simulate(name: str, contacts: int, median_s: float, seed: int) -> Measured:
-    keys, way = WAYS[name]
+    setup = WAYS[name]
     rng = random.Random(seed)
     latency = lambda: rng.uniform(0.02, 0.4)  # noqa: E731
-    names = {f"clapi_{number}": "org" for number in range(keys)}
-    server = PushingServer(keys=names, workflow_s=lambda: rng.lognormvariate(math.log(median_s), SIGMA))
+    server = PushingServer(
+        limiter=setup.counts,
+        keys=dict.fromkeys(setup.credentials, "org"),
+        workflow_s=lambda: rng.lognormvariate(math.log(median_s), SIGMA),
+    )
     start = time.process_time()
     async with MemoryNetwork(server, latency=latency) as network:
         world = World(server, network, latency)
-        await way(world, contacts)
-        makespan_s = anyio.current_time()
-    flows = server.workflows.values()
+        await setup.way(world, contacts)
+        makespan_s = min(world.list_ended_s, anyio.current_time())
+    flows = [flow for flow in server.workflows.values() if flow.contacts[0].get("first_name") != CALLER]
     last_finish = max(flow.finishes_at for flow in flows)
     last_submit_s = max(flow.submitted_at for flow in flows)
     last_workflow_s = last_finish - last_submit_s
-    rate = min(60, 30 * keys)
-    is_pushed = name in {WITH_WEBHOOKS, LOST_WEBHOOKS}
-    needed, last_way_s = (len(flows), ONE_WAY_S) if is_pushed else (2 * len(flows), ROUND_TRIP_S)
+    rate = setup.per_window
+    needed, last_way_s = (len(flows), ONE_WAY_S) if setup.is_pushed else (2 * len(flows), ROUND_TRIP_S)
     least_submit_s, least_request_s = ((n - 1) // rate * WINDOW_S for n in (len(flows), needed))
     status_requests = sum(request.path.endswith("/enrich/status") for request in server.requests)
     return Measured(
