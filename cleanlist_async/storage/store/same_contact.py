@@ -49,9 +49,10 @@ class Question:
     digest: Callable[[Prepared], str]
     keyed: Callable[[bytes], str]
 
-    def seen(self, contact: Prepared, other: str | None, rows: Mapping[str, list[PurchaseRow]]) -> Seen:
+    def seen(
+        self, contact: Prepared, digest: str, other: str | None, rows: Mapping[str, list[PurchaseRow]]
+    ) -> Seen:
         """Return what is to be done for a contact that is the same as the *other*, if there is one."""
-        digest = self.digest(contact)
         theirs = [*rows.get(digest, ()), *(rows.get(other, ()) if other is not None else ())]
         return Seen(digest, other, judge(theirs, contact, self.enrichment_type, self.freshness))
 
@@ -66,24 +67,24 @@ def look(question: Question, contacts: Sequence[Prepared]) -> Operation[dict[int
         for contact in contacts
         if contact.sent.email is not None
     }
-    digests = {*map(question.digest, contacts), *others.values()}
-    rows = yield from operations.look(question.organization, digests)
+    own = {contact.index: question.digest(contact) for contact in contacts}
+    rows = yield from operations.look(question.organization, {*own.values(), *others.values()})
     found: dict[int, Seen] = {}
     again: list[tuple[Prepared, str]] = []
     for contact in contacts:
-        email, other = contact.sent.email, others.get(contact.index)
+        email, digest, other = contact.sent.email, own[contact.index], others.get(contact.index)
         if other is not None and folded(email or "") not in _emails(rows.get(other, ())):
             other = None
-        seen = found[contact.index] = question.seen(contact, other, rows)
+        seen = found[contact.index] = question.seen(contact, digest, other, rows)
         if email is None and isinstance(seen.claim, Mine):
-            emails = sorted(_emails(rows.get(seen.digest, ())))
+            emails = sorted(_emails(rows.get(digest, ())))
             again += [(contact, question.keyed(contact.identity_with(email))) for email in emails]
     if again:
         rows |= yield from operations.look(question.organization, {other for _, other in again})
         for contact, other in again:
             # Until one address of several is known: what is asked later must not undo it.
             if isinstance(found[contact.index].claim, Mine):
-                found[contact.index] = question.seen(contact, other, rows)
+                found[contact.index] = question.seen(contact, own[contact.index], other, rows)
     return found
 
 
