@@ -330,7 +330,7 @@ class AsyncCleanlist(SingleOperations, FrameOperations, Operations, JobsClient):
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
-        """Results of `enrich` calls that were cancelled: found ones, and pending ones for `collect`.
+        """Results of `enrich` calls that were cancelled, and of streams that were left: also pending ones.
 
         All of the latest such call, and the latest 10,000 of those before. Clear the list when you have what
         you need.

@@ -323,7 +323,7 @@ class Cleanlist(Front[AsyncCleanlist]):
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
-        """Results of `enrich` calls that were interrupted: found ones, and pending ones for `collect`."""
+        """Results of `enrich` calls that were interrupted, and of streams that were left: also pending ones."""
         return self.async_object.abandoned
 
     def unfinished(self) -> Iterator[str]:

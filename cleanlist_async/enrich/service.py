@@ -64,6 +64,7 @@ class BulkService:
         self.polls = polls
         self._purchases = purchases
         self.abandoned: list[EnrichmentResult] = []
+        self._left = set[BulkRun]()
         self._remembered = set[str]()
         self._collected = set[tuple[str, str | None]]()  # workflow and task of what callers asked for again
         self.pipeline = pipeline
@@ -159,10 +160,11 @@ class BulkService:
 
         *is_streamed*: somebody reads the first results while others are still to come.
         """
+        root = self.pipeline.root
 
         async def start() -> BulkRun:
             await spec.input.load()
-            await self.pipeline.root.ensure()
+            await root.ensure()
             run = BulkRun(
                 self.pipeline,
                 self.polls,
@@ -174,10 +176,29 @@ class BulkService:
                 is_streamed=is_streamed,
                 repeated_in=repeated_in,
             )
-            self.pipeline.root.spawn(run.main)
+            root.spawn(self._run, run, spec)
             return run
 
-        return ResultStream(start)
+        # The garbage collector may run in any thread.
+        return ResultStream(start, lambda run: root.call_soon(self._leave, run, spec))
+
+    async def _run(self, run: BulkRun, spec: RunSpec) -> None:
+        await run.main()
+        if run in self._left:
+            self._left.discard(run)
+            self.keep_abandoned(run.results.drain(), spec)
+
+    def _leave(self, run: BulkRun, spec: RunSpec) -> None:
+        """Stop a run whose stream nobody holds any more, and keep what was not read."""
+        log.warning(
+            "a stream was left before its end, outside of `async with`, and is stopped:"
+            " what was not read is in client.abandoned"
+        )
+        if run.finished.is_set():
+            self.keep_abandoned(run.results.drain(), spec)
+        else:
+            self._left.add(run)
+            run.cancel()
 
 
 def _opened(contacts: ContactSource, spec: RunSpec) -> tuple[ContactRows, Prepare]:
@@ -302,11 +323,13 @@ class ResultStream:
 
     After the last result it raises the error that stopped the run, if one did. Leaving the block early
     stops the run: all results that were not read are in `leftover`; those of them that were accepted and have
-    not finished are in `pending`, too.
+    not finished are in `pending`, too. Without the block, a loop that is left early stops the run as well;
+    what was not read is in ``client.abandoned`` then.
     """
 
-    def __init__(self, start: Callable[[], Awaitable[BulkRun]]) -> None:
+    def __init__(self, start: Callable[[], Awaitable[BulkRun]], leave: Callable[[BulkRun], None]) -> None:
         self._start = start
+        self._leave = leave
         self._run: BulkRun | None = None
         self._ended = False
         self.leftover: list[EnrichmentResult] = []
@@ -338,6 +361,11 @@ class ResultStream:
     def pending(self) -> list[EnrichmentResult]:
         """What was accepted and not finished when the run was stopped; ``client.collect`` fetches it free."""
         return [result for result in self.leftover if result.status == "pending"]
+
+    def __del__(self) -> None:
+        run = self._run
+        if run is not None and not (run.finished.is_set() and run.results.is_empty):
+            self._leave(run)
 
     async def __aenter__(self) -> Self:
         await self._started()

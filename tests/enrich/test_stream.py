@@ -136,6 +136,19 @@ async def test_a_consumer_cancelled_again_and_again_loses_and_doubles_nothing(wo
     check_one_result_each(got, contacts)
 
 
+async def test_a_loop_that_is_left_early_without_a_block_stops_the_run(world, caplog):
+    source = Endless()
+    async for first in world.client.stream(source):  # noqa: B007  # the first, and no other
+        break
+    taken = source.taken
+    await anyio.sleep(3_600)
+    left = world.client.abandoned
+    assert "outside of `async with`" in caplog.text
+    assert source.taken == taken == 1 + len(left)
+    check_against_ledger(world, [first, *left])
+    assert not (await world.client.collect(left)).pending
+
+
 async def test_a_queue_that_is_cancelled_while_an_item_arrives_keeps_it():
     item = EnrichmentResult(0, Contact(), "found")
     queue = ResultQueue(1)
