@@ -140,7 +140,7 @@ if TYPE_CHECKING:
     from cleanlist_async.contacts.contact import Contact
     from cleanlist_async.enrich.plan import Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress, Summary
-    from cleanlist_async.enrich.service import ResultStream
+    from cleanlist_async.enrich.result_stream import ResultStream
     from cleanlist_async.errors import (
         APIConnectionError,
         APIError,
@@ -227,7 +227,7 @@ else:
             "contacts.contact": "Contact",
             "enrich.plan": "Plan",
             "enrich.report": "EnrichmentReport Progress Summary",
-            "enrich.service": "ResultStream",
+            "enrich.result_stream": "ResultStream",
             "errors": " ".join(name for name in __all__ if name.endswith("Error")),
             "events.statistics": "Statistics",
             "job.job": "Job",

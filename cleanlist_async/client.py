@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from cleanlist_async.enrich.client_spending import BudgetControl
     from cleanlist_async.enrich.plan import Plan
     from cleanlist_async.enrich.report import EnrichmentReport, Progress
+    from cleanlist_async.enrich.result_stream import ResultStream
     from cleanlist_async.enrich.row_results import Dedupe
-    from cleanlist_async.enrich.service import BulkService, ResultStream
+    from cleanlist_async.enrich.service import BulkService
     from cleanlist_async.http.options import CallOptions
     from cleanlist_async.job.job import Job
     from cleanlist_async.job.journal.records import HalfFullPrice

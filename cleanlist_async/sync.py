@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.enrich.frame_stream import FrameStream
 from cleanlist_async.enrich.report import Summary
-from cleanlist_async.enrich.service import ResultStream
+from cleanlist_async.enrich.result_stream import ResultStream
 from cleanlist_async.events.statistics import Statistics
 from cleanlist_async.job.job import Job
 from cleanlist_async.job.status import JobStatus, Receipt
@@ -323,7 +323,7 @@ class Cleanlist(Front[AsyncCleanlist]):
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
-        """Results of `enrich` calls that were interrupted, and of streams that were left: also pending ones."""
+        """Results of `enrich` calls that were interrupted, and of streams that were left: pending ones too."""
         return self.async_object.abandoned
 
     def unfinished(self) -> Iterator[str]:

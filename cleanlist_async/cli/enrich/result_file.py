@@ -18,7 +18,7 @@ from cleanlist_async.cli.terminal.progress import Display
 from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.enrich.report import Progress
-from cleanlist_async.enrich.service import ResultStream
+from cleanlist_async.enrich.result_stream import ResultStream
 from cleanlist_async.errors import CleanlistError
 from cleanlist_async.events import identifier
 from cleanlist_async.facts import EnrichmentType

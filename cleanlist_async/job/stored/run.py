@@ -13,8 +13,9 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.identity import Invalid, Prepared, prepare
 from cleanlist_async.enrich.chunk import RunSpec
 from cleanlist_async.enrich.report import Progress
+from cleanlist_async.enrich.result_stream import ResultStream
 from cleanlist_async.enrich.row_results import copy_for
-from cleanlist_async.enrich.service import BulkService, ResultStream
+from cleanlist_async.enrich.service import BulkService
 from cleanlist_async.errors import CleanlistError, UnknownOutcomeError
 from cleanlist_async.job.journal.records import ChunkState
 from cleanlist_async.job.status import JobStatus, pause_note
