@@ -323,7 +323,7 @@ class Cleanlist(Front[AsyncCleanlist]):
 
     @property
     def abandoned(self) -> list[EnrichmentResult]:
-        """Results of `enrich` calls that were interrupted, and of streams that were left: pending ones too."""
+        """Results of `enrich` calls that were interrupted, and of streams that were left: pending too."""
         return self.async_object.abandoned
 
     def unfinished(self) -> Iterator[str]:

@@ -250,7 +250,7 @@ def fronts() -> list[tuple[type, object]]:
     return [
         *((type(front.async_object), front) for front in made),
         (Job, SyncJob(None, thread)),
-        (ResultStream, SyncResults(ResultStream(None), thread)),
+        (ResultStream, SyncResults(ResultStream(None, None), thread)),
         (FrameStream, SyncFrames(None, thread)),
     ]
 

@@ -23,10 +23,11 @@ class ResultStream:
     what was not read is in ``client.abandoned`` then.
     """
 
+    _run: BulkRun | None = None
+
     def __init__(self, start: Callable[[], Awaitable[BulkRun]], leave: Callable[[BulkRun], None]) -> None:
         self._start = start
         self._leave = leave
-        self._run: BulkRun | None = None
         self._ended = False
         self.leftover: list[EnrichmentResult] = []
 

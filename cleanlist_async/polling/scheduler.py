@@ -189,11 +189,8 @@ class PollScheduler:
             if not agenda:
                 continue
             if key not in chances:
-                same_key = [
-                    one
-                    for (_, other, *_), one in self._agendas.items()
-                    if (one or one.asking) and other == key
-                ]
+                agendas = self._agendas.items()
+                same_key = [one for (_, other, *_), one in agendas if other == key and (one or one.asking)]
                 chances[key] = self._price.least_chance(same_key, key, now, started)
             chance = chances[key]
             if self._places(agenda, kind, chance) <= 0:
