@@ -106,89 +106,59 @@ def _level(event: Event) -> int:
             return logging.DEBUG
 
 
-def _line(event: Event) -> _Line:
-    return _attempt_line(event) or _call_line(event) or _contacts_line(event) or _state_line(event)
-
-
-def _attempt_line(event: Event) -> _Line | None:
+def _line(event: Event) -> _Line:  # noqa: C901, PLR0911, PLR0912  # a case for each kind of event
     match event:
         case AttemptStarted() if event.waited_s >= facts.LONG_WAIT_S:
-            line: _Line = ("%s waited %.3g s for the rate limit", event.operation, event.waited_s)
+            return ("%s waited %.3g s for the rate limit", event.operation, event.waited_s)
         case AttemptStarted():
-            line = (
-                "#%d attempt %d after %.3g s for the rate limit",
-                event.call,
-                event.attempt,
-                event.waited_s,
-            )
+            numbers = event.call, event.attempt
+            return ("#%d attempt %d after %.3g s for the rate limit", *numbers, event.waited_s)
         case AttemptFinished():
             came = event.status or event.failure or "no answer"
             numbers = event.call, event.attempt
-            line = ("#%d attempt %d %s: %s, %.3g s", *numbers, event.outcome, came, event.duration_s)
+            return ("#%d attempt %d %s: %s, %.3g s", *numbers, event.outcome, came, event.duration_s)
         case RetryScheduled():
-            line = ("#%d again in %.3g s: %s%s", event.call, event.wait_s, event.error, _code(event.code))
+            return ("#%d again in %.3g s: %s%s", event.call, event.wait_s, event.error, _code(event.code))
         case RateLimited():
-            line = ("429 on %s%s: %s", event.operation, _id(event.request_id), _pauses(event))
-        case _:
-            return None
-    return line
-
-
-def _call_line(event: Event) -> _Line | None:
-    match event:
+            return ("429 on %s%s: %s", event.operation, _id(event.request_id), _pauses(event))
         case CallStarted():
-            line: _Line = ("#%d %s: %s %s", event.call, event.operation, event.method, event.path)
+            return ("#%d %s: %s %s", event.call, event.operation, event.method, event.path)
         case CallFinished(error="UnknownOutcomeError"):
             text = "%s was sent, and may have been processed%s%s"
-            line = (text, event.operation, _why(event), _scope(event))
+            return (text, event.operation, _why(event), _scope(event))
         case CallFinished():
             attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
-            line = ("#%d done in %.3g s, %s%s", event.call, event.duration_s, attempts, _why(event))
+            return ("#%d done in %.3g s, %s%s", event.call, event.duration_s, attempts, _why(event))
         case CallDetached(workflow_id=str(id_)):
-            line = ("the caller of %s was cancelled, and workflow %s was accepted", event.operation, id_)
+            return ("the caller of %s was cancelled, and workflow %s was accepted", event.operation, id_)
         case CallDetached():
-            line = ("the caller of %s was cancelled, and its outcome is unknown", event.operation)
+            return ("the caller of %s was cancelled, and its outcome is unknown", event.operation)
         case AnswerDrifted():
             text = "an answer to %s is not quite JSON: what is odd in it was left out (rows lost: %d)"
-            line = (text, event.operation, event.lost_rows)
-        case _:
-            return None
-    return line
-
-
-def _contacts_line(event: Event) -> _Line | None:
-    """Return the line of an event of one contact or more, from their start to their result."""
-    match event:
+            return (text, event.operation, event.lost_rows)
         case ContactStarted():
-            line: _Line = ("enrich_one #%d started: %s", event.caller, event.enrichment_type)
+            return ("enrich_one #%d started: %s", event.caller, event.enrichment_type)
         case ContactFinished():
             ended = event.status or event.error
-            line = ("enrich_one #%d ended after %.3g s: %s", event.caller, event.duration_s, ended)
+            return ("enrich_one #%d ended after %.3g s: %s", event.caller, event.duration_s, ended)
         case WorkflowAccepted():
-            line = ("workflow %s accepted: %s", event.workflow_id, _contacts(event.contacts))
+            return ("workflow %s accepted: %s", event.workflow_id, _contacts(event.contacts))
         case WorkflowFinished():
-            line = ("workflow %s %s after %.0f s", event.workflow_id, event.status, event.after_s)
+            return ("workflow %s %s after %.0f s", event.workflow_id, event.status, event.after_s)
         case ResultsSettled():
             counts = _contacts(event.contacts), event.found, _credits(event.credits)
-            line = ("%s: workflow %s has %s, %d found, %s", event.kind, event.workflow_id, *counts)
+            return ("%s: workflow %s has %s, %d found, %s", event.kind, event.workflow_id, *counts)
         case ContactsUndelivered():
             text = "the client was closed before %s that it had bought %s handed out: workflows %s"
             was = "was" if event.contacts == 1 else "were"
-            line = (text, _contacts(event.contacts), was, ", ".join(event.workflow_ids))
+            return (text, _contacts(event.contacts), was, ", ".join(event.workflow_ids))
         case RunStarted():
-            line = ("%s started: %s, %s", event.kind, _contacts(event.contacts), event.enrichment_type)
+            return ("%s started: %s, %s", event.kind, _contacts(event.contacts), event.enrichment_type)
         case RunFinished():
             ended = f"stopped by {event.error}" if event.error else _ended(event)
             text = "%s %s after %.0f s: %s, %s, %s%s"
             outcome = _reached(event), _counts(event), _credits(event.credits), _how_to_go_on(event)
-            line = (text, event.kind, ended, event.duration_s, *outcome)
-        case _:
-            return None
-    return line
-
-
-def _state_line(event: Event) -> _Line:
-    match event:
+            return (text, event.kind, ended, event.duration_s, *outcome)
         case KeySetAside():
             return ("the server refuses %s (401); other keys in use: %d", event.key, event.keys_left)
         case WebhooksMissing():

@@ -151,11 +151,6 @@ class _Spans:
                 )
             case ContactFinished():
                 self._end_contact(event)
-            case _:
-                self._record_call(event)
-
-    def _record_call(self, event: Event) -> None:
-        match event:
             case CallStarted():
                 self._start_call(event)
             case WorkflowAccepted():
