@@ -62,7 +62,8 @@ def write(event: Event) -> None:
         template, *args = _line(event)
         # A warning of what was paid for names all of it.
         longest = _LONGEST_LIST if isinstance(event, ContactsUndelivered) else _LONGEST_TEXT
-        printable = (_printable(value, longest) for value in args)
+        # Ids and codes are checked already, but the name of an organization is the caller's.
+        printable = (one_line(value, longest) if isinstance(value, str) else value for value in args)
         log.log(level, template, *printable, extra=fields_of(event))
 
 
@@ -120,7 +121,8 @@ def _line(event: Event) -> _Line:  # noqa: C901, PLR0911, PLR0912  # a case for 
         case RetryScheduled():
             return ("#%d again in %.3g s: %s%s", event.call, event.wait_s, event.error, _code(event.code))
         case RateLimited():
-            return ("429 on %s%s: %s", event.operation, _id(event.request_id), _pauses(event))
+            pauses = "; ".join(map(_pause, event.buckets)) or "no pause"
+            return ("429 on %s%s: %s", event.operation, _id(event.request_id), pauses)
         case CallStarted():
             return ("#%d %s: %s %s", event.call, event.operation, event.method, event.path)
         case CallFinished(error="UnknownOutcomeError"):
@@ -155,7 +157,9 @@ def _line(event: Event) -> _Line:  # noqa: C901, PLR0911, PLR0912  # a case for 
         case RunStarted():
             return ("%s started: %s, %s", event.kind, _contacts(event.contacts), event.enrichment_type)
         case RunFinished():
-            ended = f"stopped by {event.error}" if event.error else _ended(event)
+            ended = "was interrupted" if event.interrupted else "finished"
+            if event.error:
+                ended = f"stopped by {event.error}"
             text = "%s %s after %.0f s: %s, %s, %s%s"
             outcome = _reached(event), _counts(event), _credits(event.credits), _how_to_go_on(event)
             return (text, event.kind, ended, event.duration_s, *outcome)
@@ -171,11 +175,6 @@ def _line(event: Event) -> _Line:  # noqa: C901, PLR0911, PLR0912  # a case for 
             raise AssertionError(event)
 
 
-def _printable(value: object, longest: int) -> object:
-    # Ids and codes are checked already, but the name of an organization is the caller's.
-    return one_line(value, longest) if isinstance(value, str) else value
-
-
 def _why(event: CallFinished) -> str:
     return f": {event.error}{_code(event.code)}{_id(event.request_id)}" if event.error else ""
 
@@ -185,10 +184,6 @@ def _scope(event: CallFinished) -> str:
     if event.sent_at is not None:
         contacts = f"{contacts}; sent at {event.sent_at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{contacts}; submission {event.submission}" if event.submission else contacts
-
-
-def _ended(event: RunFinished) -> str:
-    return "was interrupted" if event.interrupted else "finished"
 
 
 def _reached(event: RunFinished) -> str:
@@ -208,10 +203,6 @@ def _how_to_go_on(event: RunFinished) -> str:
         return ""
     how = "another run of the job" if event.kind == "job" else "client.collect"
     return f"; {how} fetches what is pending, for free"
-
-
-def _pauses(event: RateLimited) -> str:
-    return "; ".join(map(_pause, event.buckets)) or "no pause"
 
 
 def _pause(bucket: BucketState) -> str:

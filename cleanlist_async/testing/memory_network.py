@@ -199,14 +199,6 @@ class Handler(Protocol):
         ...
 
 
-def _no_latency() -> float:
-    return 0.0
-
-
-def _accept(_attempt: int) -> ConnectOutcome:
-    return "accept"
-
-
 class MemoryNetwork(httpcore.AsyncNetworkBackend):
     """Connects httpcore to ``handler`` whatever the host and port (``http://`` only, no TLS).
 
@@ -230,9 +222,9 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         self,
         handler: Handler,
         *,
-        latency: Latency = _no_latency,
+        latency: Latency = lambda: 0.0,
         connect_round_trips: int = 1,
-        on_connect: Callable[[int], ConnectOutcome] = _accept,
+        on_connect: Callable[[int], ConnectOutcome] = lambda _attempt: "accept",
     ) -> None:
         self.connect_attempts = 0
         self.connections = 0

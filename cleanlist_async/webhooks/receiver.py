@@ -48,10 +48,6 @@ Confirm: TypeAlias = Literal["auto", "always"]
 _LONGEST_TOKEN: Final = 128
 
 
-def _ignore(_submission_id: str) -> None:
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
     """The response to the sender: an HTTP status and, for an error, its reason."""
@@ -253,7 +249,7 @@ class WebhookReceiver:
 
     # -- owners of tokens ----------------------------------------------------------------------
 
-    def begin(self, on_close: Callable[[str], None] = _ignore) -> tuple[str, Submission]:
+    def begin(self, on_close: Callable[[str], None] = lambda _id: None) -> tuple[str, Submission]:
         """Make a submission with an address of its own, and return it after its id.
 
         It receives events until it is closed; *on_close* is then called with its id.
