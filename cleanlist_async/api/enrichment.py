@@ -78,8 +78,6 @@ ENRICHMENT_STATUS: Final = modern(
     "enrichment_status", "GET", "/enrichment/status/{workflow_id}", WorkflowStatus
 )
 
-OPERATIONS: Final = (ENRICH_PERSON, ENRICH_COMPANY, ENRICH_BY_TASK, ENRICH_LIST, ENRICHMENT_STATUS)
-
 _COHORT: Final = "cl-task_"
 
 

@@ -46,8 +46,6 @@ GET_SMART_AGENT_RESULTS: Final = modern(
     max_answer_bytes=facts.MAX_ANSWER_BYTES,
 )
 
-OPERATIONS: Final = (LIST_SMART_AGENTS, RUN_SMART_AGENT, GET_SMART_AGENT_RESULTS)
-
 
 class SmartAgents(ModernGroup):
     """Agents that fill a column of a list, at a price per lead."""
