@@ -42,37 +42,6 @@ R = TypeVar("R")
 Pg = TypeVar("Pg", bound=Page)
 
 
-async def buy(
-    estimate: Callable[[], Awaitable[Quote]],
-    redeem: Callable[[str, float | None], Awaitable[T]],
-    *,
-    quote_id: str | Quote | None,
-    max_credits: float | None,
-) -> T:
-    """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
-
-    *redeem* is called with the id of the quote and its price, None where only the id is known. A Quote object
-    is first compared with the balance. A fresh quote that goes stale meanwhile is replaced once.
-
-    Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not
-    cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
-    """
-    check_price_is_known(quote_id, max_credits)
-    if isinstance(quote_id, Quote):
-        # Without a limit: the caller has seen this price, so only the balance is in question.
-        return await redeem(affordable(quote_id, math.inf), quote_id.estimated_cost)
-    if quote_id is not None:
-        return await redeem(quote_id, None)
-    assert max_credits is not None  # noqa: S101  # see check_price_is_known
-    quote = await estimate()
-    # Only once more: a list that keeps changing would be estimated for ever.
-    try:
-        return await redeem(affordable(quote, max_credits), quote.estimated_cost)
-    except STALE:
-        quote = await estimate()
-        return await redeem(affordable(quote, max_credits), quote.estimated_cost)
-
-
 def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None) -> None:
     """Raise ConfigurationError unless exactly one of the two bounds the price."""
     if (quote_id is None) == (max_credits is None):
@@ -198,12 +167,34 @@ class ModernGroup:
         quote_id: str | Quote | None,
         max_credits: float | None,
     ) -> R:
+        """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
+
+        A Quote object is first compared with the balance. A fresh quote that goes stale meanwhile is replaced
+        once.
+
+        Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does
+        not cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
+        """
+
         def redeem(quote_id: str, cost: float | None) -> Awaitable[R]:
             # The server redeems a quote once, so the call may be repeated after a lost answer.
             spend = Spend(operation.name, worst_case_credits=cost)
             return self._ask(operation, request.with_quote(quote_id), idempotent=True, spend=spend)
 
-        return await buy(estimate, redeem, quote_id=quote_id, max_credits=max_credits)
+        check_price_is_known(quote_id, max_credits)
+        if isinstance(quote_id, Quote):
+            # Without a limit: the caller has seen this price, so only the balance is in question.
+            return await redeem(affordable(quote_id, math.inf), quote_id.estimated_cost)
+        if quote_id is not None:
+            return await redeem(quote_id, None)
+        assert max_credits is not None  # noqa: S101  # see check_price_is_known
+        quote = await estimate()
+        # Only once more: a list that keeps changing would be estimated for ever.
+        try:
+            return await redeem(affordable(quote, max_credits), quote.estimated_cost)
+        except STALE:
+            quote = await estimate()
+            return await redeem(affordable(quote, max_credits), quote.estimated_cost)
 
     def _call(self, operation: Operation[R], request: RequestModel | None = None, **ids: str) -> Call[R]:
         # Lists and runs belong to a user, so all calls use the same key.
