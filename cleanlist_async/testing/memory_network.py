@@ -10,7 +10,6 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from http.client import responses as phrases
 from types import TracebackType
@@ -233,11 +232,10 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         self._latency = latency
         self._connect_round_trips = connect_round_trips
         self._on_connect = on_connect
-        self._exit_stack = AsyncExitStack()
         self._server_tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
-        self._server_tasks = await self._exit_stack.enter_async_context(anyio.create_task_group())
+        self._server_tasks = await anyio.create_task_group().__aenter__()
         return self
 
     async def __aexit__(
@@ -246,11 +244,12 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        if self._server_tasks is not None:
-            # A connection that is still open would wait for its next request for ever.
-            self._server_tasks.cancel_scope.cancel()
-            self._server_tasks = None
-        return await self._exit_stack.__aexit__(exc_type, exc_value, traceback)
+        tasks, self._server_tasks = self._server_tasks, None
+        if tasks is None:
+            return None
+        # A connection that is still open would wait for its next request for ever.
+        tasks.cancel_scope.cancel()
+        return await tasks.__aexit__(exc_type, exc_value, traceback)
 
     async def connect_tcp(
         self,
