@@ -40,7 +40,7 @@ class Pipe:
         self._in_flight: deque[Callable[[], None]] = deque()
         self._arrived = bytearray()
         self._finished = False
-        self._was_reset = False
+        self.was_reset = False
         self._something_arrived = asyncio.Event()
 
     def begin_message(self) -> None:
@@ -57,17 +57,12 @@ class Pipe:
 
     def reset(self) -> None:
         """Send a reset; what was sent before still arrives."""
-        self._deliver_later(lambda: setattr(self, "_was_reset", True))
+        self._deliver_later(lambda: setattr(self, "was_reset", True))
 
     @property
     def readable(self) -> bool:
         """Whether :meth:`receive` would return at once."""
-        return bool(self._arrived) or self._finished or self._was_reset
-
-    @property
-    def was_reset(self) -> bool:
-        """Whether a reset has arrived."""
-        return self._was_reset
+        return bool(self._arrived) or self._finished or self.was_reset
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Return what has arrived, waiting if nothing has; empty at the end.
@@ -79,7 +74,7 @@ class Pipe:
             self._something_arrived.clear()
             await self._something_arrived.wait()
         # What arrived before the reset can still be read.
-        if not self._arrived and self._was_reset:
+        if not self._arrived and self.was_reset:
             raise ConnectionResetError("Connection reset by peer")
         data = bytes(self._arrived[:max_bytes])
         del self._arrived[:max_bytes]
