@@ -9,13 +9,7 @@ from typing import Final
 from cleanlist_async import facts
 from cleanlist_async.api.models.lead_lists import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
 from cleanlist_async.api.models.public import Quote
-from cleanlist_async.api.modern import (
-    ModernGroup,
-    check_price_is_known,
-    failed_workflow,
-    modern,
-    same_id,
-)
+from cleanlist_async.api.modern import ModernGroup, check_price_is_known, failed_workflow, modern, same_id
 from cleanlist_async.api.request_models import (
     NO_QUOTE_YET,
     AgentType,

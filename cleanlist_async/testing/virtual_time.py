@@ -97,12 +97,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         heapq.heappush(self._scheduled, timer)
         return timer
 
-    def run_in_executor(
-        self,
-        executor: object,
-        func: Callable[[*Ts], T],
-        *args: *Ts,
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: object, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Call ``func(*args)`` now, and return its outcome as a future."""
         done = self.create_future()
         try:

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
-from cleanlist_async.checks import (
-    check_choice,
-    check_methods,
-    check_webhook_url,
-    check_whole,
-    wrong,
-)
+from cleanlist_async.checks import check_choice, check_methods, check_webhook_url, check_whole, wrong
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import OpenFailures
 from cleanlist_async.http.decode import is_large
