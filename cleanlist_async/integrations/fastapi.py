@@ -272,9 +272,7 @@ def webhook_router(
     async def receive(token: str, request: Request) -> Response:
         """Receive an event of Cleanlist."""
         # Streamed: request.body() would read any size before the receiver could refuse it.
-        answer = await asgi.receive_webhook(
-            receiver, token, request.headers.get("Content-Type"), request.stream()
-        )
-        return Response(answer.body, answer.status, answer.headers)
+        content_type = request.headers.get("Content-Type")
+        return _sent(await asgi.receive_webhook(receiver, token, content_type, request.stream()))
 
     return router
