@@ -143,17 +143,13 @@ def part_keys(split: CsvParts, list_id: str, purchase: Purchase | None, base: st
     A key holds for the whole organization, and the first list seen with it wins. So one of the caller is
     combined with the list, the kind of import and the content.
     """
+    if base is None:  # unique to this call, which may then be repeated after a lost answer
+        return [uuid4().hex for _ in split.parts]
     # The type is part of the key: an import that enriches is not a repetition of one that does not.
     kind = purchase.enrichment_type if purchase else ""
-
-    def key(part: CsvPart) -> str:
-        if base is None:  # unique to this call, which may then be repeated after a lost answer
-            return uuid4().hex
-        # The mapping need not be part of it: the header of the content names the fields.
-        parts = (base, list_id, kind)
-        return sha256("\0".join(parts).encode() + b"\0" + part.content).hexdigest()
-
-    return [key(part) for part in split.parts]
+    # The mapping need not be part of it: the header of the content names the fields.
+    start = f"{base}\0{list_id}\0{kind}\0".encode()
+    return [sha256(start + part.content).hexdigest() for part in split.parts]
 
 
 def purchase_of(

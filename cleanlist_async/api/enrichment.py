@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from cleanlist_async import facts
@@ -23,6 +24,7 @@ from cleanlist_async.api.modern import (
     same_id,
 )
 from cleanlist_async.api.request_models import (
+    NO_QUOTE_YET,
     PERSON_DATA_POINTS,
     DataPoint,
     EnrichByTask,
@@ -37,7 +39,6 @@ from cleanlist_async.checks import check_flag
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.facts import PersonType
 from cleanlist_async.http.calls import Call, Charge, Spend
-from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import Billed, CohortId, WorkflowId
 
 ENRICH_PERSON: Final = modern(
@@ -76,8 +77,6 @@ ENRICH_LIST: Final = modern(
 ENRICHMENT_STATUS: Final = modern(
     "enrichment_status", "GET", "/enrichment/status/{workflow_id}", WorkflowStatus
 )
-
-OPERATIONS: Final = (ENRICH_PERSON, ENRICH_COMPANY, ENRICH_BY_TASK, ENRICH_LIST, ENRICHMENT_STATUS)
 
 _COHORT: Final = "cl-task_"
 
@@ -184,25 +183,15 @@ class Enrichment(ModernGroup):
         when the cohort has expired.
         """
         check_price_is_known(quote_id, max_credits)
-        wanted = EnrichByTask.checked(
+        request = EnrichByTask.checked(
             task_id=task_id,
             data_points=data_points,
             entity_ids=entity_ids,
             lead_list_id=lead_list_id,
-            quote_id="placeholder: the fields are checked before a price is requested",
+            quote_id=NO_QUOTE_YET,
         )
         # From the checked request: an iterator of the caller is exhausted by now.
-        points, ids = wanted.data_points, wanted.entity_ids
-
-        def request(quote_id: str) -> EnrichByTask:
-            return EnrichByTask.checked(
-                task_id=task_id,
-                data_points=points,
-                entity_ids=ids,
-                lead_list_id=lead_list_id,
-                quote_id=quote_id,
-            )
-
+        points, ids = request.data_points, request.entity_ids
         # The price depends on the tool, and the API has one for each kind of cohort.
         persons = set[str](points) <= PERSON_DATA_POINTS
         tool = "add_person_enrichments" if persons else "add_company_enrichments"
@@ -229,23 +218,19 @@ class Enrichment(ModernGroup):
         ``enrich:write`` and ``credits:read``. Raises BudgetExceededError, InsufficientCreditsError,
         ListNotFoundError, and QuoteError for a `quote_id` that is not valid for this call.
         """
-
-        def request(quote_id: str) -> EnrichList:
-            return EnrichList.checked(list_id=list_id, scope=scope, quote_id=quote_id)
-
         check_price_is_known(quote_id, max_credits)
-        wanted = request("placeholder: the fields are checked before a price is requested").scope
+        request = EnrichList.checked(list_id=list_id, scope=scope, quote_id=NO_QUOTE_YET)
         return await self._buy(
             ENRICH_LIST,
             request,
-            lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=wanted),
+            lambda: self._prices.credits_estimate("enrich_list", list_id=list_id, scope=request.scope),
             quote_id=quote_id,
             max_credits=max_credits,
         )
 
     async def enrichment_status(self, workflow_id: WorkflowId | CohortId | str) -> WorkflowStatus:
         """Return the state of an enrichment, by its workflow or the cohort it was started with. Free."""
-        return await self._once(self._question(workflow_id, RequestClass.INTERACTIVE), workflow_id)
+        return await self._once(self._question(workflow_id), workflow_id)
 
     async def wait(
         self,
@@ -264,23 +249,19 @@ class Enrichment(ModernGroup):
         """
         if isinstance(workflow_id, PersonEnrichment | ListEnrichment | TaskEnrichment):
             workflow_id = _id_of(workflow_id)
-        question = self._question(workflow_id, RequestClass.STATUS)
-        status = await self._finished(question, workflow_id, timeout_s, progress)
+        status = await self._finished(self._question(workflow_id), workflow_id, timeout_s, progress)
         # Before the error: one that failed may have been charged for all the same.
         await self._session.pipeline.spending.settle(status.workflow_id, status.credits_charged)
         if status.ended_badly:
             raise failed_workflow(workflow_id, status.status, status.refund_message, billed=_billed(status))
         return status
 
-    def _question(self, workflow_id: str, kind: RequestClass) -> Callable[[str | None], Call[WorkflowStatus]]:
-        path = self._path(ENRICHMENT_STATUS, workflow_id=workflow_id)
-        # Asked by cohort, the answer names the workflow, which differs from the id that was sent.
-        by_cohort = workflow_id.startswith(_COHORT)
-
+    def _question(self, workflow_id: str) -> Call[WorkflowStatus]:
         def belongs(status: WorkflowStatus) -> bool:
-            return by_cohort or same_id(status.workflow_id, workflow_id)
+            # Asked by cohort, the answer names the workflow, which differs from the id that was sent.
+            return workflow_id.startswith(_COHORT) or same_id(status.workflow_id, workflow_id)
 
-        return lambda key: Call(ENRICHMENT_STATUS, kind, path=path, key=key, belongs=belongs)
+        return replace(self._call(ENRICHMENT_STATUS, workflow_id=workflow_id), belongs=belongs)
 
     @property
     def _prices(self) -> Workspace:

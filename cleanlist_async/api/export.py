@@ -20,8 +20,6 @@ EXPORT_JSON: Final = modern(
     "export_json", "GET", "/export/json", JsonExportPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
 )
 
-OPERATIONS: Final = (EXPORT_CSV, EXPORT_JSON)
-
 
 class Export(ModernGroup):
     """Exports of lists. All calls are free, and need the scope ``export:read``."""

@@ -94,18 +94,6 @@ CSV_IMPORT: Final = modern(
     started=lambda id_: CsvImport(workflow_id=WorkflowId(id_)),
 )
 
-OPERATIONS: Final = (
-    LIST_LISTS,
-    CREATE_LIST,
-    GET_LIST,
-    UPDATE_LIST,
-    DELETE_LIST,
-    LIST_LEADS_IN_LIST,
-    ADD_LEADS_TO_LIST,
-    REMOVE_LEADS_FROM_LIST,
-    CSV_IMPORT,
-)
-
 
 class LeadLists(ModernGroup):
     """Lists and the leads in them. Only an import with `dispatch_enrichment` spends credits."""

@@ -33,43 +33,13 @@ from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.polling.open_workflow import Status
 from cleanlist_async.polling.scheduler import PollScheduler
+from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.redact import one_line
 from cleanlist_async.types import Billed
 
 T = TypeVar("T")
 R = TypeVar("R")
 Pg = TypeVar("Pg", bound=Page)
-
-
-async def buy(
-    estimate: Callable[[], Awaitable[Quote]],
-    redeem: Callable[[str, float | None], Awaitable[T]],
-    *,
-    quote_id: str | Quote | None,
-    max_credits: float | None,
-) -> T:
-    """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
-
-    *redeem* is called with the id of the quote and its price, None where only the id is known. A Quote object
-    is first compared with the balance. A fresh quote that goes stale meanwhile is replaced once.
-
-    Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does not
-    cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
-    """
-    check_price_is_known(quote_id, max_credits)
-    if isinstance(quote_id, Quote):
-        # Without a limit: the caller has seen this price, so only the balance is in question.
-        return await redeem(affordable(quote_id, math.inf), quote_id.estimated_cost)
-    if quote_id is not None:
-        return await redeem(quote_id, None)
-    assert max_credits is not None  # noqa: S101  # see check_price_is_known
-    quote = await estimate()
-    # Only once more: a list that keeps changing would be estimated for ever.
-    try:
-        return await redeem(affordable(quote, max_credits), quote.estimated_cost)
-    except STALE:
-        quote = await estimate()
-        return await redeem(affordable(quote, max_credits), quote.estimated_cost)
 
 
 def check_price_is_known(quote_id: str | Quote | None, max_credits: float | None) -> None:
@@ -191,18 +161,40 @@ class ModernGroup:
     async def _buy(
         self,
         operation: Operation[R],
-        request: Callable[[str], RequestModel],
+        request: RequestModel,
         estimate: Callable[[], Awaitable[Quote]],
         *,
         quote_id: str | Quote | None,
         max_credits: float | None,
     ) -> R:
+        """Redeem *quote_id*, or else a fresh quote of at most *max_credits* credits.
+
+        A Quote object is first compared with the balance. A fresh quote that goes stale meanwhile is replaced
+        once.
+
+        Raises ConfigurationError without either, or with both; InsufficientCreditsError when the balance does
+        not cover the price; BudgetExceededError when `max_credits` does not. Nothing was bought then.
+        """
+
         def redeem(quote_id: str, cost: float | None) -> Awaitable[R]:
             # The server redeems a quote once, so the call may be repeated after a lost answer.
             spend = Spend(operation.name, worst_case_credits=cost)
-            return self._ask(operation, request(quote_id), idempotent=True, spend=spend)
+            return self._ask(operation, request.with_quote(quote_id), idempotent=True, spend=spend)
 
-        return await buy(estimate, redeem, quote_id=quote_id, max_credits=max_credits)
+        check_price_is_known(quote_id, max_credits)
+        if isinstance(quote_id, Quote):
+            # Without a limit: the caller has seen this price, so only the balance is in question.
+            return await redeem(affordable(quote_id, math.inf), quote_id.estimated_cost)
+        if quote_id is not None:
+            return await redeem(quote_id, None)
+        assert max_credits is not None  # noqa: S101  # see check_price_is_known
+        quote = await estimate()
+        # Only once more: a list that keeps changing would be estimated for ever.
+        try:
+            return await redeem(affordable(quote, max_credits), quote.estimated_cost)
+        except STALE:
+            quote = await estimate()
+            return await redeem(affordable(quote, max_credits), quote.estimated_cost)
 
     def _call(self, operation: Operation[R], request: RequestModel | None = None, **ids: str) -> Call[R]:
         # Lists and runs belong to a user, so all calls use the same key.
@@ -219,18 +211,14 @@ class ModernGroup:
         checked = {name: quote(checked_id(name, value), safe="") for name, value in ids.items()}
         return MODERN_PREFIXES[self._session.api_version] + operation.path.format(**checked)
 
-    async def _once(self, question: Callable[[str | None], Call[S]], id_: str) -> S:
+    async def _once(self, question: Call[S], id_: str) -> S:
         pipeline = self._session.pipeline
         # The user of another key may not see the work, and a 404 would look as if it did not exist.
         key = origin.key if (origin := pipeline.origin(id_)) else pipeline.home_key
-        return (await pipeline.call(question(key), self._session.options)).value
+        return (await pipeline.call(replace(question, key=key), self._session.options)).value
 
     async def _finished(
-        self,
-        question: Callable[[str | None], Call[S]],
-        id_: str,
-        timeout_s: float,
-        progress: Callable[[S], None] | None,
+        self, question: Call[S], id_: str, timeout_s: float, progress: Callable[[S], None] | None
     ) -> S:
         """Return the final answer to *question*, asked with the key that started the work."""
         check_seconds("timeout_s", timeout_s)
@@ -243,7 +231,7 @@ class ModernGroup:
             # Within the timeout, since opening the client may wait as well.
             await pipeline.root.ensure()
             return await self._session.polls().finished(
-                question(origin.key),
+                replace(question, key=origin.key, kind=RequestClass.STATUS),
                 submitted_at=origin.at,
                 options=self._session.options,
                 is_new=known is not None,  # otherwise its age is not known

@@ -107,8 +107,6 @@ class Operations:
         what such a call can cost at most, 0 if it is free. Returns the decoded JSON, None for an empty
         answer.
         """
-        from cleanlist_async.api.operations import raw_call
-
         session = self._session()
         # Lists and runs are only visible to keys of their user, so calls by path always use the first key.
         call = raw_call(
@@ -140,8 +138,8 @@ def raw_call(
     params: Params,
     body: JSON,
     idempotent: bool | None,
-    max_credits: float | None = None,
-    key: str | None = None,
+    max_credits: float | None,
+    key: str | None,
 ) -> Call[JSON]:
     """Describe the call. Raises ConfigurationError for a path that could lead outside the API."""
     method = method.upper() if isinstance(method, str) else method  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -165,7 +163,7 @@ def raw_call(
         method,
         template,
         "safe" if safe else "never",
-        _as_it_is,
+        lambda answer: answer,
         of_models=False,
         max_answer_bytes=facts.MAX_ANSWER_BYTES,
         may_be_empty=True,
@@ -182,10 +180,6 @@ def _check_params(params: object) -> None:
         texts: list[object] = list(cast("Sequence[object]", value)) if is_several else [value]
         if not all(isinstance(text, str) and is_encodable(text) for text in (name, *texts)):
             raise ConfigurationError("params must map names to texts, or to lists of texts.")
-
-
-def _as_it_is(answer: JSON) -> JSON:
-    return answer
 
 
 def _charge(answer: JSON) -> Charge:

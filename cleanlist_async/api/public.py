@@ -93,8 +93,6 @@ WEBHOOK_DELIVERIES: Final = Operation(
     max_answer_bytes=facts.MAX_SUBMIT_ANSWER_BYTES,
 )
 
-OPERATIONS: Final = (VALIDATE_KEY, CREDITS_BALANCE, SUBMIT_BULK, BULK_STATUS, WEBHOOK_DELIVERIES)
-
 
 class PublicAPI:
     """The Public API, one method per operation. Reached as ``client.public``.

@@ -40,6 +40,8 @@ UsageGrouping: TypeAlias = Literal["tool", "key", "day", "error"]
 
 PERSON_DATA_POINTS: Final = frozenset[str](get_args(PersonDataPoint))
 COMPANY_DATA_POINTS: Final = frozenset[str](get_args(CompanyDataPoint))
+NO_QUOTE_YET: Final = "placeholder: the fields are checked before a price is requested"
+"""The price request counts against the rate limit, and would be in vain for fields that are invalid."""
 
 
 def _listed(value: object) -> object:
@@ -105,6 +107,10 @@ class RequestModel(BaseModel):
         except ValidationError as problem:
             refusal = _refusal(problem, "query" if issubclass(cls, Query) else "body")
         raise refusal  # outside the handler: the ValidationError holds the input
+
+    def with_quote(self, quote_id: str) -> Self:
+        """Return the same request, to be paid by this quote. Raises RequestValidationError."""
+        return self.given({**self.model_dump(exclude_unset=True), "quote_id": quote_id})
 
     def body(self) -> bytes:
         """Return the JSON body."""

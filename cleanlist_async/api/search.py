@@ -18,8 +18,6 @@ SEARCH_COMPANIES: Final = modern(
     "companies", "POST", "/search/companies", CompaniesPage, max_answer_bytes=facts.MAX_ANSWER_BYTES
 )
 
-OPERATIONS: Final = (SEARCH_PEOPLE, SEARCH_COMPANIES)
-
 
 class SearchAPI(ModernGroup):
     """Searches of Cleanlist's database. Provisional, and free as far as is known.

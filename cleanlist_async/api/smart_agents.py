@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from cleanlist_async import facts
 from cleanlist_async.api.models.lead_lists import SmartAgentResults, SmartAgentRuns, StartedSmartAgent
 from cleanlist_async.api.models.public import Quote
-from cleanlist_async.api.modern import (
-    ModernGroup,
-    check_price_is_known,
-    failed_workflow,
-    modern,
-    same_id,
+from cleanlist_async.api.modern import ModernGroup, check_price_is_known, failed_workflow, modern, same_id
+from cleanlist_async.api.request_models import (
+    NO_QUOTE_YET,
+    AgentType,
+    LeadScope,
+    ListSmartAgents,
+    RunSmartAgent,
 )
-from cleanlist_async.api.request_models import AgentType, LeadScope, ListSmartAgents, RunSmartAgent
 from cleanlist_async.api.workspace import Workspace
 from cleanlist_async.http.calls import Call, Charge
-from cleanlist_async.ratelimit import RequestClass
 from cleanlist_async.types import SmartAgentTaskId
 
 LIST_SMART_AGENTS: Final = modern(
@@ -39,8 +39,6 @@ GET_SMART_AGENT_RESULTS: Final = modern(
     SmartAgentResults,
     max_answer_bytes=facts.MAX_ANSWER_BYTES,
 )
-
-OPERATIONS: Final = (LIST_SMART_AGENTS, RUN_SMART_AGENT, GET_SMART_AGENT_RESULTS)
 
 
 class SmartAgents(ModernGroup):
@@ -79,22 +77,17 @@ class SmartAgents(ModernGroup):
         ApprovalRequiredError for ``all`` of more than 500 leads, BudgetExceededError,
         InsufficientCreditsError. Needs the scope ``smart_agents:write``.
         """
-
-        def request(quote_id: str) -> RunSmartAgent:
-            return RunSmartAgent.checked(
-                list_id=list_id,
-                agent_type=agent_type,
-                prompt=prompt,
-                column_name=column_name,
-                lead_scope=lead_scope,
-                max_rows=max_rows,
-                quote_id=quote_id,
-                overwrite=overwrite,
-            )
-
         check_price_is_known(quote_id, max_credits)
-        # Checked before the estimate, which counts against the rate limit.
-        request("placeholder: the fields are checked before a price is requested")
+        request = RunSmartAgent.checked(
+            list_id=list_id,
+            agent_type=agent_type,
+            prompt=prompt,
+            column_name=column_name,
+            lead_scope=lead_scope,
+            max_rows=max_rows,
+            quote_id=NO_QUOTE_YET,
+            overwrite=overwrite,
+        )
         rows = (facts.AGENT_ROWS if max_rows is None else max_rows) if lead_scope == "subset" else None
         prices = Workspace(self._session)
         return await self._buy(
@@ -109,9 +102,7 @@ class SmartAgents(ModernGroup):
 
     async def get_smart_agent_results(self, smart_agent_task_id: SmartAgentTaskId) -> SmartAgentResults:
         """Return the state of a run and its results so far. Free. Needs the scope ``smart_agents:read``."""
-        return await self._once(
-            self._question(smart_agent_task_id, RequestClass.INTERACTIVE), smart_agent_task_id
-        )
+        return await self._once(self._question(smart_agent_task_id), smart_agent_task_id)
 
     async def wait(
         self,
@@ -128,16 +119,14 @@ class SmartAgents(ModernGroup):
         """
         if isinstance(smart_agent_task_id, StartedSmartAgent):
             smart_agent_task_id = smart_agent_task_id.smart_agent_task_id
-        question = self._question(smart_agent_task_id, RequestClass.STATUS)
+        question = self._question(smart_agent_task_id)
         results = await self._finished(question, smart_agent_task_id, timeout_s, progress)
         if results.ended_badly:  # the API does not say what a failed run cost
             raise failed_workflow(smart_agent_task_id, results.status, results.message, billed="unknown")
         return results
 
-    def _question(self, id_: str, kind: RequestClass) -> Callable[[str | None], Call[SmartAgentResults]]:
-        path = self._path(GET_SMART_AGENT_RESULTS, smart_agent_task_id=id_)
-
+    def _question(self, id_: str) -> Call[SmartAgentResults]:
         def belongs(results: SmartAgentResults) -> bool:
             return same_id(results.smart_agent_task_id, id_)
 
-        return lambda key: Call(GET_SMART_AGENT_RESULTS, kind, path=path, key=key, belongs=belongs)
+        return replace(self._call(GET_SMART_AGENT_RESULTS, smart_agent_task_id=id_), belongs=belongs)

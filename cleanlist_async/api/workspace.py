@@ -22,8 +22,6 @@ USAGE_REPORT: Final = modern(
     "usage_report", "GET", "/usage", UsageReport, max_answer_bytes=facts.MAX_ANSWER_BYTES
 )
 
-OPERATIONS: Final = (WHOAMI, CREDITS_BALANCE, CREDITS_ESTIMATE, LIST_API_KEYS, USAGE_REPORT)
-
 
 class Workspace(ModernGroup):
     """The owner of the key, its permissions, and the credits left. All calls are free."""

@@ -87,10 +87,15 @@ from cleanlist_async.errors.base import RedirectedError as RedirectedError
 from cleanlist_async.errors.base import StoreError as StoreError
 from cleanlist_async.errors.base import StoreUnavailableError as StoreUnavailableError
 from cleanlist_async.errors.base import UnknownOutcomeError as UnknownOutcomeError
+from cleanlist_async.errors.base import kinds_of
 from cleanlist_async.types import Billed as Billed
 
 if TYPE_CHECKING:
     from cleanlist_async import EnrichmentResult
+
+# Tracebacks and pickles name this module for every error: the one that an error is written in may change.
+for _kind in (FieldError, *kinds_of(CleanlistError)):
+    _kind.__module__ = __name__
 
 # -- the server answered with an error -------------------------------------------------------------
 

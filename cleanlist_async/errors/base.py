@@ -12,9 +12,6 @@ from cleanlist_async.types import JSON, Billed
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
-FACE: Final = "cleanlist_async.errors"
-"""The module that tracebacks and pickles name for these classes: this one may move."""
-
 Envelope: TypeAlias = Literal["error", "detail", "none"]
 
 
@@ -39,7 +36,6 @@ class CleanlistError(Exception):
 
     """
 
-    __module__ = FACE
     retryable: bool = False
     retry_after_s: float | None = None
     billed: Billed = "no"
@@ -106,7 +102,7 @@ class CleanlistError(Exception):
 
     @classmethod
     def _read(cls, written: Mapping[str, Any]) -> Self:
-        kinds: list[type[Self]] = [kind for kind in _kinds(cls) if kind.__name__ == written.get("type")]
+        kinds: list[type[Self]] = [kind for kind in kinds_of(cls) if kind.__name__ == written.get("type")]
         if not kinds:
             raise ValueError(f"the type of an error is that of a {cls.__name__}")
         error = kinds[0](str(written.get("problem", "")))
@@ -130,8 +126,9 @@ def _written(error: CleanlistError) -> dict[str, JSON]:
     return {"type": type(error).__name__, **known}
 
 
-def _kinds(kind: type[Any]) -> list[type[Any]]:
-    return [kind, *(below for child in kind.__subclasses__() for below in _kinds(child))]
+def kinds_of(kind: type[Any]) -> list[type[Any]]:
+    """Return a class and all below it."""
+    return [kind, *(below for child in kind.__subclasses__() for below in kinds_of(child))]
 
 
 class APIError(CleanlistError):
@@ -160,7 +157,6 @@ class APIError(CleanlistError):
 
     """
 
-    __module__ = FACE
     estimated_cost_credits: float | None = None
     available_credits: float | None = None
     shortfall_credits: float | None = None
@@ -229,7 +225,6 @@ class RedirectedError(APIError):
 
     """
 
-    __module__ = FACE
     location: str | None = None
     is_elsewhere: bool = False
 
@@ -243,7 +238,6 @@ class FieldError:
     is wrong, and for the kind of mistake. The offending value is left out: it is contact data.
     """
 
-    __module__ = FACE
     loc: tuple[str | int, ...]
     msg: str
     type: str = "value_error"
@@ -256,20 +250,15 @@ class JobLockedError(CleanlistError):
     ``retry_after_s`` is when the job is free if that process has died: one that lives renews it.
     """
 
-    __module__ = FACE
     retryable = True
 
 
 class JournalError(CleanlistError):
     """The journal of a job cannot be read or written. Nothing is sent without it."""
 
-    __module__ = FACE
-
 
 class JournalLockedError(JobLockedError, JournalError):
     """Another process, or another job of this one, uses the journal."""
-
-    __module__ = FACE
 
 
 class InputChangedError(JournalError):
@@ -286,7 +275,6 @@ class InputChangedError(JournalError):
 
     """
 
-    __module__ = FACE
     changed: tuple[int, ...] = ()
     added: tuple[int, ...] = ()
     removed: tuple[int, ...] = ()
@@ -296,26 +284,20 @@ class InputChangedError(JournalError):
 class StoreError(CleanlistError):
     """The store of what was bought cannot be read or written. Nothing is sent without it."""
 
-    __module__ = FACE
-
 
 class StoreUnavailableError(StoreError):
     """The store cannot be reached now, or is busy: a database that restarts, a full disk, a held lock."""
 
-    __module__ = FACE
     retryable = True
 
 
 class JobPurgedError(StoreError):
     """The contacts of the job, and what was found for them, were removed from the store."""
 
-    __module__ = FACE
-
 
 class ClaimLostError(StoreError):
     """Contacts that were to be sent are no longer this client's: it paused for longer than its lease."""
 
-    __module__ = FACE
     retryable = True
 
 
@@ -347,7 +329,6 @@ class UnknownOutcomeError(CleanlistError):
     `Store.resolve`.
     """
 
-    __module__ = FACE
     billed: Billed = "unknown"
     answer: CleanlistError | None = None
     status: int | None = None

@@ -62,7 +62,8 @@ def write(event: Event) -> None:
         template, *args = _line(event)
         # A warning of what was paid for names all of it.
         longest = _LONGEST_LIST if isinstance(event, ContactsUndelivered) else _LONGEST_TEXT
-        printable = (_printable(value, longest) for value in args)
+        # Ids and codes are checked already, but the name of an organization is the caller's.
+        printable = (one_line(value, longest) if isinstance(value, str) else value for value in args)
         log.log(level, template, *printable, extra=fields_of(event))
 
 
@@ -106,89 +107,62 @@ def _level(event: Event) -> int:
             return logging.DEBUG
 
 
-def _line(event: Event) -> _Line:
-    return _attempt_line(event) or _call_line(event) or _contacts_line(event) or _state_line(event)
-
-
-def _attempt_line(event: Event) -> _Line | None:
+def _line(event: Event) -> _Line:  # noqa: C901, PLR0911, PLR0912  # a case for each kind of event
     match event:
         case AttemptStarted() if event.waited_s >= facts.LONG_WAIT_S:
-            line: _Line = ("%s waited %.3g s for the rate limit", event.operation, event.waited_s)
+            return ("%s waited %.3g s for the rate limit", event.operation, event.waited_s)
         case AttemptStarted():
-            line = (
-                "#%d attempt %d after %.3g s for the rate limit",
-                event.call,
-                event.attempt,
-                event.waited_s,
-            )
+            numbers = event.call, event.attempt
+            return ("#%d attempt %d after %.3g s for the rate limit", *numbers, event.waited_s)
         case AttemptFinished():
             came = event.status or event.failure or "no answer"
             numbers = event.call, event.attempt
-            line = ("#%d attempt %d %s: %s, %.3g s", *numbers, event.outcome, came, event.duration_s)
+            return ("#%d attempt %d %s: %s, %.3g s", *numbers, event.outcome, came, event.duration_s)
         case RetryScheduled():
-            line = ("#%d again in %.3g s: %s%s", event.call, event.wait_s, event.error, _code(event.code))
+            return ("#%d again in %.3g s: %s%s", event.call, event.wait_s, event.error, _code(event.code))
         case RateLimited():
-            line = ("429 on %s%s: %s", event.operation, _id(event.request_id), _pauses(event))
-        case _:
-            return None
-    return line
-
-
-def _call_line(event: Event) -> _Line | None:
-    match event:
+            pauses = "; ".join(map(_pause, event.buckets)) or "no pause"
+            return ("429 on %s%s: %s", event.operation, _id(event.request_id), pauses)
         case CallStarted():
-            line: _Line = ("#%d %s: %s %s", event.call, event.operation, event.method, event.path)
+            return ("#%d %s: %s %s", event.call, event.operation, event.method, event.path)
         case CallFinished(error="UnknownOutcomeError"):
             text = "%s was sent, and may have been processed%s%s"
-            line = (text, event.operation, _why(event), _scope(event))
+            return (text, event.operation, _why(event), _scope(event))
         case CallFinished():
             attempts = "1 attempt" if event.attempts == 1 else f"{event.attempts} attempts"
-            line = ("#%d done in %.3g s, %s%s", event.call, event.duration_s, attempts, _why(event))
+            return ("#%d done in %.3g s, %s%s", event.call, event.duration_s, attempts, _why(event))
         case CallDetached(workflow_id=str(id_)):
-            line = ("the caller of %s was cancelled, and workflow %s was accepted", event.operation, id_)
+            return ("the caller of %s was cancelled, and workflow %s was accepted", event.operation, id_)
         case CallDetached():
-            line = ("the caller of %s was cancelled, and its outcome is unknown", event.operation)
+            return ("the caller of %s was cancelled, and its outcome is unknown", event.operation)
         case AnswerDrifted():
             text = "an answer to %s is not quite JSON: what is odd in it was left out (rows lost: %d)"
-            line = (text, event.operation, event.lost_rows)
-        case _:
-            return None
-    return line
-
-
-def _contacts_line(event: Event) -> _Line | None:
-    """Return the line of an event of one contact or more, from their start to their result."""
-    match event:
+            return (text, event.operation, event.lost_rows)
         case ContactStarted():
-            line: _Line = ("enrich_one #%d started: %s", event.caller, event.enrichment_type)
+            return ("enrich_one #%d started: %s", event.caller, event.enrichment_type)
         case ContactFinished():
             ended = event.status or event.error
-            line = ("enrich_one #%d ended after %.3g s: %s", event.caller, event.duration_s, ended)
+            return ("enrich_one #%d ended after %.3g s: %s", event.caller, event.duration_s, ended)
         case WorkflowAccepted():
-            line = ("workflow %s accepted: %s", event.workflow_id, _contacts(event.contacts))
+            return ("workflow %s accepted: %s", event.workflow_id, _contacts(event.contacts))
         case WorkflowFinished():
-            line = ("workflow %s %s after %.0f s", event.workflow_id, event.status, event.after_s)
+            return ("workflow %s %s after %.0f s", event.workflow_id, event.status, event.after_s)
         case ResultsSettled():
             counts = _contacts(event.contacts), event.found, _credits(event.credits)
-            line = ("%s: workflow %s has %s, %d found, %s", event.kind, event.workflow_id, *counts)
+            return ("%s: workflow %s has %s, %d found, %s", event.kind, event.workflow_id, *counts)
         case ContactsUndelivered():
             text = "the client was closed before %s that it had bought %s handed out: workflows %s"
             was = "was" if event.contacts == 1 else "were"
-            line = (text, _contacts(event.contacts), was, ", ".join(event.workflow_ids))
+            return (text, _contacts(event.contacts), was, ", ".join(event.workflow_ids))
         case RunStarted():
-            line = ("%s started: %s, %s", event.kind, _contacts(event.contacts), event.enrichment_type)
+            return ("%s started: %s, %s", event.kind, _contacts(event.contacts), event.enrichment_type)
         case RunFinished():
-            ended = f"stopped by {event.error}" if event.error else _ended(event)
+            ended = "was interrupted" if event.interrupted else "finished"
+            if event.error:
+                ended = f"stopped by {event.error}"
             text = "%s %s after %.0f s: %s, %s, %s%s"
             outcome = _reached(event), _counts(event), _credits(event.credits), _how_to_go_on(event)
-            line = (text, event.kind, ended, event.duration_s, *outcome)
-        case _:
-            return None
-    return line
-
-
-def _state_line(event: Event) -> _Line:
-    match event:
+            return (text, event.kind, ended, event.duration_s, *outcome)
         case KeySetAside():
             return ("the server refuses %s (401); other keys in use: %d", event.key, event.keys_left)
         case WebhooksMissing():
@@ -201,11 +175,6 @@ def _state_line(event: Event) -> _Line:
             raise AssertionError(event)
 
 
-def _printable(value: object, longest: int) -> object:
-    # Ids and codes are checked already, but the name of an organization is the caller's.
-    return one_line(value, longest) if isinstance(value, str) else value
-
-
 def _why(event: CallFinished) -> str:
     return f": {event.error}{_code(event.code)}{_id(event.request_id)}" if event.error else ""
 
@@ -215,10 +184,6 @@ def _scope(event: CallFinished) -> str:
     if event.sent_at is not None:
         contacts = f"{contacts}; sent at {event.sent_at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{contacts}; submission {event.submission}" if event.submission else contacts
-
-
-def _ended(event: RunFinished) -> str:
-    return "was interrupted" if event.interrupted else "finished"
 
 
 def _reached(event: RunFinished) -> str:
@@ -238,10 +203,6 @@ def _how_to_go_on(event: RunFinished) -> str:
         return ""
     how = "another run of the job" if event.kind == "job" else "client.collect"
     return f"; {how} fetches what is pending, for free"
-
-
-def _pauses(event: RateLimited) -> str:
-    return "; ".join(map(_pause, event.buckets)) or "no pause"
 
 
 def _pause(bucket: BucketState) -> str:

@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -38,33 +39,28 @@ _OF_GATEWAYS: Final = frozenset({502, 504})
 """Without a body of the API: a gateway waits no longer, and the request may be on its way still."""
 
 
+@dataclass(eq=False, kw_only=True, repr=False)
 class Admission:
     """Admits the requests of a client: within its rate limits, and at most 16 of an operation in flight.
 
     Submits are fewer: see `SubmitGate`.
     """
 
-    def __init__(
-        self,
-        *,
-        credentials: Credentials,
-        limiter: RateLimiter,
-        transport: Transport,
-        root: RootTask,
-        counters: Counters,
-    ) -> None:
-        self.credentials = credentials
-        self.limiter = limiter
-        self.transport = transport
-        self.root = root
-        self.counters = counters
+    credentials: Credentials
+    limiter: RateLimiter
+    transport: Transport
+    root: RootTask
+    counters: Counters
+
+    def __post_init__(self) -> None:
+        """Begin with nothing in flight."""
         self.workflow_keys = WorkflowKeys()
         # Each operation has its own places, and those of interactive calls are apart from those of bulk:
         # requests that get no answers, or late ones, hold up only their own kind.
         self._places: defaultdict[tuple[RequestClass, str], anyio.Semaphore] = defaultdict(
             lambda: anyio.Semaphore(facts.MAX_IN_FLIGHT, fast_acquire=True)
         )
-        self.submits = SubmitGate(limiter, lambda: credentials.route)
+        self.submits = SubmitGate(self.limiter, lambda: self.credentials.route)
 
     async def admit(
         self, call: Call[Any], options: CallOptions, trace: CallTrace, check: Check | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -133,7 +133,7 @@ def record_answer(exchange: Exchange) -> None:
     if (wanted := _latest.get()) is not None and exchange.status:
         task, answers = wanted
         if task is asyncio.current_task():
-            answers[:] = [exchange.copied()]
+            answers[:] = [replace(exchange)]
 
 
 R = TypeVar("R")

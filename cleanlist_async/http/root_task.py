@@ -17,10 +17,6 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-async def _nothing() -> None:
-    pass
-
-
 class RootTask:
     """Runs a client's work apart from its callers, in the event loop that first used it.
 
@@ -28,7 +24,7 @@ class RootTask:
     0.28 for good. *at_end* runs once all work has ended.
     """
 
-    def __init__(self, at_end: Callable[[], Awaitable[None]] = _nothing) -> None:
+    def __init__(self, at_end: Callable[[], Awaitable[None]]) -> None:
         self._at_end = at_end
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0

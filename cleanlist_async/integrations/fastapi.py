@@ -21,7 +21,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from http.client import responses as phrases
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 from cleanlist_async.checks import check_flag, check_instance, check_route, check_text, optional, wrong
@@ -199,27 +199,23 @@ def install_error_handlers(app: FastAPI, *, invalid_requests: bool = True, http_
 
 async def _answer(_request: Request, error: Exception) -> Response:
     # For the type checker: Starlette types every handler for Exception.
-    if not isinstance(error, CleanlistError):
-        raise error
-    return _sent(asgi.problem_response(error))
+    return _sent(asgi.problem_response(cast("CleanlistError", error)))
 
 
 async def _answer_invalid_request(_request: Request, error: Exception) -> Response:
-    found = error.errors() if isinstance(error, InvalidRequest) else ()
-    return _sent(asgi.invalid_request_response(found))
+    return _sent(asgi.invalid_request_response(cast("InvalidRequest", error).errors()))
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    status, detail = error.status_code, error.detail
+    refused = cast("HTTPException", error)
+    status, detail = refused.status_code, refused.detail
     # FastAPI's types promise a text, but it takes any JSON.
     if status < 400 or not isinstance(detail, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return await http_exception_handler(request, error)
+        return await http_exception_handler(request, refused)
     title = phrases.get(status, f"HTTP {status}")  # a status may be the application's own
     code = re.sub(r"\W+", "_", title.lower())
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
-    return Response(json.dumps(problem), status, error.headers, MEDIA_TYPE)
+    return Response(json.dumps(problem), status, refused.headers, MEDIA_TYPE)
 
 
 async def _answer_nobody(_request: Request, _error: Exception) -> Response:
@@ -276,9 +272,7 @@ def webhook_router(
     async def receive(token: str, request: Request) -> Response:
         """Receive an event of Cleanlist."""
         # Streamed: request.body() would read any size before the receiver could refuse it.
-        answer = await asgi.receive_webhook(
-            receiver, token, request.headers.get("Content-Type"), request.stream()
-        )
-        return Response(answer.body, answer.status, answer.headers)
+        content_type = request.headers.get("Content-Type")
+        return _sent(await asgi.receive_webhook(receiver, token, content_type, request.stream()))
 
     return router

@@ -142,7 +142,8 @@ class _Spans:
             case RetryScheduled():
                 self._note(event.call, "retry", {"error.type": event.error, "cleanlist.wait_s": event.wait_s})
             case RateLimited():
-                self._note(event.call, "rate limited", _of_429(event))
+                known = _known({"cleanlist.asked_s": event.asked_s, "cleanlist.pause_s": event.pause_s})
+                self._note(event.call, "rate limited", known)
             case ContactStarted():
                 self._contacts[event.caller] = self._tracer.start_span(
                     "cleanlist.enrich_one",
@@ -151,11 +152,6 @@ class _Spans:
                 )
             case ContactFinished():
                 self._end_contact(event)
-            case _:
-                self._record_call(event)
-
-    def _record_call(self, event: Event) -> None:
-        match event:
             case CallStarted():
                 self._start_call(event)
             case WorkflowAccepted():
@@ -226,7 +222,8 @@ class _Spans:
         if (span := self._attempts.pop((event.call, event.attempt), None)) is None:
             return
         span.set_attributes(_of_attempt(event))
-        error = event.failure or _status_error(event.status)
+        # By the conventions, a status is an error from 400 on.
+        error = event.failure or (str(event.status) if (event.status or 0) >= 400 else None)
         if error is not None:
             span.set_attribute("error.type", error)
             span.set_status(Status(StatusCode.ERROR))
@@ -255,11 +252,6 @@ class _Spans:
         span.end()
 
 
-def _status_error(status: int | None) -> str | None:
-    """Return what the conventions call the error of an answer: its status, from 400 on."""
-    return str(status) if status is not None and status >= 400 else None
-
-
 def _of_call(event: CallFinished) -> _Attributes:
     return _known(
         {
@@ -284,10 +276,6 @@ def _of_attempt(event: AttemptFinished) -> _Attributes:
             "cleanlist.request_id": event.request_id,
         }
     )
-
-
-def _of_429(event: RateLimited) -> _Attributes:
-    return _known({"cleanlist.asked_s": event.asked_s, "cleanlist.pause_s": event.pause_s})
 
 
 def _known(attributes: dict[str, str | int | float | bool | None]) -> _Attributes:

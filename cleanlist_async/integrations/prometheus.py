@@ -55,7 +55,6 @@ __all__ = ["PrometheusMetrics"]
 
 Family: TypeAlias = CounterMetricFamily | GaugeMetricFamily
 
-_UNITS: Final = {"s": "_seconds"}
 _EVERY_S: Final = 2.0
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 # Of several processes, only what lives counts: what one that was killed had begun, it never ends. Those that
@@ -215,7 +214,7 @@ def _forget_the_dead() -> None:
 
 def _name_of(metric: Metric) -> str:
     """Return the name of a metric with its unit."""
-    return metric.name.replace(".", "_") + _UNITS.get(metric.unit, "")
+    return metric.name.replace(".", "_") + ("_seconds" if metric.unit == "s" else "")
 
 
 def _registered(metric: Metric, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Final, TypeAlias
 
 import anyio
@@ -79,13 +80,13 @@ class FaultPlan:
     """The faults that are armed, and how many requests each has seen."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
-        self._armed: list[_Armed] = []
+        self._armed: list[tuple[Fault, Iterator[int]]] = []
         for fault in faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
         """Arm a fault; it counts requests from now on."""
-        self._armed.append(_Armed(fault))
+        self._armed.append((fault, count(1)))
 
     def clear(self) -> None:
         """Disarm every fault."""
@@ -94,20 +95,12 @@ class FaultPlan:
     def take(self, method: str, path: str) -> Fault | None:
         """Count a request, and return the first fault that strikes it."""
         # Every fault counts the request, even if an earlier one strikes it.
-        struck = [armed.fault for armed in self._armed if armed.strikes(method, path)]
+        struck = [
+            fault
+            for fault, numbers in self._armed
+            if fault.matches(method, path) and fault.nth <= next(numbers) < fault.nth + fault.times
+        ]
         return struck[0] if struck else None
-
-
-@dataclass(slots=True)
-class _Armed:
-    fault: Fault
-    seen: int = 0
-
-    def strikes(self, method: str, path: str) -> bool:
-        if not self.fault.matches(method, path):
-            return False
-        self.seen += 1
-        return self.fault.nth <= self.seen < self.fault.nth + self.fault.times
 
 
 class Gate:

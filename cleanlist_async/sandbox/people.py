@@ -145,7 +145,11 @@ def _person(identity: Identity, dice: Dice) -> Person:
     number = dice.number
     first = given["first_name"] or FIRST_NAMES[number % 8]
     last = given["last_name"] or LAST_NAMES[number // 8 % 8]
-    domain = _host(given["company_domain"]) or _domain_of(given["company_name"], number)
+    # It may be given as the address of a website.
+    domain = _WEBSITE.sub("", given["company_domain"].strip()).partition("/")[0]
+    if not domain:
+        company = given["company_name"]
+        domain = f"{_slug(company)}.example" if company else f"company{number % 1000}.example"
     return Person(
         first_name=first,
         last_name=last,
@@ -154,16 +158,6 @@ def _person(identity: Identity, dice: Dice) -> Person:
         company_name=given["company_name"] or domain.partition(".")[0].capitalize(),
         company_domain=domain,
     )
-
-
-def _host(domain: str) -> str:
-    """Return the domain in what may be the address of a website."""
-    return _WEBSITE.sub("", domain.strip()).partition("/")[0]
-
-
-def _domain_of(company_name: str, number: int) -> str:
-    label = _slug(company_name) if company_name else f"company{number % 1000}"
-    return f"{label}.example"
 
 
 def _email(person: Person, dice: Dice) -> str:

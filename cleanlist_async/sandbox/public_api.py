@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
@@ -107,25 +108,16 @@ def parse_submission(body: bytes) -> Submission:
     return Submission(contacts, submit.enrichment_type, submit.webhook_url)
 
 
+@dataclass(frozen=True, slots=True)
 class PublicApi:
     """What each operation does, once the request has passed the gate."""
 
-    def __init__(
-        self,
-        options: Options,
-        agenda: Agenda,
-        account: Account,
-        workflows: Workflows,
-        *,
-        webhooks: WebhookSender,
-        ledger: Ledger,
-    ) -> None:
-        self._options = options
-        self._agenda = agenda
-        self._account = account
-        self._workflows = workflows
-        self._webhooks = webhooks
-        self._ledger = ledger
+    options: Options
+    agenda: Agenda
+    account: Account
+    workflows: Workflows
+    webhooks: WebhookSender
+    ledger: Ledger
 
     def operations(self) -> list[tuple[str, str, Operation]]:
         """Return method, path and function of each operation."""
@@ -140,17 +132,17 @@ class PublicApi:
     async def validate_key(self, request: Request) -> Response:
         """Return the user and organization of the key."""
         caller: Caller = request.state.caller
-        organization_id = self._options.organization_id
+        organization_id = self.options.organization_id
         return json_response({"valid": True, "user_id": caller.user_id, "organization_id": organization_id})
 
     async def credits_balance(self, request: Request) -> Response:
         """Return the balance; what running workflows hold still counts."""
         _ = request
-        self._agenda.advance()
-        balance = self._account.balance
+        self.agenda.advance()
+        balance = self.account.balance
         return json_response(
             {
-                "organization_id": self._options.organization_id,
+                "organization_id": self.options.organization_id,
                 # Both forms are documented: 1249 and 1234.5.
                 "credits": int(balance) if balance == int(balance) else balance,
             }
@@ -159,9 +151,9 @@ class PublicApi:
     async def enrich_bulk(self, request: Request) -> Response:
         """Accept a batch."""
         submission = parse_submission(await request.body())
-        workflow = self._workflows.submit(submission, self._agenda.advance())
-        self._webhooks.schedule(workflow)
-        return json_response(answers.submitted(workflow, self._options.shape))
+        workflow = self.workflows.submit(submission, self.agenda.advance())
+        self.webhooks.schedule(workflow)
+        return json_response(answers.submitted(workflow, self.options.shape))
 
     async def enrich_status(self, request: Request) -> Response:
         """Return the status of a workflow or of a task."""
@@ -170,11 +162,11 @@ class PublicApi:
         # An empty id counts as none.
         if bool(workflow_id) == bool(task_id):
             raise RefusedError(400, ONE_ID)
-        now, shape = self._agenda.advance(), self._options.shape
+        now, shape = self.agenda.advance(), self.options.shape
         if workflow_id:
-            workflow = self._workflows.workflow(workflow_id)
+            workflow = self.workflows.workflow(workflow_id)
             return json_response(answers.workflow_answer(workflow, shape, now))
-        workflow, task = self._workflows.task(task_id or "")
+        workflow, task = self.workflows.task(task_id or "")
         return json_response(answers.task_answer(workflow, task, shape, now))
 
     async def webhook_deliveries(self, request: Request) -> Response:
@@ -184,7 +176,7 @@ class PublicApi:
             where = ["query", "workflow_id"]
             raise RefusedError(422, [field_error("missing", where, "Field required", input=None)])
         # Raises 404: an unknown workflow is not one without deliveries.
-        self._workflows.workflow(workflow_id)
+        self.workflows.workflow(workflow_id)
         rows = [
             {
                 "attempt": delivery.attempt,
@@ -193,7 +185,7 @@ class PublicApi:
                 "error_message": delivery.error_message,
                 "attempted_at": delivery.attempted_at,
             }
-            for delivery in self._ledger.deliveries
+            for delivery in self.ledger.deliveries
             if delivery.workflow_id == workflow_id
         ]
         return json_response({"workflow_id": workflow_id, "deliveries": rows})

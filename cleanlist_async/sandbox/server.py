@@ -258,12 +258,7 @@ class Sandbox(Options):
         )
         gate = Gate(self, self._keyring, limits, self._fault_plan)
         public_api = PublicApi(
-            self,
-            self._agenda,
-            self._account,
-            self._workflows,
-            webhooks=self.webhooks,
-            ledger=self._ledger,
+            self, self._agenda, self._account, self._workflows, self.webhooks, self._ledger
         )
         routes = [
             Route(path, gate.guard(operation, of_surface), methods=[method])

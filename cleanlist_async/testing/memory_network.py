@@ -10,7 +10,6 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from http.client import responses as phrases
 from types import TracebackType
@@ -41,7 +40,7 @@ class Pipe:
         self._in_flight: deque[Callable[[], None]] = deque()
         self._arrived = bytearray()
         self._finished = False
-        self._was_reset = False
+        self.was_reset = False
         self._something_arrived = asyncio.Event()
 
     def begin_message(self) -> None:
@@ -58,17 +57,12 @@ class Pipe:
 
     def reset(self) -> None:
         """Send a reset; what was sent before still arrives."""
-        self._deliver_later(lambda: setattr(self, "_was_reset", True))
+        self._deliver_later(lambda: setattr(self, "was_reset", True))
 
     @property
     def readable(self) -> bool:
         """Whether :meth:`receive` would return at once."""
-        return bool(self._arrived) or self._finished or self._was_reset
-
-    @property
-    def was_reset(self) -> bool:
-        """Whether a reset has arrived."""
-        return self._was_reset
+        return bool(self._arrived) or self._finished or self.was_reset
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
         """Return what has arrived, waiting if nothing has; empty at the end.
@@ -80,7 +74,7 @@ class Pipe:
             self._something_arrived.clear()
             await self._something_arrived.wait()
         # What arrived before the reset can still be read.
-        if not self._arrived and self._was_reset:
+        if not self._arrived and self.was_reset:
             raise ConnectionResetError("Connection reset by peer")
         data = bytes(self._arrived[:max_bytes])
         del self._arrived[:max_bytes]
@@ -199,14 +193,6 @@ class Handler(Protocol):
         ...
 
 
-def _no_latency() -> float:
-    return 0.0
-
-
-def _accept(_attempt: int) -> ConnectOutcome:
-    return "accept"
-
-
 class MemoryNetwork(httpcore.AsyncNetworkBackend):
     """Connects httpcore to ``handler`` whatever the host and port (``http://`` only, no TLS).
 
@@ -230,9 +216,9 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         self,
         handler: Handler,
         *,
-        latency: Latency = _no_latency,
+        latency: Latency = lambda: 0.0,
         connect_round_trips: int = 1,
-        on_connect: Callable[[int], ConnectOutcome] = _accept,
+        on_connect: Callable[[int], ConnectOutcome] = lambda _attempt: "accept",
     ) -> None:
         self.connect_attempts = 0
         self.connections = 0
@@ -241,11 +227,10 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         self._latency = latency
         self._connect_round_trips = connect_round_trips
         self._on_connect = on_connect
-        self._exit_stack = AsyncExitStack()
         self._server_tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
-        self._server_tasks = await self._exit_stack.enter_async_context(anyio.create_task_group())
+        self._server_tasks = await anyio.create_task_group().__aenter__()
         return self
 
     async def __aexit__(
@@ -254,11 +239,12 @@ class MemoryNetwork(httpcore.AsyncNetworkBackend):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        if self._server_tasks is not None:
-            # A connection that is still open would wait for its next request for ever.
-            self._server_tasks.cancel_scope.cancel()
-            self._server_tasks = None
-        return await self._exit_stack.__aexit__(exc_type, exc_value, traceback)
+        tasks, self._server_tasks = self._server_tasks, None
+        if tasks is None:
+            return None
+        # A connection that is still open would wait for its next request for ever.
+        tasks.cancel_scope.cancel()
+        return await tasks.__aexit__(exc_type, exc_value, traceback)
 
     async def connect_tcp(
         self,

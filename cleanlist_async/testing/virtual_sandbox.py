@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never, TypeVar
 
 from cleanlist_async.errors import ConfigurationError
@@ -75,7 +76,7 @@ class VirtualSandbox(Sandbox):
         self, main: Callable[[VirtualCleanlist], Coroutine[Any, Any, T]], options: ClientOptions
     ) -> T:
         self._started_at = self.now - asyncio.get_running_loop().time()
-        async with MemoryNetwork(self._respond, latency=lambda: LATENCY_S) as network:
+        async with MemoryNetwork(partial(respond, self.app), latency=lambda: LATENCY_S) as network:
             self._network = network
             try:
                 async with self.client(**options) as client:
@@ -87,9 +88,6 @@ class VirtualSandbox(Sandbox):
         with suppress(RuntimeError):  # between two runs its clock stands still
             self.now = asyncio.get_running_loop().time() + self._started_at
         return self.now
-
-    async def _respond(self, request: ServerRequest) -> ServerResponse:
-        return await respond(self.app, request)
 
 
 class _Wire:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from itertools import count
-from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, TypeVarTuple
 
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.ratelimit.dispatcher import running_loop
@@ -65,7 +65,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now = 0.0
-        self._timers_set = count()
         self._set_for_now: Counter[Callable[..., object]] = Counter()
         super().__init__(_JumpingSelector(self))
         # After super(), which sets the resolution of the machine's clock.
@@ -94,16 +93,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._set_for_now[callback] += 1
             if self._set_for_now[callback] > _TIMES_SET_FOR_NOW:
                 when = self._now + _STEP_S
-        timer = _OrderedTimer(when, callback, args, self, context, turn=next(self._timers_set))
+        timer = _OrderedTimer(when, callback, args, self, context)
         heapq.heappush(self._scheduled, timer)
         return timer
 
-    def run_in_executor(
-        self,
-        executor: object,
-        func: Callable[[*Ts], T],
-        *args: *Ts,
-    ) -> asyncio.Future[T]:
+    def run_in_executor(self, executor: object, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Call ``func(*args)`` now, and return its outcome as a future."""
         done = self.create_future()
         try:
@@ -132,20 +126,12 @@ class _OrderedTimer(asyncio.TimerHandle):
 
     __slots__ = ("_turn",)
 
+    _turns: ClassVar = count()
     _scheduled: bool
 
-    def __init__(
-        self,
-        when: float,
-        callback: Callable[[*Ts], object],
-        args: tuple[*Ts],
-        loop: asyncio.AbstractEventLoop,
-        context: Context | None,
-        *,
-        turn: int,
-    ) -> None:
-        super().__init__(when, callback, args, loop, context)
-        self._turn = turn
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._turn = next(self._turns)
         self._scheduled = True  # so that the loop counts its cancellation and clears the heap in time
 
     def __lt__(self, other: asyncio.TimerHandle) -> bool:

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -42,14 +41,14 @@ class FileMailbox:
 
     async def put(self, recipient: str, event: bytes, /) -> bool:
         """Keep an event until its recipient takes it, a repeated one only once. Return whether it is kept."""
-        return await anyio.to_thread.run_sync(partial(self._put, recipient, event))
+        return await anyio.to_thread.run_sync(self._put, recipient, event)
 
     async def take(self, recipients: Collection[str], /) -> Mapping[str, Sequence[bytes]]:
         """Return the events of these recipients so far, and delete them. Does not wait.
 
         If the caller is cancelled meanwhile, all of them are taken, or none.
         """
-        return await anyio.to_thread.run_sync(partial(self._take, recipients))
+        return await anyio.to_thread.run_sync(self._take, recipients)
 
     def _put(self, recipient: str, event: bytes) -> bool:
         now = self._clock()

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from cleanlist_async import facts
-from cleanlist_async.checks import (
-    check_choice,
-    check_methods,
-    check_webhook_url,
-    check_whole,
-    wrong,
-)
+from cleanlist_async.checks import check_choice, check_methods, check_webhook_url, check_whole, wrong
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.events import OpenFailures
 from cleanlist_async.http.decode import is_large
@@ -46,10 +40,6 @@ log: Final = logging.getLogger("cleanlist_async")
 
 Confirm: TypeAlias = Literal["auto", "always"]
 _LONGEST_TOKEN: Final = 128
-
-
-def _ignore(_submission_id: str) -> None:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +243,7 @@ class WebhookReceiver:
 
     # -- owners of tokens ----------------------------------------------------------------------
 
-    def begin(self, on_close: Callable[[str], None] = _ignore) -> tuple[str, Submission]:
+    def begin(self, on_close: Callable[[str], None] = lambda _id: None) -> tuple[str, Submission]:
         """Make a submission with an address of its own, and return it after its id.
 
         It receives events until it is closed; *on_close* is then called with its id.

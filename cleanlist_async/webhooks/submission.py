@@ -44,10 +44,6 @@ class WebhookStatistics:
     refused: int = 0
 
 
-def _close_nothing() -> None:
-    pass
-
-
 class Submission:
     """One submit, its webhook address, and the events that came to that address.
 
@@ -61,7 +57,7 @@ class Submission:
         is_expected: bool = True,
         confirm_always: bool = False,
         statistics: WebhookStatistics | None = None,
-        on_close: Callable[[], None] = _close_nothing,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self.webhook_url = webhook_url
         self.signal: WebhookSignal[BulkStatus] = WebhookSignal(is_expected=is_expected)

@@ -7,7 +7,6 @@ import pytest
 
 from cleanlist_async import errors
 from cleanlist_async.api.models.public import BulkSubmission
-from cleanlist_async.api.public import OPERATIONS
 from cleanlist_async.http.calls import Operation
 from tests.support.cases import each_case
 from tests.support.clients import (
@@ -21,6 +20,7 @@ from tests.support.clients import (
     virtual_client,
     virtually,
 )
+from tests.surface.groups import PUBLIC
 
 HTML = b"<html><body>Sign in to the proxy</body></html>"
 ON_THE_PAGE = {400, 401, 402, 403, 404, 413, 422}
@@ -76,18 +76,18 @@ def test_an_unclear_code_or_flag_is_one_however_it_is_written(status, said):
 
 
 def test_every_operation_declares_what_repeating_it_would_mean():
-    assert {operation.name: operation.retry for operation in OPERATIONS} == {
+    assert {operation.name: operation.retry for operation in PUBLIC} == {
         "validate_key": "safe",
         "credits_balance": "safe",
         "submit_bulk": "never",
         "bulk_status": "safe",
         "webhook_deliveries": "safe",
     }
-    assert all((operation.retry == "safe") == (operation.method == "GET") for operation in OPERATIONS)
-    assert set(CALLS) == {operation.name for operation in OPERATIONS}
+    assert all((operation.retry == "safe") == (operation.method == "GET") for operation in PUBLIC)
+    assert set(CALLS) == {operation.name for operation in PUBLIC}
 
 
-@each_case("operation", OPERATIONS)
+@each_case("operation", PUBLIC)
 async def test_the_declaration_is_what_happens(operation):
     """A 500 is repeated for a read and for nothing else."""
     assert operation.name in CALLS.keys() & ANSWERS.keys(), "add it to tests/support/clients.py"

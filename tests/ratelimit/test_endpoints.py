@@ -8,11 +8,10 @@ import anyio
 import pytest
 
 from cleanlist_async import ConfigurationError, RateLimitError, RateLimits, facts
-from cleanlist_async.api import public
 from cleanlist_async.events import RateLimited
 from cleanlist_async.testing import ServerRequest, ServerResponse
 from tests.support.clients import ANSWERS, outcome_of, respond, virtual_client
-from tests.surface.groups import OPERATIONS
+from tests.surface.groups import OPERATIONS, PUBLIC
 
 BALANCE = respond(ANSWERS["credits_balance"])
 KEY = respond(ANSWERS["validate_key"])
@@ -122,7 +121,7 @@ async def test_an_interactive_call_does_not_wait_for_a_long_pause_of_its_endpoin
 
 
 def test_an_endpoint_has_the_name_of_its_call_on_the_client():
-    names = {f"public.{operation.name}" for operation in public.OPERATIONS}
+    names = {f"public.{operation.name}" for operation in PUBLIC}
     names |= {f"{group}.{operation.name}" for group, ours in OPERATIONS.items() for operation in ours}
     assert set(facts.ENDPOINTS) == names, "facts.ENDPOINTS names all operations"
 

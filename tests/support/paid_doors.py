@@ -11,11 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cleanlist_async import AsyncCleanlist, CleanlistError, EnrichmentResult
-from cleanlist_async.api.public import OPERATIONS as PUBLIC
 from tests.support.clients import ADA, against, json_answer
 from tests.support.faulty_server import Answer, Request, answer
 from tests.support.refusals import Said
-from tests.surface.groups import OPERATIONS
+from tests.surface.groups import OPERATIONS, PUBLIC
 
 ODD_ANSWERS = 2
 """How often the odd answer is given, before the server accepts: enough to see a paid request sent again."""

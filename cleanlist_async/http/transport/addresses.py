@@ -6,7 +6,6 @@ only this machine can reach: its own services, its network, the metadata of a cl
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import socket
 from collections.abc import Collection, Mapping
@@ -185,6 +184,6 @@ def parsed(address: str) -> httpx.URL | None:
 
 
 def _is_loopback(host: str) -> bool:
-    with contextlib.suppress(ValueError):
+    with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"

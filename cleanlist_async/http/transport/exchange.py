@@ -6,7 +6,7 @@ import re
 import ssl
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -86,10 +86,6 @@ class Exchange:
         self.doubted = self.body
         self.status, self.headers, self.body, self.answered_at = 0, {}, b"", None
         self.failure, self.reason = "connection", "two answers came at once, and the first may be another's"
-
-    def copied(self) -> Exchange:
-        """Return a copy, which keeps the body."""
-        return replace(self)
 
     @property
     def ok(self) -> bool:

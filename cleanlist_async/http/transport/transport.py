@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -253,23 +254,15 @@ _TIMEOUTS: Final = ("connect", "read", "write", "pool")
 _RESET: Final = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+@dataclass(eq=False, slots=True)
 class _Trace:
-    __slots__ = ("_before", "_clock", "_may_leave", "exchange", "is_blind", "reuses", "seen")
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        clock: Callable[[], float],
-        before: Callable[[], Awaitable[None]] | None,
-        may_leave: Callable[[], bool],
-    ) -> None:
-        self.exchange = exchange
-        self._clock = clock
-        self._before = before
-        self._may_leave = may_leave
-        self.seen = False
-        self.is_blind = False  # whether the request was given to a transport that may show nothing
-        self.reuses = True  # the connection is taken for a used one, unless it is seen to be made
+    exchange: Exchange
+    _clock: Callable[[], float]
+    _before: Callable[[], Awaitable[None]] | None
+    _may_leave: Callable[[], bool]
+    seen: bool = False
+    is_blind: bool = False  # whether the request was given to a transport that may show nothing
+    reuses: bool = True  # the connection is taken for a used one, unless it is seen to be made
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
         self.seen = True

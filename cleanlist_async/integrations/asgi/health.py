@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -68,20 +70,14 @@ def health_of(client: AsyncCleanlist) -> Health:
     )
 
 
+@dataclass(slots=True)
 class _Account:
     """What is known of a client's key and credits, and since when."""
 
-    def __init__(self) -> None:
-        self.lock = anyio.Lock()
-        self.obstacle: Obstacle | None = None
-        self.checked_at: float | None = None
-        self.refusals = 0
-
-    def is_current(self, now: float, refusals: int, recheck_s: float) -> bool:
-        """Whether no new check is needed."""
-        if self.checked_at is None or refusals != self.refusals:
-            return False
-        return now - self.checked_at < (recheck_s if self.obstacle is None else min(_RETRY_S, recheck_s))
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    obstacle: Obstacle | None = None
+    checked_at: float = -math.inf
+    refusals: int = 0
 
 
 _accounts: Final[WeakKeyDictionary[AsyncCleanlist, _Account]] = WeakKeyDictionary()
@@ -108,7 +104,9 @@ async def readiness_of(client: AsyncCleanlist, *, recheck_s: float = 300.0) -> R
 async def _checked(client: AsyncCleanlist, refusals: int, recheck_s: float) -> Obstacle | None:
     account = _accounts.setdefault(client, _Account())
     async with account.lock:  # several probes share one check
-        if not account.is_current(anyio.current_time(), refusals, recheck_s):
+        kept_s = recheck_s if account.obstacle is None else min(_RETRY_S, recheck_s)
+        age_s = anyio.current_time() - account.checked_at
+        if age_s >= kept_s or refusals != account.refusals:
             account.obstacle = await _obstacle(
                 client.with_options(deadline_s=_CHECK_S, max_retries=0), account
             )

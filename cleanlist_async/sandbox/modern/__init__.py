@@ -106,7 +106,7 @@ class Modern:
             ledger=ledger,
             lists=lists,
             cohorts=Cohorts(options.seed, moments),
-            runs=Runs(options, moments, agenda, funds=funds, ledger=ledger, lists=lists),
+            runs=Runs(options, moments, agenda, funds, ledger, lists),
             base_url=base_url,
         )
         self._default_list = DefaultList(self._services, default_list_id)

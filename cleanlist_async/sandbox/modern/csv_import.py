@@ -48,6 +48,9 @@ CsvField: TypeAlias = Literal[
 Row: TypeAlias = Mapping[str, str]
 """The mapped cells of a row that are not blank, by canonical field."""
 
+DUPLICATES: Final = {"email": "duplicate_email", "linkedin_url": "duplicate_linkedin"}
+"""The fields that no two rows may share, and what a row that does is skipped for."""
+
 MAX_FILE_BYTES: Final = 150_000
 """Documented as 150 KB; the smaller reading, so that a client that passes here passes there."""
 
@@ -61,9 +64,23 @@ class CsvRows:
     skip_reasons: Counter[str] = field(default_factory=Counter[str])
     sample_skip_rows: list[int] = field(default_factory=list[int])
     """Numbers of the first ten skipped rows; the header is row 1."""
+    _seen: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
-    def skip(self, number: int, reason: str) -> None:
-        """Record a row that is left out."""
+    def take(self, number: int, row: Row) -> None:
+        """Make a lead of a row, or record why it is left out."""
+        self.parsed += 1
+        marks = {name: (name, row[name].casefold()) for name in DUPLICATES if name in row}
+        if self.parsed > ROW_CAP:
+            reason = "row_cap_exceeded"
+        elif not _is_identified(row):
+            reason = "missing_required"
+        elif repeated := [name for name, mark in marks.items() if mark in self._seen]:
+            reason = DUPLICATES[repeated[0]]
+        else:
+            # Of rows that are taken only: what repeats a skipped row is no duplicate.
+            self._seen |= set(marks.values())
+            self.leads.append(_lead(row))
+            return
         self.skip_reasons[reason] += 1
         if len(self.sample_skip_rows) < SAMPLE:
             self.sample_skip_rows.append(number)
@@ -81,11 +98,10 @@ def read_rows(content: bytes, mapping: Mapping[CsvField, str]) -> CsvRows:
     header = [name.strip() for name in records[0]] if records else []
     positions = _positions(header, mapping)
     rows = CsvRows()
-    seen: set[str] = set()
     for number, record in enumerate(records[1:], start=2):
         # Blank lines are no rows, but they have numbers.
         if any(cell.strip() for cell in record):
-            _take(rows, number, _cells(record, positions), seen)
+            rows.take(number, _cells(record, positions))
     return rows
 
 
@@ -103,38 +119,10 @@ def _cells(record: list[str], positions: Mapping[str, int]) -> Row:
     return {meaning: cell for meaning, cell in cells.items() if cell}
 
 
-def _take(rows: CsvRows, number: int, row: Row, seen: set[str]) -> None:
-    rows.parsed += 1
-    reason = "row_cap_exceeded" if rows.parsed > ROW_CAP else _skip_reason(row, seen)
-    if reason:
-        rows.skip(number, reason)
-        return
-    # Of rows that are taken only: what repeats a skipped row is no duplicate.
-    seen |= _marks(row)
-    rows.leads.append(_lead(row))
-
-
-def _skip_reason(row: Row, seen: set[str]) -> str | None:
-    if not _is_identified(row):
-        return "missing_required"
-    for name, reason in (("email", "duplicate_email"), ("linkedin_url", "duplicate_linkedin")):
-        if _mark(row, name) in seen:
-            return reason
-    return None
-
-
 def _is_identified(row: Row) -> bool:
     has_name = "full_name" in row or {"first_name", "last_name"} <= row.keys()
     has_company = "company_name" in row or "company_domain" in row
     return "email" in row or "linkedin_url" in row or (has_name and has_company)
-
-
-def _marks(row: Row) -> set[str]:
-    return {_mark(row, name) for name in ("email", "linkedin_url") if name in row}
-
-
-def _mark(row: Row, name: str) -> str:
-    return f"{name}:{row.get(name, '').casefold()}"
 
 
 def _lead(row: Row) -> Lead:

@@ -152,7 +152,9 @@ def csv_of(leads: Sequence[Lead], columns: Sequence[str]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row_of(lead, columns).values()] for lead in leads)
+    for lead in leads:
+        values = row_of(lead, columns).values()
+        writer.writerow([one if isinstance(one, str | None) else json.dumps(one) for one in values])
     return file.getvalue().encode()
 
 
@@ -162,9 +164,3 @@ def _value(lead: Lead, name: str) -> object:
         return value
     # A column that does not exist is empty, not an error.
     return lead.agents.get(name)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value)

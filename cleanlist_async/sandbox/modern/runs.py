@@ -138,26 +138,20 @@ class Run(Lasting):
     """What was found for each lead, once it has finished; nothing if it failed."""
 
 
+@dataclass(eq=False)
 class Runs:
     """Every workflow there is."""
 
-    def __init__(
-        self,
-        options: Options,
-        moments: Moments,
-        agenda: Agenda,
-        *,
-        funds: Funds,
-        ledger: Ledger,
-        lists: LeadLists,
-    ) -> None:
-        self._options = options
-        self._moments = moments
-        self._agenda = agenda
-        self._funds = funds
-        self._ledger = ledger
-        self._lists = lists
-        self._random = seeded(options.seed, "modern workflow_s")
+    options: Options
+    moments: Moments
+    agenda: Agenda
+    funds: Funds
+    ledger: Ledger
+    lists: LeadLists
+
+    def __post_init__(self) -> None:
+        """Begin with none."""
+        self._random = seeded(self.options.seed, "modern workflow_s")
         self._runs: dict[str, Run] = {}
         self._contacts: dict[str, SentContact] = {}
 
@@ -178,13 +172,13 @@ class Runs:
         Raises RefusedError for the quote or too few credits; then nothing was used up.
         """
         # First, so that a refusal leaves nothing behind.
-        reservation = self._funds.hold(caller, purchase, quote_id, needs_quote=needs_quote)
-        number, now = len(self._runs), self._moments.now()
+        reservation = self.funds.hold(caller, purchase, quote_id, needs_quote=needs_quote)
+        number, now = len(self._runs), self.moments.now()
         kind = "enrich" if single else "bulk-enrich"
         # Apart from the random numbers for durations, so that one option does not shift the other.
-        failing = seeded(self._options.seed, f"modern run {number}").random()
+        failing = seeded(self.options.seed, f"modern run {number}").random()
         run = Run(
-            workflow_id=f"{kind}-{seeded_uuid(self._options.seed, 'run', number)}",
+            workflow_id=f"{kind}-{seeded_uuid(self.options.seed, 'run', number)}",
             owner=caller.user_id,
             list_id=list_id,
             enrichment_type=enrichment_type,
@@ -192,13 +186,13 @@ class Runs:
             reservation=reservation,
             single=single,
             starts_at=now,
-            completes_at=now + drawn(self._options.workflow_s, self._random),
-            will_fail=failing < self._options.shape.failed_workflows,
+            completes_at=now + drawn(self.options.workflow_s, self._random),
+            will_fail=failing < self.options.shape.failed_workflows,
             prepaid=quote_id is not None,
         )
         self._accept(run, now)
         self._runs[run.workflow_id] = run
-        self._agenda.at(run.completes_at, lambda: self._finish(run))
+        self.agenda.at(run.completes_at, lambda: self._finish(run))
         return run
 
     def get(self, workflow_id: str, caller: Caller) -> Run:
@@ -217,7 +211,7 @@ class Runs:
                 run.workflow_id, lead.lead_id, index, contact, run.enrichment_type, accepted_at=now
             )
             run.entries.append(entry)
-        self._ledger.contacts += run.entries
+        self.ledger.contacts += run.entries
 
     def _finish(self, run: Run) -> None:
         for entry in run.entries:
@@ -227,13 +221,13 @@ class Runs:
             run.reservation.settle(run.reservation.amount if run.prepaid else 0)
             return
         for lead, entry in zip(run.leads, run.entries, strict=True):
-            finding = find(lead, entry.contact, run.enrichment_type, self._options)
+            finding = find(lead, entry.contact, run.enrichment_type, self.options)
             finding.write()
             run.findings.append(finding)
             entry.credits = finding.outcome.credits
         run.reservation.settle(int(sum(finding.outcome.credits for finding in run.findings)))
         with suppress(KeyError):  # the list may have been deleted meanwhile
-            self._lists.add(run.list_id, [found.lead for found in run.findings if not found.hides_lead])
+            self.lists.add(run.list_id, [found.lead for found in run.findings if not found.hides_lead])
 
 
 def status_body(handle: str, run: Run, shape: Shape, now: float) -> dict[str, object]:

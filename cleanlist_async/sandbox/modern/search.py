@@ -110,29 +110,26 @@ class SearchOperations(Group):
     @operation("POST", "/search/people", "people:read")
     async def search_people(self, request: Request) -> Response:
         """Return a page of people, and the handle of a cohort with the same people."""
-        body = await read_body(request, SearchPeople)
-        people = list(search_database(self._services.options.seed).people.values())
-        found = matching(people, PERSON_FILTERS, body.filters)
-        shown, cursor = page(found, body.cursor, body.limit)
-        return self._found("person", [_person_row(person) for person in shown], len(found), cursor)
+        asked = await read_body(request, SearchPeople)
+        people = search_database(self._services.options.seed).people.values()
+        found = matching(people, PERSON_FILTERS, asked.filters)
+        return self._found("person", [_person_row(person) for person in found], asked)
 
     @operation("POST", "/search/companies", "companies:read")
     async def search_companies(self, request: Request) -> Response:
         """Return a page of companies, and the handle of a cohort with the same companies."""
-        body = await read_body(request, SearchCompanies)
-        companies = list(search_database(self._services.options.seed).companies.values())
-        found = matching(companies, COMPANY_FILTERS, body.filters)
-        shown, cursor = page(found, body.cursor, body.limit)
-        return self._found("company", [company.record() for company in shown], len(found), cursor)
+        asked = await read_body(request, SearchCompanies)
+        companies = search_database(self._services.options.seed).companies.values()
+        found = matching(companies, COMPANY_FILTERS, asked.filters)
+        return self._found("company", [company.record() for company in found], asked)
 
-    def _found(
-        self, kind: EntityKind, rows: Sequence[Mapping[str, object]], total: int, cursor: str | None
-    ) -> Response:
+    def _found(self, kind: EntityKind, found: Sequence[Mapping[str, object]], asked: Search) -> Response:
+        rows, cursor = page(found, asked.cursor, asked.limit)
         id_name = "lead_id" if kind == "person" else "company_id"
         # The cohort holds this page only, which the warning says.
         cohort = self._services.cohorts.new(kind, [str(row[id_name]) for row in rows])
-        warning = f"The task holds {len(rows)} of {total} results." if len(rows) < total else None
-        body = {"results": rows, "total": total, "cursor": cursor}
+        warning = f"The task holds {len(rows)} of {len(found)} results." if len(rows) < len(found) else None
+        body = {"results": rows, "total": len(found), "cursor": cursor}
         body |= {"truncation_warning": warning, "credits_charged": 0}
         return self._answer(body, cohort.task_id)
 

@@ -118,17 +118,10 @@ class LeadLists:
 
     def protected(self, list_id: str) -> LeadList:
         """Return the list into which the Public API's results go, made when it is first asked for."""
-        return self._lists.setdefault(
-            list_id,
-            LeadList(
-                list_id,
-                PROTECTED_NAME,
-                None,
-                self._moments.iso(),
-                visibility="organization",
-                is_protected=True,
-            ),
+        made = LeadList(
+            list_id, PROTECTED_NAME, None, self._moments.iso(), visibility="organization", is_protected=True
         )
+        return self._lists.setdefault(list_id, made)
 
     def get(self, list_id: str, caller: Caller) -> LeadList:
         """Return a list. Raises RefusedError 404 list_not_found, also where the caller may not see it."""

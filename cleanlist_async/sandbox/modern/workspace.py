@@ -171,7 +171,7 @@ class EstimateOperation(Group):
         self._tools: dict[str, Callable[[Caller, EstimateRequest], Purchase]] = {
             "enrich_list": self._list,
             "enrich_person": _person,
-            "enrich_company": _company,
+            "enrich_company": lambda _caller, _asked: purchases.company(),
             "run_smart_agent": self._agent,
             "bulk_import_csv": self._import,
             "add_person_enrichments": self._cohort,
@@ -236,10 +236,6 @@ class EstimateOperation(Group):
 def _person(_caller: Caller, asked: EstimateRequest) -> Purchase:
     rows = 1 if asked.row_count is None else asked.row_count
     return purchases.person(_known_type(asked.wanted), rows)
-
-
-def _company(_caller: Caller, _asked: EstimateRequest) -> Purchase:
-    return purchases.company()
 
 
 def _known_type(enrichment_type: str) -> str:

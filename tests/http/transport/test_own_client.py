@@ -6,7 +6,6 @@ import httpx
 import pytest
 
 from cleanlist_async import errors
-from cleanlist_async.api.public import OPERATIONS
 from tests.support.clients import (
     ADA,
     ANSWERS,
@@ -22,10 +21,11 @@ from tests.support.clients import (
     virtually,
 )
 from tests.support.faulty_server import redirect
+from tests.surface.groups import PUBLIC
 
 sockets = pytest.mark.sockets
 SEND = httpx.AsyncClient.send
-METHODS = [operation.method for name in CALLS for operation in OPERATIONS if operation.name == name]
+METHODS = [operation.method for name in CALLS for operation in PUBLIC if operation.name == name]
 
 
 async def call_each(client):
