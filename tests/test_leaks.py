@@ -389,7 +389,7 @@ def test_no_address_that_was_asked_for_outlives_its_client():
 
     def kept():
         gc.collect()
-        urls = [thing for thing in gc.get_objects() if isinstance(thing, httpx.URL)]
+        urls = [thing for thing in gc.get_objects() if type(thing) is httpx.URL]
         return [url for url in urls if "ada.lovelace" in url.path]
 
     asyncio.run(main())

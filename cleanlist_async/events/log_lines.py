@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import fields
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from cleanlist_async import facts
 from cleanlist_async.events.contact_kinds import (
@@ -33,6 +33,7 @@ from cleanlist_async.events.kinds import (
     RetryScheduled,
     RunFinished,
     RunStarted,
+    UnknownPart,
     WebhooksMissing,
     WorkflowAccepted,
     WorkflowFinished,
@@ -138,6 +139,8 @@ def _line(event: Event) -> _Line:  # noqa: C901, PLR0911, PLR0912  # a case for 
         case AnswerDrifted():
             text = "an answer to %s is not quite JSON: what is odd in it was left out (rows lost: %d)"
             return (text, event.operation, event.lost_rows)
+        case UnknownPart():
+            return ("an answer to %s has an unknown %s: %s", event.operation, event.kind, event.part)
         case ContactStarted():
             return ("enrich_one #%d started: %s", event.caller, event.enrichment_type)
         case ContactFinished():
@@ -172,7 +175,7 @@ def _line(event: Event) -> _Line:  # noqa: C901, PLR0911, PLR0912  # a case for 
         case LimitsBack():
             return ("the shared limits can be reached again",)
         case _:
-            raise AssertionError(event)
+            assert_never(event)
 
 
 def _why(event: CallFinished) -> str:

@@ -39,16 +39,23 @@ class VirtualSandbox(Sandbox):
         sandbox.run(main)
         assert sandbox.ledger.count(429) == 0
 
-    It takes the options of a sandbox, and opens no socket. `now` is its clock, in seconds from 0.
+    It takes the options of a sandbox, and opens no socket.
     """
 
     def __post_init__(self) -> None:
         """Refuse options that cannot work. Raises ConfigurationError."""
-        self.now = 0.0
-        self.clock = self._read_clock
-        self._started_at = 0.0
+        self._now = self._started_at = 0.0
+        self.clock = lambda: self.now
         self._network: MemoryNetwork | None = None
         super().__post_init__()
+
+    @property
+    def now(self) -> float:
+        """Its clock, in seconds from 0; between two runs it stands still."""
+        if self._network is not None:
+            with suppress(RuntimeError):  # asked in another thread
+                self._now = asyncio.get_running_loop().time() + self._started_at
+        return self._now
 
     def run(
         self, main: Callable[[VirtualCleanlist], Coroutine[Any, Any, T]], **options: Unpack[ClientOptions]
@@ -75,19 +82,15 @@ class VirtualSandbox(Sandbox):
     async def _run(
         self, main: Callable[[VirtualCleanlist], Coroutine[Any, Any, T]], options: ClientOptions
     ) -> T:
-        self._started_at = self.now - asyncio.get_running_loop().time()
+        self._started_at = self._now - asyncio.get_running_loop().time()
         async with MemoryNetwork(partial(respond, self.app), latency=lambda: LATENCY_S) as network:
             self._network = network
             try:
                 async with self.client(**options) as client:
                     return await main(client)
             finally:
+                self._now = self.now
                 self._network = None
-
-    def _read_clock(self) -> float:
-        with suppress(RuntimeError):  # between two runs its clock stands still
-            self.now = asyncio.get_running_loop().time() + self._started_at
-        return self.now
 
 
 class _Wire:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from cleanlist_async import RateLimits, WaitTimeoutError
-from cleanlist_async.events import AttemptStarted, Event, Events, RateLimited
+from cleanlist_async.events import AttemptStarted, Event, Events, RateLimited, UnknownPart
 from cleanlist_async.events.log_lines import fields_of
 from cleanlist_async.ratelimit import BucketState
 from tests.support.clients import ANSWERS, outcome_of, respond, virtual_client
@@ -27,6 +27,12 @@ def test_a_log_line_is_one_line_of_at_most_200_characters(caplog):
     (record,) = caplog.records
     assert 100 < len(record.getMessage()) <= 200
     assert len(record.getMessage().splitlines()) == 1
+
+
+def test_a_part_that_is_not_known_has_a_line(caplog):
+    caplog.set_level(logging.DEBUG, "cleanlist_async")
+    Events().emit(UnknownPart("whoami", "field", "Whoami.region"))
+    assert caplog.messages == ["an answer to whoami has an unknown field: Whoami.region"]
 
 
 def test_every_message_of_the_package_is_a_constant_template():
