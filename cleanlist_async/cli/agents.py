@@ -13,7 +13,7 @@ from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.help import CommandGroup
-from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, StoreOption, TimeoutS, with_groups
+from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, StoreOption, TimeoutS
 from cleanlist_async.cli.terminal.progress import Waited, wait_for
 from cleanlist_async.cli.terminal.render import (
     clean,
@@ -46,7 +46,6 @@ _TYPES: Final = "custom_ai, cold_intro_email, title_normalizer, company_intel, p
 
 
 @app.command()
-@with_groups
 def run(
     list_id: ListId,
     *,
@@ -84,7 +83,6 @@ def run(
 
 
 @app.command()
-@with_groups
 def show(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a run.")] = None,
     *,

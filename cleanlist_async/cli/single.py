@@ -23,7 +23,6 @@ from cleanlist_async.cli.terminal.options import (
     PersonKind,
     StoreOption,
     TimeoutS,
-    with_groups,
 )
 from cleanlist_async.cli.terminal.progress import Waited, wait_for
 from cleanlist_async.cli.terminal.render import (
@@ -144,7 +143,6 @@ class PersonPurchase:
         return waited.exit_code
 
 
-@with_groups
 def enrich_person(
     *,
     list_id: Annotated[
@@ -173,7 +171,6 @@ def enrich_person(
     end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
 
 
-@with_groups
 def enrich_company(
     *,
     company: Company,

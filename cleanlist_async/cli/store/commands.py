@@ -25,7 +25,6 @@ from cleanlist_async.cli.terminal.options import (
     NoConfirmation,
     StoreOption,
     Yes,
-    with_groups,
 )
 from cleanlist_async.cli.terminal.render import (
     clean,
@@ -176,7 +175,6 @@ def purge(
 
 
 @app.command("forget")
-@with_groups
 def forget(
     source: Annotated[
         str | None, typer.Argument(metavar="[PEOPLE]", help="A file of people, read as enrich reads one.")
