@@ -14,7 +14,7 @@ from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.headers import addressable
 from cleanlist_async.tables.input import DAMAGE, InputFile
 from cleanlist_async.tables.odd_rows import OddRows
-from cleanlist_async.tables.records import Record
+from cleanlist_async.tables.records import JsonlSource, Record
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -59,6 +59,11 @@ class CsvSource:
             raise self._damaged()
 
     @property
+    def given_headers(self) -> Sequence[str]:
+        """The headers as they stand in the file: of two called ``Email`` neither has a number."""
+        return self.raw_headers if self.has_header else self.headers
+
+    @property
     def notes(self) -> list[str]:
         """What was noticed while reading."""
         notes: list[str] = []
@@ -74,6 +79,10 @@ class CsvSource:
         """Read all rows after the header."""
         with self.file.text() as text:
             yield from self._odd_rows.records(islice(self._rows(text), 1 if self.has_header else 0, None))
+
+    def all_headers(self) -> tuple[str, ...]:
+        """Return the name of each column, no two alike."""
+        return self.headers
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some cells of a row."""
@@ -161,6 +170,10 @@ class CsvColumns(CsvSource):
 
     def _cells(self, cells: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.of_row(cells))
+
+
+Source: TypeAlias = CsvSource | JsonlSource
+"""The records of a file, which can be read any number of times."""
 
 
 def _reason(message: str, lines: int) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.texts import folded, profile
 from cleanlist_async.facts import CsvField
+from cleanlist_async.tables.csv_source import Source
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
@@ -29,7 +30,6 @@ from cleanlist_async.tables.reading import (
     refuse_data_as_header,
     survey_of,
 )
-from cleanlist_async.tables.records import Source
 
 _ALIASES: Final = {
     **dict.fromkeys(("phone", "phonenumber"), "phone"),

@@ -15,11 +15,11 @@ from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.texts import as_text
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.results import COLUMN_PREFIX, EnrichmentResult, ResultStatus
-from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T
+from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, Source, T
 from cleanlist_async.tables.frames import NewColumn
 from cleanlist_async.tables.mapping import position_of
 from cleanlist_async.tables.reading import ContactTable
-from cleanlist_async.tables.records import JsonlSource, Record, Source, all_headers, json_source
+from cleanlist_async.tables.records import JsonlSource, Record, json_source
 
 _Kind: TypeAlias = Literal["choice", "text", "texts", "number", "whole"]
 _Read: TypeAlias = Callable[[EnrichmentResult], object]
@@ -151,7 +151,7 @@ def as_written(table: ContactTable, choice: OutputChoice) -> ContactTable:
     if choice.input_columns is None:
         return table
     source = table.source
-    headers = all_headers(source)
+    headers = source.all_headers()
     positions = list(
         dict.fromkeys(
             # The name of a field stands for its column, unless a column has that name itself.
@@ -165,7 +165,7 @@ def as_written(table: ContactTable, choice: OutputChoice) -> ContactTable:
     if isinstance(source, CsvSource):
         chosen: Source = _CsvChosen(source, positions)
     else:
-        chosen = _JsonlChosen(cast("JsonlSource", source), [headers[position] for position in positions])
+        chosen = _JsonlChosen(source, [headers[position] for position in positions])
     written.source, written.headers = chosen, tuple(chosen.headers)
     return written
 
@@ -193,7 +193,7 @@ class _JsonlChosen(JsonlSource):
         # Without super(): the whole file was opened and checked already.
         self._whole, self.file, self.headers = whole, whole.file, tuple(names)
 
-    def all_keys(self) -> tuple[str, ...]:
+    def all_headers(self) -> tuple[str, ...]:
         return self.headers
 
     def records(self) -> Iterator[Record]:

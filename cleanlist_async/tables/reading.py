@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables import values
-from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.csv_source import CsvSource, Source
 from cleanlist_async.tables.dialect import (
     AS_THE_INPUT,
     CSV_DELIMITERS,
@@ -33,7 +33,7 @@ from cleanlist_async.tables.mapping import (
     no_columns_error,
 )
 from cleanlist_async.tables.odd_rows import CellNotes
-from cleanlist_async.tables.records import Cells, JsonlSource, Record, Source
+from cleanlist_async.tables.records import Cells, JsonlSource, Record
 
 _SAMPLE_ROWS: Final = 100
 _SHOWN_SPLITS: Final = 2
@@ -257,9 +257,8 @@ def survey_of(source: Source) -> Survey:
     """Survey a table by its headers and its first rows."""
     filled = (record for record in source.records() if record.is_contact)
     sample = [_sample_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
-    # Headers as they stand in the file: of two called "Email" neither is the better one.
-    headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
-    return survey(headers, sample)
+    # As they stand in the file: of two called "Email" neither is the better one.
+    return survey(source.given_headers, sample)
 
 
 def _sample_texts(source: Source, record: Record) -> Sequence[str]:

@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import StringIO
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
-from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.dialect import AS_THE_INPUT, UTF_8, Dialect, Encoding, OutputLayout
+from cleanlist_async.tables.csv_source import CsvSource, Source
+from cleanlist_async.tables.dialect import AS_THE_INPUT, UTF_8, Dialect, OutputLayout
 from cleanlist_async.tables.headers import free_name
-from cleanlist_async.tables.records import JsonlSource, Record, Source, all_headers, json_text
+from cleanlist_async.tables.records import JsonlSource, Record, json_text
 from cleanlist_async.types import JSON
 
 PHONES_COLUMN: Final = "cleanlist_phones"
@@ -20,26 +20,6 @@ _LEADS: Final = frozenset("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the full
 _PHONE: Final = r"[+(]?[0-9][0-9 ().-]*(?:x ?[0-9]{1,8})?"
 _NUMBER: Final = re.compile(r"[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
 _PHONES: Final = re.compile(rf"{_PHONE}(?:; ?{_PHONE})*")
-
-
-class Rendering(Protocol):
-    """A format of output. An enrichment becomes one compact string when it arrives."""
-
-    encoding: Encoding
-    left_out: str
-    """Stands in place of a contact that is left out."""
-
-    def head(self) -> str:
-        """Everything before the first record."""
-        ...
-
-    def enrichment(self, values: Sequence[str]) -> str:
-        """Render the values of the enrichment columns."""
-        ...
-
-    def line(self, record: Record, enrichment: str) -> str:
-        """Render a record with its enrichment, line end included."""
-        ...
 
 
 def new_names(names: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
@@ -78,6 +58,7 @@ class CsvRendering:
     """
 
     left_out = ""
+    """Stands in place of a contact that is left out."""
 
     def __init__(
         self,
@@ -101,12 +82,8 @@ class CsvRendering:
             )
         self._columns = columns
         self._guards = [_guard(column, excel_safe=excel_safe) for column in columns]
-        self._has_header = True
-        if isinstance(source, CsvSource):
-            self._headers: Sequence[str] = source.raw_headers
-            self._has_header = source.has_header
-        else:
-            self._headers = all_headers(source)
+        self._has_header = source.has_header
+        self._headers = source.raw_headers if isinstance(source, CsvSource) else source.all_headers()
         self.encoding = layout.encoding or source.file.encoding
 
     def head(self) -> str:
@@ -210,6 +187,10 @@ class EnrichmentRendering:
     def line(self, record: Record, enrichment: str) -> str:
         """Render the enrichment of a contact, and nothing of its row."""
         return f"{{{enrichment}}}\n" if record.is_contact else ""
+
+
+Rendering: TypeAlias = CsvRendering | JsonlRendering | EnrichmentRendering
+"""A format of output. An enrichment becomes one compact string when it arrives."""
 
 
 def _members(names: Sequence[str], values: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from cleanlist_async.tables.formats.packing import Packer
 from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice, as_written
 from cleanlist_async.tables.own_files import DeliveryFolder, PartFile
 from cleanlist_async.tables.reading import ContactTable, known_format
-from cleanlist_async.tables.records import Record, all_headers
+from cleanlist_async.tables.records import Record
 from cleanlist_async.tables.rendering import (
     CsvRendering,
     EnrichmentRendering,
@@ -286,17 +286,16 @@ def _packer(
 ) -> Packer | None:
     if table_format not in PACKED and (table_format != "jsonl" or _is_text(table)):
         return None
-    names = dict(zip(columns, new_names(columns.values(), all_headers(table.source)), strict=True))
+    names = dict(zip(columns, new_names(columns.values(), table.source.all_headers()), strict=True))
     return Packer(table.source, table_format, names, path, is_whole=is_whole)
 
 
 def _taken_names(table: ContactTable, choice: OutputChoice) -> Iterator[str]:
     """Note each name that was chosen, and that a column of the input has already."""
-    source = table.source
-    if not choice.rename or (isinstance(source, CsvSource) and not source.has_header):
+    if not choice.rename or not table.source.has_header:
         return
     names = choice.names()
-    taken = new_names(names.values(), all_headers(source))
+    taken = new_names(names.values(), table.source.all_headers())
     for (column, wished), name in zip(names.items(), taken, strict=True):
         if column in choice.rename and name != wished:
             yield f'the column {column} is called "{name}", because the input has a column "{wished}"'

@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, cast, get_args
+from typing import Final, get_args
 
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.results import ResultStatus
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
-from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T
+from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, Source, T
 from cleanlist_async.tables.input import InputFile
 from cleanlist_async.tables.mapping import Mapper
 from cleanlist_async.tables.reading import known_format, open_source, output_layout, resolve, survey_of
-from cleanlist_async.tables.records import JsonlSource, Record, Source, json_source
+from cleanlist_async.tables.records import JsonlSource, Record, json_source
 
 _SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
@@ -132,7 +132,7 @@ class _JsonlBefore(JsonlSource):
 def _before(whole: Source, found: Mapping[str, int]) -> Source:
     if isinstance(whole, CsvSource):
         return _CsvBefore(whole, tuple(found.values()))
-    return _JsonlBefore(cast("JsonlSource", whole), tuple(found.values()))
+    return _JsonlBefore(whole, tuple(found.values()))
 
 
 def _has_statuses(source: Source, position: int) -> bool:
@@ -145,7 +145,7 @@ def _has_statuses(source: Source, position: int) -> bool:
 def _positions(source: Source, names: Mapping[str, str]) -> dict[str, int]:
     """Return the positions of columns by their *names*; where there are no headers, the last columns."""
     headers = list(source.headers)
-    if isinstance(source, CsvSource) and not source.has_header:
+    if not source.has_header:
         # Without names, columns are known only by their place: enrich adds its own at the end.
         first = len(headers) - len(names)
         return {column: first + place for place, column in enumerate(names)} if first > 0 else {}

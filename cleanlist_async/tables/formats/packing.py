@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
-from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.csv_source import CsvSource, Source
 from cleanlist_async.tables.formats import TableFormat, cell_json
 from cleanlist_async.tables.formats.arrow import (
     PHONES,
@@ -26,7 +26,7 @@ from cleanlist_async.tables.formats.excel import padded, write_workbook
 from cleanlist_async.tables.formats.location import needed
 from cleanlist_async.tables.formats.original import Original, write_array
 from cleanlist_async.tables.headers import addressable
-from cleanlist_async.tables.records import JsonlSource, NumberText, Record, Source, all_headers, json_text
+from cleanlist_async.tables.records import JsonlSource, NumberText, Record, json_text
 from cleanlist_async.types import JSON
 
 Scalar: TypeAlias = Literal["nothing", "flag", "short", "whole", "number", "text"]
@@ -184,7 +184,7 @@ class Packer:
             return
         names = addressable([*self._source.headers, *self._names.values()])
         above = self._source.dialect.preamble.rows if isinstance(self._source, CsvSource) else 0
-        typed = islice(typed, above + self._has_header, None)
+        typed = islice(typed, above + self._source.has_header, None)
         for record, enrichment in self._enriched(lines):
             cells = padded(next(typed, ()), len(self._source.headers))[: len(self._source.headers)]
             if record.is_contact and enrichment is not None:
@@ -202,9 +202,9 @@ class Packer:
             # Read past in any case: the header and the rows come next.
             above = [*islice(typed, self._source.dialect.preamble.rows)]
             yield from above if self._is_whole else ()
-            if self._has_header:
+            if self._source.has_header:
                 next(typed, None)
-        if self._has_header:
+        if self._source.has_header:
             yield [*headers, *self._names.values()]
         for record, enrichment in self._enriched(lines):
             cells = self._cells(record, headers) if typed is None else next(typed, ())
@@ -294,15 +294,9 @@ class Packer:
         source = self._source
         return source.of_row([*row]) if isinstance(source, CsvSource) else [*row]
 
-    @property
-    def _has_header(self) -> bool:
-        return not isinstance(self._source, CsvSource) or self._source.has_header
-
     def _headers(self) -> Sequence[str]:
         source = self._source
-        if isinstance(source, CsvSource) and source.has_header:
-            return source.raw_headers
-        return all_headers(source)
+        return source.given_headers if isinstance(source, CsvSource) else source.all_headers()
 
     def _cells(self, record: Record, headers: Sequence[str]) -> Sequence[str]:
         if isinstance(record.cells, tuple):
