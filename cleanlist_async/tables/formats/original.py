@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from typing import BinaryIO, Final
 
-from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.errors import TableError, Tally
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.formats.arrow import ColumnFile
-from cleanlist_async.tables.formats.excel import FormulaCells, NumberColumns, Sheet
+from cleanlist_async.tables.formats.excel import NumberColumns, Sheet, formulas_without_value
 
 PACKED: Final[tuple[TableFormat, ...]] = ("xlsx", "parquet", "arrow", "json")
 """Formats that are no text with a row on each line."""
 
+_NO_VALUE: Final = (
+    "read and written as blank; open the workbook in Excel and save it, to have them calculated"
+)
 _CHUNK: Final = 1 << 18
 _SPACE: Final = " \t\r\n"
 _LONGEST_OBJECT: Final = 16 << 20
@@ -34,7 +37,7 @@ class Original:
         self._sheet_notes: list[str] = []
         self.other_sheets: list[str] = []
         self._number_columns = NumberColumns()
-        self._formula_cells = FormulaCells()
+        self._formulas = Tally("with a formula and no value", _NO_VALUE, "cell")
         if kind == "xlsx":
             read = self._sheet(sheet)
             self.sheet_name, self.other_sheets = read.name, read.others
@@ -46,7 +49,7 @@ class Original:
     @property
     def notes(self) -> list[str]:
         """What the user should know about how it is read; grows while it is read."""
-        return [*self._sheet_notes, *self._formula_cells.notes, *self._number_columns.notes]
+        return [*self._sheet_notes, *self._formulas.notes, *self._number_columns.notes]
 
     def lines(self) -> Iterator[bytes]:
         """Yield its text: CSV, or lines of JSON."""
@@ -54,7 +57,8 @@ class Original:
             return lines_of(self._open(), self._path)
         if self.kind != "xlsx":
             return self.columns().lines()
-        self._formula_cells.look_at(self._open(), self._chosen)
+        for address in formulas_without_value(self._open(), self._chosen):
+            self._formulas.add(address)
         return self._sheet(self._chosen).lines(self._number_columns.look_at)
 
     def rows(self) -> Iterator[Sequence[object]] | None:
