@@ -16,7 +16,7 @@ from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import Dialect, Preamble
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import TEXT_OF, TableFormat, compression_of, is_read_only
-from cleanlist_async.tables.formats.location import STDOUT, compressed, is_address
+from cleanlist_async.tables.formats.location import STDOUT, compressed, deliver, is_address
 from cleanlist_async.tables.formats.original import PACKED
 from cleanlist_async.tables.formats.packing import Packer
 from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice, as_written
@@ -167,7 +167,8 @@ class EnrichedWriter:
             self._part.leave()
         if self._folder is not None:
             try:
-                self._folder.deliver(self._part.target, self.name)
+                deliver(self._part.target, self.name)
+                self._folder.remove()
             except OSError as error:
                 where = f"the output is in {self._part.target}"
                 raise self._error(f"cannot be written ({error})", where) from error
