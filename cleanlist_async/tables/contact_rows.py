@@ -62,14 +62,6 @@ GUESSED: Final = RowFormat()
 """Nothing was said: the columns are guessed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    name: str
-
-    def error(self, problem: str, fix: str = "", *, column: str | None = None) -> TableError:
-        return TableError(path=self.name, column=column, problem=problem, fix=fix)
-
-
 def _as_argument(field: str, header: str) -> str:
     return f"columns={{{header or '...'!r}: {field!r}}}"
 
@@ -95,7 +87,7 @@ def field_columns(
     unused = [said.get(name, "") is None for name in names]
     # A column that is none of a contact's, as the caller says, has nothing to guess from.
     known = [OWN_WORD if skip else header for skip, header in zip(unused, headers, strict=True)]
-    mapper = Mapper(_Named(name), names, survey(known, sample), choice=_as_argument)
+    mapper = Mapper(name, names, survey(known, sample), choice=_as_argument)
     return mapper.columns({field: header for header, field in said.items() if field is not None})
 
 
@@ -168,7 +160,7 @@ class MappingReader:
             if whole in row:
                 name = split([renamed.pop(FULL_NAME)])
                 if given := [half for half in NAME_HALVES if half in renamed]:
-                    raise _Named("the contacts").error(halves_error(given))
+                    raise TableError(path="the contacts", problem=halves_error(given))
                 renamed |= {half: getattr(name, half) for half in NAME_HALVES}
             return renamed
 

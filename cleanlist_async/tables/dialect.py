@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from cleanlist_async.tables import values
 from cleanlist_async.tables.errors import TableError
@@ -221,14 +221,6 @@ class OutputLayout:
     encoding: Encoding | None = None
     delimiter: str | None = None
     is_of_texts: bool = False
-
-    @classmethod
-    def of(cls, path: str, encoding: str | None, delimiter: str | None) -> Self:
-        """Take what was chosen for the table at *path*. Raises TableError for what does not exist."""
-        return cls(
-            None if encoding is None else written_encoding(path, encoding),
-            None if delimiter is None else delimiter_named(path, delimiter),
-        )
 
     def refuse_other_format(self, path: str, table_format: TableFormat | None) -> None:
         """Raise TableError where the output has no such layout, as all formats but CSV."""

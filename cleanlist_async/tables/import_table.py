@@ -22,7 +22,7 @@ from cleanlist_async.tables.csv_source import Source
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
-from cleanlist_async.tables.input import InputFile
+from cleanlist_async.tables.input import InputBytes, InputFile
 from cleanlist_async.tables.mapping import Mapper, contact_builder, is_split_name, no_columns_error
 from cleanlist_async.tables.reading import (
     known_format,
@@ -84,14 +84,15 @@ class ImportTable:
 
         Raises :class:`TableError` as :meth:`ContactTable.open` does.
         """
+        by_name = None
         if isinstance(given, bytes):  # bytes have no name with an extension
-            file, by_name = InputFile.of_bytes(given, encoding), None
+            file: InputFile = InputBytes(given, encoding=encoding)
         else:
             by_name = known_format(given)
             file = InputFile(given, encoding=encoding, kind=format or by_name or "csv")
         source = open_source(file, format or by_name or "csv", delimiter=delimiter, has_header=has_header)
         known = _survey(source) if guess else Survey()
-        mapper = Mapper(file, source.headers, known, facts.CSV_FIELDS)
+        mapper = Mapper(file.name, source.headers, known, facts.CSV_FIELDS)
         columns = mapper.columns(mapping)
         if guess and not mapping:  # a caller who maps columns has seen the header
             refuse_data_as_header(source)

@@ -157,7 +157,7 @@ def as_written(table: ContactTable, choice: OutputChoice) -> ContactTable:
             # The name of a field stands for its column, unless a column has that name itself.
             table.columns[name].column
             if name in table.columns and name not in headers
-            else position_of(source.file, headers, name)
+            else position_of(source.file.name, headers, name)
             for name in choice.input_columns
         )
     )

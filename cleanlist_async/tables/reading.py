@@ -18,6 +18,7 @@ from cleanlist_async.tables.dialect import (
     TSV_DELIMITERS,
     OutputLayout,
     delimiter_named,
+    written_encoding,
 )
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import FORMATS, TEXT_OF, TableFormat, format_of
@@ -202,7 +203,7 @@ def resolve(
     Raises :class:`TableError` as :meth:`ContactTable.open` does.
     """
     known = survey_of(source)
-    mapper = Mapper(source.file, source.headers, known)
+    mapper = Mapper(source.file.name, source.headers, known)
     columns = mapper.columns(mapping)
     if not set(mapping) - {"key"}:  # a caller who maps columns has seen the header
         refuse_data_as_header(source)
@@ -220,7 +221,10 @@ def output_layout(
     """
     is_text = file.original is None
     is_csv = is_text and TEXT_OF[table_format] != "jsonl"
-    return OutputLayout.of(file.name, None if is_text else encoding, None if is_csv else delimiter)
+    return OutputLayout(
+        None if is_text or encoding is None else written_encoding(file.name, encoding),
+        None if is_csv or delimiter is None else delimiter_named(file.name, delimiter),
+    )
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:

@@ -49,7 +49,7 @@ class EnrichedTable:
             fix = "collect needs a file that enrich wrote"
             raise file.error(f"has no column {' or '.join(sorted(lacking))}", fix)
         before = _before(whole, found)
-        mapper = Mapper(file, before.headers, survey_of(before))
+        mapper = Mapper(file.name, before.headers, survey_of(before))
         layout = output_layout(file, table_format, options.encoding, options.delimiter)
         table = ContactTable(before, table_format, mapper.columns(options.mapping), (), layout)
         return cls(table, whole, tuple(found), tuple(found.values()))

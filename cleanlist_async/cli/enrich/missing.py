@@ -59,7 +59,7 @@ class MissingColumns:
             elif (guess := table.columns.get(name)) is not None:
                 given.append(guess.column)
             else:
-                place = position_of(table.source.file, (*table.headers, *known), name)
+                place = position_of(table.name, (*table.headers, *known), name)
                 own = place - len(table.headers)
                 if own < 0:
                     given.append(place)
