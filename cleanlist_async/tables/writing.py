@@ -81,7 +81,7 @@ class EnrichedWriter:
             raise self._error("would be a workbook without its macros", "end the name in .xlsx")
         self._folder: DeliveryFolder | None = None
         is_elsewhere = self.name == STDOUT or is_address(self.name)
-        target = None if is_elsewhere else self._checked_target()  # before anything is created
+        target = None if is_elsewhere else checked_target(self.name, table, overwrite=overwrite)
         self._format = format or known_format(path) or table.format
         table.layout.refuse_other_format(self.name, self._format)
         self._packer = _packer(table, self._columns, self._format, self.name, is_whole=choice.is_whole)
@@ -263,23 +263,27 @@ class EnrichedWriter:
                 self._folder.remove()
             raise
 
-    def _checked_target(self) -> Path:
-        target = Path(os.path.realpath(self.name))  # a rename would replace a link, not the file behind it
-        if target.is_dir():
-            raise self._error("is a folder", "name a file")
-        if not target.parent.is_dir():
-            raise self._error("cannot be written: its folder does not exist", "create it first")
-        if target.exists():
-            if not target.is_file():  # the rename would put a file in place of a pipe or device
-                raise self._error("is no regular file", "name a file")
-            if self._table.source.file.is_at(target):
-                raise self._error("is the input itself", "write to another file")
-            if not self._overwrite:
-                raise self._error("already exists", "name another file, or pass --overwrite")
-        return target
-
     def _error(self, problem: str, fix: str) -> TableError:
         return TableError(path=self.name, problem=problem, fix=fix)
+
+
+def checked_target(path: str, table: ContactTable, *, overwrite: bool) -> Path:
+    """Return the file that is to become the output of *table*. Raises TableError, before it is created."""
+    target = Path(os.path.realpath(path))  # a rename would replace a link, not the file behind it
+    problem, fix = "", "name a file"
+    if target.is_dir():
+        problem = "is a folder"
+    elif not target.parent.is_dir():
+        problem, fix = "cannot be written: its folder does not exist", "create it first"
+    elif target.exists() and not target.is_file():  # the rename would put a file in place of a pipe or device
+        problem = "is no regular file"
+    elif table.source.file.is_at(target):
+        problem, fix = "is the input itself", "write to another file"
+    elif target.exists() and not overwrite:
+        problem, fix = "already exists", "name another file, or pass --overwrite"
+    if problem:
+        raise TableError(path=path, problem=problem, fix=fix)
+    return target
 
 
 def _packer(
