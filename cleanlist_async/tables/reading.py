@@ -166,10 +166,12 @@ class ContactTable:
         for record in self.source.records():
             if record.is_contact:
                 # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
-                cells = record.cells
-                texts = cells if isinstance(cells, tuple) else self._texts(record)
+                texts: Texts = record.cells if isinstance(record.cells, tuple) else self._texts(record)
                 self._cell_notes.look_at(record.number, texts)
                 yield record, texts
+
+    def _texts(self, record: Record) -> dict[int, str]:
+        return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
 
     def split_samples(self) -> dict[str, Contact]:
         """Return two names of the first rows that were split, the longest ones, and their contacts.
@@ -180,19 +182,13 @@ class ContactTable:
             return {}
         position = self.columns["first_name"].column
         names: dict[str, Contact] = {}
-        for record in islice(self.source.records(), _SAMPLE_ROWS):
-            if not record.is_contact:
-                continue
-            texts = self._texts(record)
+        for _, texts in islice(self._read(), _SAMPLE_ROWS):
             contact = self._build(texts)
             if contact.first_name and contact.last_name:
                 names[" ".join(texts[position].split())] = contact
         # The longest are the most likely to go wrong.
         longest = sorted(names, key=lambda name: -len(name.split()))[:_SHOWN_SPLITS]
         return {name: names[name] for name in longest}
-
-    def _texts(self, record: Record) -> dict[int, str]:
-        return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
 
 
 def resolve(
