@@ -5,7 +5,7 @@ The words are not ``columns=``, which says how an input is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
@@ -19,7 +19,7 @@ from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, Source, T
 from cleanlist_async.tables.frames import NewColumn
 from cleanlist_async.tables.mapping import position_of
 from cleanlist_async.tables.reading import ContactTable
-from cleanlist_async.tables.records import JsonlSource, Record, json_source
+from cleanlist_async.tables.records import JsonlColumns
 
 _Kind: TypeAlias = Literal["choice", "text", "texts", "number", "whole"]
 _Read: TypeAlias = Callable[[EnrichmentResult], object]
@@ -188,21 +188,9 @@ class _CsvChosen(CsvColumns):
         return tuple(cells[position] if position < len(cells) else "" for position in self._positions)
 
 
-class _JsonlChosen(JsonlSource):
-    def __init__(self, whole: JsonlSource, names: Sequence[str]) -> None:
-        # Without super(): the whole file was opened and checked already.
-        self._whole, self.file, self.headers = whole, whole.file, tuple(names)
-
+class _JsonlChosen(JsonlColumns):
     def all_headers(self) -> tuple[str, ...]:
         return self.headers
-
-    def records(self) -> Iterator[Record]:
-        for record in self._whole.records():
-            if not isinstance(record.cells, dict) or not record.is_contact:
-                yield record
-                continue
-            cells = {name: record.cells[name] for name in self.headers if name in record.cells}
-            yield record._replace(cells=cells, raw=json_source(cells))
 
 
 def enrichment_columns(results: Sequence[EnrichmentResult], names: Mapping[str, str]) -> list[NewColumn]:

@@ -130,6 +130,25 @@ class JsonlSource:
             return next((number for number, line in numbered if DAMAGE in line or "\0" in line), None)
 
 
+class JsonlColumns(JsonlSource):
+    """Some members of the objects of a file that was opened and checked already; `part_of` says which."""
+
+    def __init__(self, whole: JsonlSource, headers: Sequence[str]) -> None:
+        # Without super(), which would read the file again.
+        self._whole, self.file, self.headers = whole, whole.file, tuple(headers)
+
+    def records(self) -> Iterator[Record]:
+        """Read all lines."""
+        for record in self._whole.records():
+            yield self.part_of(record) if record.is_contact else record
+
+    def part_of(self, record: Record) -> Record:
+        """Return what of an object is part of the table."""
+        given = cast("dict[str, JSON]", record.cells)
+        cells = {name: given[name] for name in self.headers if name in given}
+        return record._replace(cells=cells, raw=json_source(cells))
+
+
 def json_text(value: JSON) -> str:
     """Return a value as a cell: text and numbers as they are, null as blank, the rest as JSON."""
     if value is None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.results import ResultStatus
@@ -16,7 +16,8 @@ from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, Source, T
 from cleanlist_async.tables.input import InputFile
 from cleanlist_async.tables.mapping import Mapper
 from cleanlist_async.tables.reading import known_format, open_source, output_layout, resolve, survey_of
-from cleanlist_async.tables.records import JsonlSource, Record, json_source
+from cleanlist_async.tables.records import JsonlColumns, JsonlSource, Record, json_source
+from cleanlist_async.types import JSON
 
 _SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
@@ -86,35 +87,23 @@ class EnrichedTable:
 
 
 class _CsvBefore(CsvColumns):
-    """The rows of a CSV file without some of its columns."""
-
     def __init__(self, whole: CsvSource, without: Sequence[int]) -> None:
         self._without = frozenset(without)
         super().__init__(whole)
 
     def of_row(self, row: Sequence[T]) -> list[T]:
-        """Return what of a whole row of the file was there before."""
         return [cell for position, cell in enumerate(row) if position not in self._without]
 
 
-class _JsonlBefore(JsonlSource):
-    """The objects of a JSON lines file without some of their members."""
-
+class _JsonlBefore(JsonlColumns):
     def __init__(self, whole: JsonlSource, without: Sequence[int]) -> None:
-        # Without super(): the whole file was opened and checked already.
-        self._whole = whole
         self._names = [whole.headers[position] for position in without]
-        self.file = whole.file
-        self.headers = tuple(name for name in whole.headers if name not in self._names)
+        super().__init__(whole, [name for name in whole.headers if name not in self._names])
 
-    def records(self) -> Iterator[Record]:
-        """Read all lines, in one pass."""
-        for record in self._whole.records():
-            if not isinstance(record.cells, dict) or not record.is_contact:
-                yield record
-                continue
-            cells = {name: value for name, value in record.cells.items() if name not in self._names}
-            yield Record(record.number, cells, self._cut(record.raw) or json_source(cells))
+    def part_of(self, record: Record) -> Record:
+        given = cast("dict[str, JSON]", record.cells)
+        cells = {name: value for name, value in given.items() if name not in self._names}
+        return record._replace(cells=cells, raw=self._cut(record.raw) or json_source(cells))
 
     def _cut(self, raw: str) -> str | None:
         """Return the line without its last members, otherwise byte for byte, if those are to be left out."""
