@@ -188,23 +188,18 @@ class Export:
         return (await client.export.download_csv(self.list_id, target, columns=self._columns)).row_count
 
     async def _fetch_jsonl(self, client: AsyncCleanlist, target: Path) -> int:
+        leads = client.export.export_json(self.list_id, limit=facts.MAX_LEADS_PER_PAGE, columns=self._columns)
+        rows = 0
         # Beside the target, so that replace() stays within one file system and is atomic.
         part = anyio.Path(target.with_name(f"{target.name}.{uuid4().hex[:8]}.part"))
+        opener = opener_for(target)
         try:
-            async with await anyio.open_file(
-                part, "x", encoding="utf-8", opener=opener_for(target)
-            ) as stream:
-                rows = await self._write_lines(client, stream)
+            async with await anyio.open_file(part, "x", encoding="utf-8", opener=opener) as stream:
+                async for lead in leads:
+                    await stream.write(json.dumps(lead, ensure_ascii=False) + "\n")
+                    rows += 1
             await part.replace(target)
         finally:
             with anyio.CancelScope(shield=True):  # a cancelled export leaves nothing behind either
                 await part.unlink(missing_ok=True)
-        return rows
-
-    async def _write_lines(self, client: AsyncCleanlist, stream: anyio.AsyncFile[str]) -> int:
-        rows = 0
-        leads = client.export.export_json(self.list_id, limit=facts.MAX_LEADS_PER_PAGE, columns=self._columns)
-        async for lead in leads:
-            await stream.write(json.dumps(lead, ensure_ascii=False) + "\n")
-            rows += 1
         return rows
