@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cleanlist_async.api.models.lead_lists import SmartAgentResults, StartedSmartAgent
-    from cleanlist_async.api.request_models import AgentType
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.types import SmartAgentTaskId
 
@@ -118,7 +117,10 @@ class Run:
         self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
     ) -> ExitCode:
         """Fetch the price, ask for a yes, run, wait, show."""
-        self._check()  # before a quote is asked for, which is a request
+        from cleanlist_async.api.request_models import RunSmartAgent
+
+        # Before a quote is asked for, which is a request; the client fetches its own when it buys.
+        RunSmartAgent.checked(**self._asked, quote_id="checked before anything is sent")
         # --max-credits is agreement enough: the client compares its own quote with it before it buys.
         limit = self.consent.max_credits
         budget = self._agreed_price(console, connection) if limit is None else limit
@@ -126,17 +128,8 @@ class Run:
         async def buy(
             client: AsyncCleanlist, signals: StopSignals
         ) -> tuple[StartedSmartAgent, Waited[SmartAgentResults]]:
-            begun = await client.smart_agents.run_smart_agent(
-                self.list_id,
-                column_name=self.column,
-                agent_type=cast("AgentType", self.agent_type),  # checked before
-                prompt=self.prompt,
-                lead_scope="subset" if self.max_rows else "all",
-                max_rows=self.max_rows,
-                overwrite=self.overwrite,
-                # The client asks for a quote of its own, and refuses one above this.
-                max_credits=budget,
-            )
+            # The client asks for a quote of its own, and refuses one above this.
+            begun = await client.smart_agents.run_smart_agent(**self._asked, max_credits=budget)
             return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
 
         begun, waited = connection.run(console, buy, self.store.open())
@@ -149,23 +142,19 @@ class Run:
         )
         return waited.exit_code
 
-    def _check(self) -> None:
-        from cleanlist_async.api.request_models import RunSmartAgent
-
-        RunSmartAgent.checked(
-            list_id=self.list_id,
-            agent_type=self.agent_type,
-            prompt=self.prompt,
-            column_name=self.column,
-            lead_scope="subset" if self.max_rows else "all",
-            max_rows=self.max_rows,
-            # A placeholder: the client fetches the quote when it buys.
-            quote_id="checked before anything is sent",
-            overwrite=self.overwrite,
-        )
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {
+            "list_id": self.list_id,
+            "column_name": self.column,
+            "agent_type": self.agent_type,
+            "prompt": self.prompt,
+            "lead_scope": "subset" if self.max_rows else "all",
+            "max_rows": self.max_rows,
+            "overwrite": self.overwrite,
+        }
 
     def _agreed_price(self, console: Console, connection: Connection) -> float:
-        """Return the price that was agreed to, in credits."""
         quote = connection.ask(
             console,
             lambda client: client.workspace.credits_estimate(
