@@ -95,9 +95,8 @@ class CsvSource:
 
     def _first_row(self) -> tuple[str, ...]:
         with self.file.text() as text:
-            for _, cells in self._rows(text):
-                return tuple(cells)
-        return ()
+            _, cells = next(self._rows(text), (0, ()))
+            return tuple(cells)
 
     def _rows(self, text: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """Read all rows with their numbers, the header's too."""
