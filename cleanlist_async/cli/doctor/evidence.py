@@ -142,7 +142,6 @@ class _WatchedTransport(Transport):
         exchange: Exchange,
         may_leave: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Send, and record the exchange."""
         # The wall clock is compared with the server's; the other one measures, since nobody can set it.
         sent_at, started = time.time(), time.perf_counter()
         try:

@@ -285,7 +285,6 @@ def _order(
 
 
 def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
-    """Return where a job is kept."""
     from cleanlist_async.cli.job.memory import StoreMemory
     from cleanlist_async.job.job import is_journal, is_name
 

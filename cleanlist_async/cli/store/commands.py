@@ -313,7 +313,6 @@ class _AuditSums:
         self._credits = 0.0
 
     def add(self, line: AuditLine) -> None:
-        """Add a line."""
         self._lines[line.event] += 1
         self._contacts[line.event] += line.contacts or 0
         self._credits += line.credits or 0.0
@@ -326,7 +325,6 @@ class _AuditSums:
         )
 
     def as_json(self) -> dict[str, JSON]:
-        """Return the sums for ``--json``."""
         return {
             "lines": dict(self._lines),
             "contacts_sent": self._contacts["submit"],
