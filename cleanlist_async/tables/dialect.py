@@ -29,7 +29,11 @@ _SAMPLE_ROWS: Final = 40
 
 _DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 # Little-endian, as `chosen_encoding` takes these names.
-_MARKS: Final = {"utf-16": codecs.BOM_UTF16_LE, "utf-32": codecs.BOM_UTF32_LE}
+_MARKS: Final = {
+    "utf-8-sig": codecs.BOM_UTF8,
+    "utf-16": codecs.BOM_UTF16_LE,
+    "utf-32": codecs.BOM_UTF32_LE,
+}
 
 _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -244,10 +248,7 @@ def written_encoding(path: str, name: str) -> Encoding:
     except LookupError:
         problem = f'cannot be written as "{name}": no text encoding has that name'
         raise TableError(path=path, problem=problem, fix="try utf-8-sig, utf-8 or cp1252") from None
-    canonical = codecs.lookup(name).name
-    if canonical == "utf-8-sig":
-        return UTF_8_MARKED
-    return Encoding(encoding.name, _MARKS.get(canonical, b""))
+    return Encoding(encoding.name, _MARKS.get(codecs.lookup(name).name, b""))
 
 
 def delimiter_named(path: str, name: str) -> str:

@@ -91,8 +91,7 @@ class OddRows:
                 is_apart = False
                 yield Record(number, tuple(cells))
                 continue
-            is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
-            is_blank = is_blank or _is_ruler(cells)
+            is_blank = _is_blank(cells)
             if is_blank and not held:
                 yield self._apart(self._blank, number, cells)
             elif len(held) < _LONGEST_FOOTER and (

@@ -77,9 +77,9 @@ class CsvRendering:
         read_as = source.dialect.delimiter if isinstance(source, CsvSource) else dialect.delimiter
         self._preamble = dialect.preamble.text
         if self._preamble and (self._is_guarded or dialect.delimiter != read_as):
-            self._preamble = self._rendered(
-                csv.reader(StringIO(self._preamble, newline=""), delimiter=read_as)
-            )
+            rows = csv.reader(StringIO(self._preamble, newline=""), delimiter=read_as)
+            lines = (self._row(self._own(row)) if row else "" for row in rows)
+            self._preamble = "".join(line + dialect.line_end for line in lines)
         self._columns = columns
         self._guards = [_guard(column, excel_safe=excel_safe) for column in columns]
         self._has_header = source.has_header
@@ -119,9 +119,6 @@ class CsvRendering:
 
     def _own(self, cells: Sequence[str]) -> Sequence[str]:
         return [*map(text_without_formula, cells)] if self._is_guarded else cells
-
-    def _rendered(self, rows: Iterable[Sequence[str]]) -> str:
-        return "".join(f"{self._row(self._own(row)) if row else ''}{self._dialect.line_end}" for row in rows)
 
 
 class JsonlRendering:

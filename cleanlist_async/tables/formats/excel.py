@@ -100,39 +100,29 @@ def _chosen(names: Sequence[str], sheet: str | None, path: str) -> str:
 
 def write_workbook(stream: BinaryIO, rows: Iterable[Sequence[object]], name: str, path: str) -> None:
     """Write the only sheet of a workbook. Text stays text, also if it looks like a formula."""
+    options: dict[str, object] = {
+        "constant_memory": True,  # rows are written in order, so none needs to stay
+        "strings_to_formulas": False,
+        "strings_to_numbers": False,
+        "strings_to_urls": False,
+        "default_date_format": "yyyy-mm-dd",
+    }
     # XlsxWriter leaves its temporary files behind where a disk is full.
     with TemporaryDirectory(prefix="cleanlist-") as folder:
-        _write_sheet(stream, rows, name, path, folder)
-
-
-def _write_sheet(
-    stream: BinaryIO, rows: Iterable[Sequence[object]], name: str, path: str, folder: str
-) -> None:
-    workbook = needed("xlsxwriter", "files").Workbook(
-        stream,
-        {
-            "constant_memory": True,  # rows are written in order, so none needs to stay
-            "tmpdir": folder,
-            "strings_to_formulas": False,
-            "strings_to_numbers": False,
-            "strings_to_urls": False,
-            "default_date_format": "yyyy-mm-dd",
-        },
-    )
-    sheet = workbook.add_worksheet(name)
-    formats: Mapping[type, object] = {
-        datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
-        time: workbook.add_format({"num_format": "hh:mm:ss"}),
-        timedelta: workbook.add_format({"num_format": "[h]:mm:ss"}),
-    }
-    for number, row in enumerate(rows):
-        if number >= _MOST_ROWS:
-            raise TableError(
-                path=path, problem="needs more rows than a sheet can have", fix="write .csv or .parquet"
-            )
-        for column, cell in enumerate(row):
-            _write(sheet, (number, column), cell, formats)
-    workbook.close()
+        workbook = needed("xlsxwriter", "files").Workbook(stream, {**options, "tmpdir": folder})
+        sheet = workbook.add_worksheet(name)
+        formats: Mapping[type, object] = {
+            datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+            time: workbook.add_format({"num_format": "hh:mm:ss"}),
+            timedelta: workbook.add_format({"num_format": "[h]:mm:ss"}),
+        }
+        for number, row in enumerate(rows):
+            if number >= _MOST_ROWS:
+                problem = "needs more rows than a sheet can have"
+                raise TableError(path=path, problem=problem, fix="write .csv or .parquet")
+            for column, cell in enumerate(row):
+                _write(sheet, (number, column), cell, formats)
+        workbook.close()
 
 
 def _write(sheet: Any, place: tuple[int, int], cell: object, formats: Mapping[type, object]) -> None:
