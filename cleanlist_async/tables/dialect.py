@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
+from itertools import accumulate
 from typing import Final, Literal, TypeAlias
 
 from cleanlist_async.tables import values
@@ -162,34 +163,21 @@ def _header_among(rows: Sequence[_FirstRow], filled: Sequence[int]) -> int:
 
 def _first_rows(text: str, delimiter: str) -> Iterator[_FirstRow]:
     """Parse the first rows as far as possible, at least one."""
-    lines, start, filled = _Lines(text), 0, 0
+    lines = StringIO(text, newline="").readlines()
+    ends = [0, *accumulate(map(len, lines))]
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    read = filled = 0
     try:
-        for cells in csv.reader(lines, delimiter=delimiter, strict=True):
-            row = _FirstRow(cells, start, lines.last)
+        for cells in reader:
+            row = _FirstRow(cells, ends[read], lines[reader.line_num - 1])
             yield row
             filled += bool(row.filled)
             if filled >= _SAMPLE_ROWS:
                 return
-            start = lines.position
+            read = reader.line_num
     except csv.Error:  # the reader will name the fault; until then the first line must do
-        if not start:
-            line = StringIO(text, newline="").readline()
-            yield _FirstRow(next(csv.reader([line], delimiter=delimiter)), 0, line)
-
-
-class _Lines:
-    """Lines of a text; remembers the last one read, and where the next begins."""
-
-    def __init__(self, text: str) -> None:
-        self._text = StringIO(text, newline="")
-        self.last = ""
-        self.position = 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._text:
-            self.last = line
-            self.position += len(line)
-            yield line
+        if not read:
+            yield _FirstRow(next(csv.reader(lines[:1], delimiter=delimiter)), 0, lines[0])
 
 
 def _line_end(line: str) -> LineEnd:

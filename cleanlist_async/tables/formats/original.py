@@ -98,7 +98,8 @@ def lines_of(stream: BinaryIO, path: str) -> Iterator[bytes]:
         if end == start:  # more text is needed, or there is none
             more = text.read(_CHUNK)
             if not more or start > _LONGEST_OBJECT:
-                raise _broken(path, number + 1)
+                problem = "is not JSON, or the file is cut short"
+                raise TableError(path=path, row=number + 1, problem=problem, fix="save it again")
             buffer += more
             continue
         number += 1
@@ -108,12 +109,6 @@ def lines_of(stream: BinaryIO, path: str) -> Iterator[bytes]:
         line = " ".join(part.strip(_SPACE) for part in buffer[:end].split("\n"))
         yield f"{line}\n".encode("utf-8", "surrogateescape")
         buffer, expects_comma = buffer[end:], True
-
-
-def _broken(path: str, number: int) -> TableError:
-    return TableError(
-        path=path, row=number, problem="is not JSON, or the file is cut short", fix="save it again"
-    )
 
 
 def write_array(stream: BinaryIO, lines: Iterable[str]) -> None:
