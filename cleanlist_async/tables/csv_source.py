@@ -86,8 +86,8 @@ class CsvSource:
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some cells of a row."""
-        cells = record.cells
-        return [cells[column] for column in columns] if isinstance(cells, tuple) else []
+        cells = cast("tuple[str, ...]", record.cells)
+        return [cells[column] for column in columns]
 
     def of_row(self, row: Sequence[T]) -> list[T]:
         """Return what of a row of the file is part of the table."""

@@ -88,9 +88,7 @@ class JsonlSource:
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some values; a list or an object in one of them is an error."""
-        cells = record.cells
-        if not isinstance(cells, dict):
-            return []
+        cells = cast("Mapping[str, JSON]", record.cells)
         texts: list[str] = []
         for name in (self.headers[column] for column in columns):
             value = cells.get(name)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import reduce
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, TypeAlias
+from typing import Any, BinaryIO, Final, Literal, TypeAlias, cast
 
 from cleanlist_async.tables.csv_source import CsvSource, Source
 from cleanlist_async.tables.formats import TableFormat, cell_json
@@ -91,16 +91,14 @@ def kinds_of(records: Iterable[Record]) -> dict[str, Kind]:
     """Return the kind of each column, in the order in which they appear."""
     kinds: dict[str, Kind] = {}
     for record in records:
-        if isinstance(record.cells, tuple):
-            continue
-        for key, value in record.cells.items():
+        for key, value in cast("Mapping[str, JSON]", record.cells).items():
             kinds[key] = _together(kinds.get(key, _NOTHING), _kind(value))
     return kinds
 
 
 def column_of(kind: Kind, rows: Sequence[Record], key: str) -> Any:
     """Return values of a column as an array of Arrow."""
-    values = [None if isinstance(row.cells, tuple) else kind.value(row.cells.get(key)) for row in rows]
+    values = [kind.value(cast("Mapping[str, JSON]", row.cells).get(key)) for row in rows]
     return needed("pyarrow", "files").array(values, kind.arrow_type)
 
 
