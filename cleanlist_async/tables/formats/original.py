@@ -44,7 +44,6 @@ class Original:
             if read.others and sheet is None:
                 others = ", ".join(read.others)
                 self._sheet_notes.append(f'sheet "{read.name}" is read and written, not {others} (--sheet)')
-        self._chosen = self.sheet_name
 
     @property
     def notes(self) -> list[str]:
@@ -57,15 +56,15 @@ class Original:
             return lines_of(self._open(), self._path)
         if self.kind != "xlsx":
             return self.columns().lines()
-        for address in formulas_without_value(self._open(), self._chosen):
+        for address in formulas_without_value(self._open(), self.sheet_name):
             self._formulas.add(address)
-        return self._sheet(self._chosen).lines(self._number_columns.look_at)
+        return self._sheet(self.sheet_name).lines(self._number_columns.look_at)
 
     def rows(self) -> Iterator[Sequence[object]] | None:
         """Yield all rows of the file with their types; None for JSON, which is text."""
         if self.kind == "json":
             return None
-        return self._sheet(self._chosen).rows() if self.kind == "xlsx" else self.columns().rows()
+        return self._sheet(self.sheet_name).rows() if self.kind == "xlsx" else self.columns().rows()
 
     def columns(self) -> ColumnFile:
         """Return a data file by its columns."""
