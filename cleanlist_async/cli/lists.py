@@ -204,10 +204,11 @@ def export(
     connection: Connection,
 ) -> None:
     """Export a list into a .csv or .jsonl file. Free."""
-    from cleanlist_async.cli.list_files import Export
+    from cleanlist_async.cli import list_files
 
-    wanted = Export(list_id, output, columns, overwrite, as_json)
-    wanted.carry_out(open_console(), connection)
+    list_files.export(
+        open_console(), connection, list_id, output, columns, overwrite=overwrite, as_json=as_json
+    )
 
 
 def _name(lead: Lead) -> str:
