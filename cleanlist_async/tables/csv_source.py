@@ -51,7 +51,9 @@ class CsvSource:
         with file.text() as text:
             self.dialect: Dialect = detect_dialect(text.read(_DETECT_FROM), delimiters, has_header=has_header)
         self.raw_headers: tuple[str, ...] = ()  # an error in the first row asks for them
-        self.raw_headers = self._first_row()
+        with file.text() as text:
+            _, first = next(self._rows(text), (0, ()))
+        self.raw_headers = tuple(first)
         numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))  # for --map email=2
         self.headers = addressable(self.raw_headers) if has_header else numbers
         self._odd_rows = OddRows(len(self.headers), self.raw_headers if has_header else None)
@@ -92,11 +94,6 @@ class CsvSource:
     def of_row(self, row: Sequence[T]) -> list[T]:
         """Return what of a row of the file is part of the table."""
         return [*row]
-
-    def _first_row(self) -> tuple[str, ...]:
-        with self.file.text() as text:
-            _, cells = next(self._rows(text), (0, ()))
-            return tuple(cells)
 
     def _rows(self, text: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """Read all rows with their numbers, the header's too."""

@@ -158,11 +158,12 @@ class EnrichedWriter:
             return
         absent = self._enrichment(missing or {})
         self._is_open = False  # even if this fails: what follows must not be tried twice
+        is_packed = self._packer is not None or compression_of(self.name) is not None
         try:
             while self._write_next(self._waiting.pop(self._next, absent)):
                 pass
             self._refuse_mix_up()
-            self._part.finish(overwrite=self._overwrite, pack=self._pack if self._is_packed else None)
+            self._part.finish(overwrite=self._overwrite, pack=self._pack if is_packed else None)
         finally:
             self._part.leave()
         if self._folder is not None:
@@ -181,10 +182,6 @@ class EnrichedWriter:
             self.part_path.unlink()
         if self._folder is not None:
             self._folder.remove()
-
-    @property
-    def _is_packed(self) -> bool:
-        return self._packer is not None or compression_of(self.name) is not None
 
     def _pack(self, part: Path, stream: BinaryIO) -> None:
         with compressed(stream, compression_of(self.name)) as out:
