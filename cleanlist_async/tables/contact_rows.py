@@ -144,27 +144,20 @@ class MappingReader:
 
     def _strict(self) -> BuildMapping:
         said = self._said
+        whole = next((column for column, field in said.items() if field == FULL_NAME), None)
+        _, split = row_builder(dict.fromkeys(NAME_HALVES, Guess(FULL_NAME, 0, BY_CALLER)))
 
         def rename(row: Mapping[str, object]) -> ContactLike:
             named = ((said.get(column, column), value) for column, value in row.items())
-            return {field: value for field, value in named if field is not None}
-
-        whole = next((column for column, field in said.items() if field == FULL_NAME), None)
-        if whole is None:
-            return rename
-        both = Guess(whole, 0, BY_CALLER)
-        _, split = row_builder(dict.fromkeys(NAME_HALVES, both))
-
-        def rename_and_split(row: Mapping[str, object]) -> ContactLike:
-            renamed = cast("dict[str, Any]", rename(row))
-            if whole in row:
+            renamed: dict[str, Any] = {field: value for field, value in named if field is not None}
+            if whole is not None and whole in row:
                 name = split([renamed.pop(FULL_NAME)])
                 if given := [half for half in NAME_HALVES if half in renamed]:
                     raise TableError(path="the contacts", problem=halves_error(given))
                 renamed |= {half: getattr(name, half) for half in NAME_HALVES}
             return renamed
 
-        return rename_and_split
+        return rename
 
     def _lenient(self, keys: tuple[str, ...], first: Mapping[str, object]) -> BuildMapping:
         headers = [str(key) for key in keys]

@@ -132,9 +132,7 @@ class OddRows:
             return False
         if any(values.is_email(cell) or values.is_person_page(cell) for cell in filled):
             return False
-        if filled[0].endswith(":"):
-            return True
-        if is_apart and opens_a_named_value(filled[0]):
+        if filled[0].endswith(":") or (is_apart and opens_a_named_value(filled[0])):
             return True
         # "Page" and "Count" are names of people, too.
         is_known = opens_a_footer(filled[0]) and not any(

@@ -121,17 +121,14 @@ class CsvRendering:
         return [*map(text_without_formula, cells)] if self._is_guarded else cells
 
 
-class JsonlRendering:
-    """JSON lines: an object is kept to the byte and extended; a CSV row becomes an object."""
+class EnrichmentRendering:
+    """The enrichment alone, as an object for each contact: for formats that are written at the end."""
 
-    left_out = ""
+    encoding = UTF_8
+    left_out = "\n"  # the part keeps a line for each contact
 
-    def __init__(self, source: Source, columns: Mapping[str, str]) -> None:
-        self._headers = source.headers
-        self._wished = tuple(columns.values())
-        self._names = new_names(self._wished, source.headers)
-        self._extends = isinstance(source, JsonlSource)
-        self.encoding = source.file.encoding if self._extends else UTF_8
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._columns = tuple(columns)
 
     def head(self) -> str:
         """Return nothing: JSON lines have no header."""
@@ -139,7 +136,25 @@ class JsonlRendering:
 
     def enrichment(self, values: Sequence[str]) -> str:
         """Render the values as members of an object."""
-        return _members(self._names, values)
+        return _members(self._columns, values)
+
+    def line(self, record: Record, enrichment: str) -> str:
+        """Render the enrichment of a contact, and nothing of its row."""
+        return f"{{{enrichment}}}\n" if record.is_contact else ""
+
+
+class JsonlRendering(EnrichmentRendering):
+    """JSON lines: an object is kept to the byte and extended; a CSV row becomes an object."""
+
+    left_out = ""
+
+    def __init__(self, source: Source, columns: Mapping[str, str]) -> None:
+        self._headers = source.headers
+        self._wished = tuple(columns.values())
+        super().__init__(new_names(self._wished, source.headers))
+        self._extends = isinstance(source, JsonlSource)
+        if self._extends:
+            self.encoding = source.file.encoding
 
     def line(self, record: Record, enrichment: str) -> str:
         """Render an object; one that is no contact stays as it is, unless it comes from CSV."""
@@ -153,40 +168,18 @@ class JsonlRendering:
     def _row(self, cells: tuple[str, ...]) -> str:
         names = list(self._headers)
         for number in range(len(names) + 1, len(cells) + 1):
-            names.append(free_name(f"Column {number}", (*names, *self._names)))
+            names.append(free_name(f"Column {number}", (*names, *self._columns)))
         return _members(names, cells)
 
     def _free(self, cells: Mapping[str, JSON], enrichment: str) -> str:
         """Rename members that this object has already: other objects may have other keys."""
-        if cells.keys().isdisjoint(self._names):
+        if cells.keys().isdisjoint(self._columns):
             return enrichment
         values: dict[str, str] = json.loads(f"{{{enrichment}}}")
         return _members(new_names(self._wished, (*self._headers, *cells)), tuple(values.values()))
 
 
-class EnrichmentRendering:
-    """The enrichment alone, as an object for each contact: for formats that are written at the end."""
-
-    encoding = UTF_8
-    left_out = "\n"  # the part keeps a line for each contact
-
-    def __init__(self, columns: Iterable[str]) -> None:
-        self._columns = tuple(columns)
-
-    def head(self) -> str:
-        """Return nothing, as for JSON lines."""
-        return ""
-
-    def enrichment(self, values: Sequence[str]) -> str:
-        """Render the values as members, by the names that the columns have here."""
-        return _members(self._columns, values)
-
-    def line(self, record: Record, enrichment: str) -> str:
-        """Render the enrichment of a contact, and nothing of its row."""
-        return f"{{{enrichment}}}\n" if record.is_contact else ""
-
-
-Rendering: TypeAlias = CsvRendering | JsonlRendering | EnrichmentRendering
+Rendering: TypeAlias = CsvRendering | EnrichmentRendering
 """A format of output. An enrichment becomes one compact string when it arrives."""
 
 
