@@ -180,11 +180,7 @@ class Enrichment:
             lock.give_back()
 
     async def _prepare(
-        self,
-        console: Console,
-        contacts: TableContacts,
-        store: Store | None,
-        suppression: Suppression | None,
+        self, console: Console, contacts: TableContacts, store: Store | None, suppression: Suppression | None
     ) -> tuple[Plan, float | None]:
         """Ask for the balance, and make the plan, less what the store knows. Without a store, offline."""
         if store is None:

@@ -73,8 +73,12 @@ class CommandGroup(typer.Typer):
 
     def command(self, name: str | None = None, **options: Any) -> Callable[..., Any]:
         """Add a command, which may take groups of options: see `with_groups`."""
-        add = super().command(name, cls=Command, **options)
-        return lambda command: add(with_groups(command))
+        add: Callable[..., Any] = super().command(name, cls=Command, **options)
+
+        def decorate(command: Callable[..., None]) -> Any:
+            return add(with_groups(command))
+
+        return decorate
 
 
 def _write_help(
