@@ -79,6 +79,7 @@ class NamedPerson:
         Raises CommandError for nobody, and for what may be several people.
         """
         from cleanlist_async.contacts.contact import Contact
+        from cleanlist_async.storage.store.person import Person
 
         if (source is None) == (self == NamedPerson()):
             raise CommandError(
@@ -96,7 +97,13 @@ class NamedPerson:
                 email=self.email,
             )
             rows = [(person, "")]
-        return [_checked(contact, where) for contact, where in rows]
+        for contact, where in rows:
+            try:
+                Person.of(contact)
+            except ConfigurationError as error:
+                message = f"{where}{error.problem} Nothing was deleted."
+                raise CommandError(message, ExitCode.USAGE) from error
+        return [contact for contact, _ in rows]
 
 
 @app.command("show")
@@ -331,13 +338,3 @@ class _AuditSums:
             "contacts_settled": self._contacts["settled"],
             "credits": self._credits,
         }
-
-
-def _checked(contact: Contact, where: str) -> Contact:
-    from cleanlist_async.storage.store.person import Person
-
-    try:
-        Person.of(contact)
-    except ConfigurationError as error:
-        raise CommandError(f"{where}{error.problem} Nothing was deleted.", ExitCode.USAGE) from error
-    return contact
