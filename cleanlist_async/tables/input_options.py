@@ -146,8 +146,9 @@ class Suppression:
         elif is_any(given, Iterable) and not (is_any(given, *_NO_LISTS) or is_frame(given)):
             self._unread = _entries_of(cast("Iterable[str]", given))
             if isinstance(given, Collection):
-                for entry in cast("Collection[str]", given):
-                    _checked_text(entry)
+                for entry in cast("Collection[object]", given):
+                    if not is_any(entry, str):
+                        raise _no_entry(entry)
         elif callable(given):
             check_function("suppress", given)
             self._function = given
@@ -194,7 +195,8 @@ Suppress: TypeAlias = str | PathLike[str] | Iterable[str] | Callable[[Contact], 
 
 def _entries_of(given: Iterable[str]) -> Iterator[Entry]:
     for entry in given:
-        if (found := entry_of(_checked_text(entry))) is None:
+        found = entry_of(entry) if is_any(entry, str) else None
+        if found is None:
             raise _no_entry(entry)
         yield found
 
@@ -226,12 +228,6 @@ def _names_nobody(path: Path, number: int) -> TableError:
     problem = "holds no e-mail address, domain or LinkedIn address"
     fix = "correct this line; names need a header (First Name, Last Name, Company), and so do keys (key)"
     return TableError(path=str(path), row=number, problem=problem, fix=fix)
-
-
-def _checked_text(entry: str) -> str:
-    if not is_any(entry, str):
-        raise _no_entry(entry)
-    return entry
 
 
 def _no_entry(entry: object) -> ConfigurationError:
@@ -310,5 +306,4 @@ def _suffixes(host: str) -> Iterator[str]:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    cells: list[list[str]] = list(csv.reader([line.strip()], delimiter=delimiter))
-    return cells[0] if cells else []
+    return next(csv.reader([line.strip()], delimiter=delimiter), list[str]())
