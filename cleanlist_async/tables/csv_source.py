@@ -183,39 +183,25 @@ def _reason(message: str, lines: int) -> tuple[str, str]:
     return message, "check the quotes and delimiters of this row"
 
 
-_State: TypeAlias = Literal["start", "bare", "quoted", "closed"]
-_AFTER_QUOTE: Final[dict[_State, _State]] = {
-    "start": "quoted",
-    "quoted": "closed",
-    "closed": "quoted",
-    "bare": "bare",
-}
-
-
 def column_of_fault(characters: Iterable[str], dialect: Dialect) -> int:
     """Return the 0-based column of a cell that is too large, never closed, or closed too early."""
     column = size = 0
-    state: _State = "start"
+    state: Literal["start", "bare", "quoted", "closed"] = "start"
     for character in characters:
-        if state == "closed" and character not in {'"', dialect.delimiter}:
-            return column  # text after a closing quote
-        if character == dialect.delimiter and state != "quoted":
+        if character == '"' and state != "bare":
+            size += state == "closed"  # the second of two, which stand for one
+            state = "closed" if state == "quoted" else "quoted"
+        elif state == "quoted":
+            size += 1
+        elif character == dialect.delimiter:
             column, size, state = column + 1, 0, "start"
-            continue
-        before, state = state, _next_state(state, character, skip_space=dialect.skip_space)
-        is_syntax = state == "closed" or (before == "start" and state in {"start", "quoted"})
-        size += not is_syntax
+        elif state == "closed":
+            return column  # text after a closing quote
+        elif state == "bare" or not (character == " " and dialect.skip_space):
+            size, state = size + 1, "bare"
         if size > LARGEST_CELL:
             return column
     return column
-
-
-def _next_state(state: _State, character: str, *, skip_space: bool) -> _State:
-    if character == '"':
-        return _AFTER_QUOTE[state]
-    if state == "quoted" or (state == "start" and character == " " and skip_space):
-        return state
-    return "bare"
 
 
 class SpacedRows:
