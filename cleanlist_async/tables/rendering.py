@@ -11,11 +11,11 @@ from typing import Final, TypeAlias
 
 from cleanlist_async.tables.csv_source import CsvSource, Source
 from cleanlist_async.tables.dialect import AS_THE_INPUT, UTF_8, Dialect, OutputLayout
+from cleanlist_async.tables.formats.arrow import PHONES
 from cleanlist_async.tables.headers import free_name
 from cleanlist_async.tables.records import JsonlSource, Record, json_text
 from cleanlist_async.types import JSON
 
-PHONES_COLUMN: Final = "cleanlist_phones"
 _LEADS: Final = frozenset("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the full-width signs start a formula too
 _PHONE: Final = r"[+(]?[0-9][0-9 ().-]*(?:x ?[0-9]{1,8})?"
 _NUMBER: Final = re.compile(r"[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
@@ -196,7 +196,7 @@ def _cell(text: str) -> str:
 def _guard(column: str, *, excel_safe: bool) -> Callable[[str], str]:
     if not excel_safe:
         return str
-    return phones_without_formula if column == PHONES_COLUMN else without_formula
+    return phones_without_formula if column == PHONES else without_formula
 
 
 def without_formula(value: str) -> str:
