@@ -188,9 +188,11 @@ def column_of_fault(characters: Iterable[str], dialect: Dialect) -> int:
     column = size = 0
     state: Literal["start", "bare", "quoted", "closed"] = "start"
     for character in characters:
-        if character == '"' and state != "bare":
+        if character == '"' and state == "quoted":
+            state = "closed"
+        elif character == '"' and state != "bare":
             size += state == "closed"  # the second of two, which stand for one
-            state = "closed" if state == "quoted" else "quoted"
+            state = "quoted"
         elif state == "quoted":
             size += 1
         elif character == dialect.delimiter:
