@@ -274,7 +274,7 @@ def checked_target(path: str, table: ContactTable, *, overwrite: bool) -> Path:
         problem, fix = "cannot be written: its folder does not exist", "create it first"
     elif target.exists() and not target.is_file():  # the rename would put a file in place of a pipe or device
         problem = "is no regular file"
-    elif table.source.file.is_at(target):
+    elif table.source.file.is_at(target):  # by the file and not by its name: a link to it is the input
         problem, fix = "is the input itself", "write to another file"
     elif target.exists() and not overwrite:
         problem, fix = "already exists", "name another file, or pass --overwrite"
