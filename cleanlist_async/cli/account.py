@@ -9,7 +9,7 @@ import typer
 
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
-from cleanlist_async.cli.terminal.options import AsJSON, with_groups
+from cleanlist_async.cli.terminal.options import AsJSON
 from cleanlist_async.cli.terminal.render import (
     dumped,
     number,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from cleanlist_async.api.request_models import UsageGrouping
 
 
-@with_groups
 def doctor(*, as_json: AsJSON = False, connection: Connection) -> None:
     """Check key, plan, scopes, credits, limits, store and connection.
 
@@ -38,7 +37,6 @@ def doctor(*, as_json: AsJSON = False, connection: Connection) -> None:
     end(examination.doctor(open_console(), once, as_json=as_json))
 
 
-@with_groups
 def whoami(*, as_json: AsJSON = False, connection: Connection) -> None:
     """Show whose key this is, its plan and its scopes."""
     me = connection.ask(open_console(), lambda client: client.workspace.whoami())
@@ -60,7 +58,6 @@ def whoami(*, as_json: AsJSON = False, connection: Connection) -> None:
     )
 
 
-@with_groups
 def balance(*, as_json: AsJSON = False, connection: Connection) -> None:
     """Show how many credits are left."""
     left = connection.ask(open_console(), lambda client: client.public.credits_balance()).credits
@@ -72,7 +69,6 @@ def balance(*, as_json: AsJSON = False, connection: Connection) -> None:
         print_line(number(left))
 
 
-@with_groups
 def usage(
     *,
     days: Annotated[int, typer.Option(help="Days to look back, 1 to 365.")] = 7,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from cleanlist_async.cli.terminal.asking import Consent, agree_to_spend
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode, end
 from cleanlist_async.cli.terminal.help import CommandGroup
-from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, StoreOption, TimeoutS, with_groups
+from cleanlist_async.cli.terminal.options import AsJSON, ListId, NoWait, StoreOption, TimeoutS
 from cleanlist_async.cli.terminal.progress import Waited, wait_for
 from cleanlist_async.cli.terminal.render import (
     clean,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from cleanlist_async.api.models.lead_lists import SmartAgentResults, StartedSmartAgent
-    from cleanlist_async.api.request_models import AgentType
     from cleanlist_async.client import AsyncCleanlist
     from cleanlist_async.types import SmartAgentTaskId
 
@@ -46,7 +45,6 @@ _TYPES: Final = "custom_ai, cold_intro_email, title_normalizer, company_intel, p
 
 
 @app.command()
-@with_groups
 def run(
     list_id: ListId,
     *,
@@ -69,22 +67,40 @@ def run(
 
     It asks before it spends.
     """
-    wanted = Run(
-        list_id,
-        column,
-        agent_type,
-        prompt,
-        None if all_rows else max_rows,
-        overwrite,
-        consent,
-        StoreLocation(store),
-    )
-    wait_s = None if no_wait else timeout_s
-    end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
+    from cleanlist_async.api.request_models import RunSmartAgent
+
+    asked: dict[str, Any] = {
+        "list_id": list_id,
+        "column_name": column,
+        "agent_type": agent_type,
+        "prompt": prompt,
+        "lead_scope": "all" if all_rows or not max_rows else "subset",
+        "max_rows": None if all_rows else max_rows,
+        "overwrite": overwrite,
+    }
+    # Before a quote is asked for, which is a request; the client fetches its own when it buys.
+    RunSmartAgent.checked(**asked, quote_id="checked before anything is sent")
+    console, wait_s = open_console(), None if no_wait else timeout_s
+    # --max-credits is agreement enough: the client compares its own quote with it before it buys.
+    limit = consent.max_credits
+    budget = _agreed_price(console, connection, asked, consent) if limit is None else limit
+
+    async def buy(
+        client: AsyncCleanlist, signals: StopSignals
+    ) -> tuple[StartedSmartAgent, Waited[SmartAgentResults]]:
+        # The client asks for a quote of its own, and refuses one above this.
+        begun = await client.smart_agents.run_smart_agent(**asked, max_credits=budget)
+        return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
+
+    begun, waited = connection.run(console, buy, StoreLocation(store).open())
+    # Shown even if the wait was cut short: the id is what leads back to what was bought.
+    _show(waited, as_json=as_json, started=begun)
+    shown = f"cleanlist-async agents show {clean(begun.smart_agent_task_id)}{connection.as_typed()}"
+    waited.report(console, f"The run continues: {shown}")
+    end(waited.exit_code)
 
 
 @app.command()
-@with_groups
 def show(
     run_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Id of a run.")] = None,
     *,
@@ -103,84 +119,25 @@ def show(
         end(_show_run(console, connection, run_id, wait_s, as_json=as_json))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The command ``agents run``, as it was typed; `max_rows` None is the whole list."""
-
-    list_id: str
-    column: str
-    agent_type: str
-    prompt: str | None
-    max_rows: int | None
-    overwrite: bool
-    consent: Consent
-    store: StoreLocation
-
-    def carry_out(
-        self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
-    ) -> ExitCode:
-        """Fetch the price, ask for a yes, run, wait, show."""
-        self._check()  # before a quote is asked for, which is a request
-        # --max-credits is agreement enough: the client compares its own quote with it before it buys.
-        limit = self.consent.max_credits
-        budget = self._agreed_price(console, connection) if limit is None else limit
-
-        async def buy(
-            client: AsyncCleanlist, signals: StopSignals
-        ) -> tuple[StartedSmartAgent, Waited[SmartAgentResults]]:
-            begun = await client.smart_agents.run_smart_agent(
-                self.list_id,
-                column_name=self.column,
-                agent_type=cast("AgentType", self.agent_type),  # checked before
-                prompt=self.prompt,
-                lead_scope="subset" if self.max_rows else "all",
-                max_rows=self.max_rows,
-                overwrite=self.overwrite,
-                # The client asks for a quote of its own, and refuses one above this.
-                max_credits=budget,
-            )
-            return begun, await _wait(client, console, signals, begun.smart_agent_task_id, wait_s)
-
-        begun, waited = connection.run(console, buy, self.store.open())
-        # Shown even if the wait was cut short: the id is what leads back to what was bought.
-        _show(waited, as_json=as_json, started=begun)
-        waited.report(
-            console,
-            f"The run continues: cleanlist-async agents show {clean(begun.smart_agent_task_id)}"
-            f"{connection.as_typed()}",
-        )
-        return waited.exit_code
-
-    def _check(self) -> None:
-        from cleanlist_async.api.request_models import RunSmartAgent
-
-        RunSmartAgent.checked(
-            list_id=self.list_id,
-            agent_type=self.agent_type,
-            prompt=self.prompt,
-            column_name=self.column,
-            lead_scope="subset" if self.max_rows else "all",
-            max_rows=self.max_rows,
-            # A placeholder: the client fetches the quote when it buys.
-            quote_id="checked before anything is sent",
-            overwrite=self.overwrite,
-        )
-
-    def _agreed_price(self, console: Console, connection: Connection) -> float:
-        """Return the price that was agreed to, in credits."""
-        quote = connection.ask(
-            console,
-            lambda client: client.workspace.credits_estimate(
-                "run_smart_agent", list_id=self.list_id, agent_type=self.agent_type, row_count=self.max_rows
-            ),
-        )
-        price, left = quote.estimated_cost, number(quote.available_credits) or "unknown"
-        if price is None:
-            raise CommandError("the server quoted no price; nothing was bought.", ExitCode.API)
-        leads, cost = plural(quote.row_count, "lead"), plural(price, "credit")
-        say(console, f"{leads}: {cost}; the balance is {left}.")
-        agree_to_spend("This run", price, self.consent)
-        return price
+def _agreed_price(
+    console: Console, connection: Connection, asked: Mapping[str, Any], consent: Consent
+) -> float:
+    quote = connection.ask(
+        console,
+        lambda client: client.workspace.credits_estimate(
+            "run_smart_agent",
+            list_id=asked["list_id"],
+            agent_type=asked["agent_type"],
+            row_count=asked["max_rows"],
+        ),
+    )
+    price, left = quote.estimated_cost, number(quote.available_credits) or "unknown"
+    if price is None:
+        raise CommandError("the server quoted no price; nothing was bought.", ExitCode.API)
+    leads, cost = plural(quote.row_count, "lead"), plural(price, "credit")
+    say(console, f"{leads}: {cost}; the balance is {left}.")
+    agree_to_spend("This run", price, consent)
+    return price
 
 
 def _show_run(

@@ -82,16 +82,9 @@ class Demo:
 
     def _sandbox(self) -> Sandbox:
         shortest, longest = (share * self.window_s for share in _WORKFLOW_SHARES)
-
-        def workflow_s(random: Random) -> float:
-            return random.uniform(shortest, longest)
-
-        limits = self._limits
         return import_sandbox()(
-            window_s=limits.window_s,
-            org_limit=limits.org,
-            key_limit=limits.key,
-            workflow_s=workflow_s,
+            window_s=self._limits.window_s,
+            workflow_s=lambda random: random.uniform(shortest, longest),
             credits=_PLENTY_OF_CREDITS,
             half_full_price="full",  # what the client counts where the price list is silent
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -32,6 +32,7 @@ from cleanlist_async.client import AsyncCleanlist
 from cleanlist_async.facts import PersonType
 from cleanlist_async.storage.permissions import opener_for
 from cleanlist_async.tables.import_table import ImportTable, split_table
+from cleanlist_async.types import JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,67 +145,61 @@ class Import:
         return ExitCode.DONE
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
-    """The command ``list export``, as it was typed."""
+def export(
+    console: Console,
+    connection: Connection,
+    list_id: str,
+    output: str,
+    columns: str | None,
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Write a list into a file, as ``list export`` does. Raises CommandError if it cannot be written."""
+    target = _checked_target(output, overwrite=overwrite)
+    names = [name for text in (columns or "").split(",") if (name := text.strip())] or None
 
-    list_id: str
-    output: str
-    columns: str | None
-    overwrite: bool
-    as_json: bool
+    async def fetch(client: AsyncCleanlist) -> int:
+        if target.suffix.lower() == ".csv":
+            return (await client.export.download_csv(list_id, target, columns=names)).row_count
+        leads = client.export.export_json(list_id, limit=facts.MAX_LEADS_PER_PAGE, columns=names)
+        return await _write_lines(leads, target)
 
-    def carry_out(self, console: Console, connection: Connection) -> None:
-        """Check the target, fetch, report. Raises CommandError if the file cannot be written."""
-        target = self._checked_target()
-        fetch = self._fetch_csv if target.suffix.lower() == ".csv" else self._fetch_jsonl
-        rows = connection.ask(console, lambda client: fetch(client, target))
-        if self.as_json:
-            print_json({"list_id": self.list_id, "file": self.output, "rows": rows})
-        else:
-            say(console, f"Written: {self.output}, {plural(rows, 'lead')}.")
+    rows = connection.ask(console, fetch)
+    if as_json:
+        print_json({"list_id": list_id, "file": output, "rows": rows})
+    else:
+        say(console, f"Written: {output}, {plural(rows, 'lead')}.")
 
-    def _checked_target(self) -> Path:
-        target = Path(self.output)
-        problem = ""
-        if target.suffix.lower() not in {".csv", ".jsonl"}:
-            problem = "is not an export file name: end it in .csv or .jsonl"
-        elif target.is_dir():
-            problem = "is a folder: name a file"
-        elif not target.absolute().parent.is_dir():
-            problem = "cannot be written: its folder does not exist"
-        elif target.exists() and not self.overwrite:
-            problem = "already exists: name another file, or pass --overwrite"
-        if problem:
-            raise CommandError(f"{self.output} {problem}.", ExitCode.REFUSED)
-        return target
 
-    @property
-    def _columns(self) -> list[str] | None:
-        names = [name.strip() for name in (self.columns or "").split(",")]
-        return [name for name in names if name] or None
+def _checked_target(output: str, *, overwrite: bool) -> Path:
+    target = Path(output)
+    problem = ""
+    if target.suffix.lower() not in {".csv", ".jsonl"}:
+        problem = "is not an export file name: end it in .csv or .jsonl"
+    elif target.is_dir():
+        problem = "is a folder: name a file"
+    elif not target.absolute().parent.is_dir():
+        problem = "cannot be written: its folder does not exist"
+    elif target.exists() and not overwrite:
+        problem = "already exists: name another file, or pass --overwrite"
+    if problem:
+        raise CommandError(f"{output} {problem}.", ExitCode.REFUSED)
+    return target
 
-    async def _fetch_csv(self, client: AsyncCleanlist, target: Path) -> int:
-        return (await client.export.download_csv(self.list_id, target, columns=self._columns)).row_count
 
-    async def _fetch_jsonl(self, client: AsyncCleanlist, target: Path) -> int:
-        # Beside the target, so that replace() stays within one file system and is atomic.
-        part = anyio.Path(target.with_name(f"{target.name}.{uuid4().hex[:8]}.part"))
-        try:
-            async with await anyio.open_file(
-                part, "x", encoding="utf-8", opener=opener_for(target)
-            ) as stream:
-                rows = await self._write_lines(client, stream)
-            await part.replace(target)
-        finally:
-            with anyio.CancelScope(shield=True):  # a cancelled export leaves nothing behind either
-                await part.unlink(missing_ok=True)
-        return rows
-
-    async def _write_lines(self, client: AsyncCleanlist, stream: anyio.AsyncFile[str]) -> int:
-        rows = 0
-        leads = client.export.export_json(self.list_id, limit=facts.MAX_LEADS_PER_PAGE, columns=self._columns)
-        async for lead in leads:
-            await stream.write(json.dumps(lead, ensure_ascii=False) + "\n")
-            rows += 1
-        return rows
+async def _write_lines(leads: AsyncIterable[Mapping[str, JSON]], target: Path) -> int:
+    rows = 0
+    # Beside the target, so that replace() stays within one file system and is atomic.
+    part = anyio.Path(target.with_name(f"{target.name}.{uuid4().hex[:8]}.part"))
+    opener = opener_for(target)
+    try:
+        async with await anyio.open_file(part, "x", encoding="utf-8", opener=opener) as stream:
+            async for lead in leads:
+                await stream.write(json.dumps(lead, ensure_ascii=False) + "\n")
+                rows += 1
+        await part.replace(target)
+    finally:
+        with anyio.CancelScope(shield=True):  # a cancelled export leaves nothing behind either
+            await part.unlink(missing_ok=True)
+    return rows

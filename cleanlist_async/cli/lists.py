@@ -22,7 +22,6 @@ from cleanlist_async.cli.terminal.options import (
     Output,
     Overwrite,
     StoreOption,
-    with_groups,
 )
 from cleanlist_async.cli.terminal.render import (
     clean,
@@ -51,7 +50,6 @@ _IMPORT_ARGS: Final = typer.Argument(
 )
 
 
-@with_groups
 def show_lists(*, limit: Limit = 0, as_json: AsJSON = False, connection: Connection) -> None:
     """Show the lists you can see."""
     console = open_console()
@@ -78,7 +76,6 @@ def show_lists(*, limit: Limit = 0, as_json: AsJSON = False, connection: Connect
 
 
 @app.command()
-@with_groups
 def show(
     list_id: ListId,
     *,
@@ -121,7 +118,6 @@ def show(
 
 
 @app.command()
-@with_groups
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 200 characters.")],
     *,
@@ -143,7 +139,6 @@ def create(
 
 
 @app.command()
-@with_groups
 def delete(
     list_id: ListId,
     *,
@@ -169,7 +164,6 @@ def delete(
 
 
 @app.command(name="import")
-@with_groups
 def import_(
     # One argument of one or two words, since the first of two arguments cannot be left out.
     list_and_file: Annotated[list[str], _IMPORT_ARGS],
@@ -198,7 +192,6 @@ def import_(
 
 
 @app.command()
-@with_groups
 def export(
     list_id: ListId,
     *,
@@ -211,10 +204,11 @@ def export(
     connection: Connection,
 ) -> None:
     """Export a list into a .csv or .jsonl file. Free."""
-    from cleanlist_async.cli.list_files import Export
+    from cleanlist_async.cli import list_files
 
-    wanted = Export(list_id, output, columns, overwrite, as_json)
-    wanted.carry_out(open_console(), connection)
+    list_files.export(
+        open_console(), connection, list_id, output, columns, overwrite=overwrite, as_json=as_json
+    )
 
 
 def _name(lead: Lead) -> str:

@@ -23,7 +23,6 @@ from cleanlist_async.cli.terminal.options import (
     PersonKind,
     StoreOption,
     TimeoutS,
-    with_groups,
 )
 from cleanlist_async.cli.terminal.progress import Waited, wait_for
 from cleanlist_async.cli.terminal.render import (
@@ -39,8 +38,6 @@ from cleanlist_async.cli.terminal.signals import StopSignals
 from cleanlist_async.facts import WAIT_TIMEOUT_S, PersonType
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from cleanlist_async.api.models.enrichment import PersonEnrichment, WorkflowStatus
     from cleanlist_async.client import AsyncCleanlist
 
@@ -72,79 +69,6 @@ class Company:
     company_id: Annotated[str | None, typer.Option(help="Id of a company that a search found.")] = None
 
 
-@dataclass(frozen=True, slots=True)
-class PersonPurchase:
-    """The command ``enrich-person``, as it was typed."""
-
-    person: Person
-    list_id: str | None
-    create_list: str | None
-    enrichment_type: str
-    consent: Consent
-    store: StoreLocation
-
-    def _check(self) -> PersonType:
-        """Return the type. Raises CommandError; RequestValidationError if too little is known."""
-        from cleanlist_async.api.request_models import EnrichPerson
-
-        if (self.list_id is None) == (self.create_list is None):
-            raise CommandError(
-                "a person goes into a list: pass --list ID or --create-list NAME.", ExitCode.USAGE
-            )
-        if self.enrichment_type not in facts.PERSON_TYPES:
-            raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
-        # Too little about a person is reported here, before a yes is asked for and a list is created.
-        EnrichPerson.checked(lead_list_id="checked before anything is sent", **asdict(self.person))
-        return self.enrichment_type
-
-    def carry_out(
-        self, console: Console, connection: Connection, wait_s: float | None, *, as_json: bool
-    ) -> ExitCode:
-        """Ask, buy, wait, show."""
-        kind = self._check()
-        connection.open()  # a missing key is reported before anybody is asked for a yes
-        agree_to_spend("Enriching this person", facts.WORST_CASE_CREDITS[kind], self.consent)
-
-        async def buy(
-            client: AsyncCleanlist, signals: StopSignals
-        ) -> tuple[PersonEnrichment, Waited[WorkflowStatus]]:
-            # Created only now, after the yes: a refusal leaves no empty list behind.
-            list_id = self.list_id or (await client.lead_lists.create_list(self.create_list or "")).list_id
-            begun = await client.enrichment.enrich_person(
-                list_id, **asdict(self.person), enrichment_type=kind
-            )
-            # The answer does not always name the list, which the user needs to find the person again.
-            begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or list_id})
-            return begun, await wait_for(
-                console,
-                signals,
-                wait_s,
-                lambda left_s, show: client.enrichment.wait(
-                    begun.workflow_id, timeout_s=left_s, progress=show
-                ),
-                lambda status: f"{clean(status.status)}, {status.progress or 0} %",
-            )
-
-        begun, waited = connection.run(console, buy, self.store.open())
-        if as_json:
-            status = None if waited.answer is None else dumped(waited.answer)
-            # Apart from the status: a workflow that has completed may have found nothing.
-            found = waited.answer.found if waited.answer else None
-            stop = waited.as_json()
-            print_json({"started": dumped(begun), "found": found, "status": status, "stopped_by": stop})
-        elif waited.answer is not None:  # the wait may have ended before the workflow
-            print_fields(_result(waited.answer))
-        else:
-            print_fields([("enrichment", begun.workflow_id), ("list", begun.lead_list_id)])
-        waited.report(
-            console,
-            "The server continues; the result will appear in the list:"
-            f" cleanlist-async list show {clean(begun.lead_list_id)}{connection.as_typed()}",
-        )
-        return waited.exit_code
-
-
-@with_groups
 def enrich_person(
     *,
     list_id: Annotated[
@@ -167,13 +91,54 @@ def enrich_person(
 
     The type partial costs 1 credit, phone_only 10, full 11; a miss is free.
     """
-    location = StoreLocation(store)
-    wanted = PersonPurchase(person, list_id, create_list, enrichment_type, consent, location)
-    wait_s = None if no_wait else timeout_s
-    end(wanted.carry_out(open_console(), connection, wait_s, as_json=as_json))
+    from cleanlist_async.api.request_models import EnrichPerson
+
+    if (list_id is None) == (create_list is None):
+        raise CommandError("a person goes into a list: pass --list ID or --create-list NAME.", ExitCode.USAGE)
+    if enrichment_type not in facts.PERSON_TYPES:
+        raise CommandError(f"--type must be one of {', '.join(facts.PERSON_TYPES)}.", ExitCode.USAGE)
+    kind: PersonType = enrichment_type
+    # Too little about a person is reported here, before a yes is asked for and a list is created.
+    EnrichPerson.checked(lead_list_id="checked before anything is sent", **asdict(person))
+    connection.open()  # a missing key is reported before anybody is asked for a yes
+    agree_to_spend("Enriching this person", facts.WORST_CASE_CREDITS[kind], consent)
+    console, wait_s = open_console(), None if no_wait else timeout_s
+
+    async def buy(
+        client: AsyncCleanlist, signals: StopSignals
+    ) -> tuple[PersonEnrichment, Waited[WorkflowStatus]]:
+        # Created only now, after the yes: a refusal leaves no empty list behind.
+        into = list_id or (await client.lead_lists.create_list(create_list or "")).list_id
+        begun = await client.enrichment.enrich_person(into, **asdict(person), enrichment_type=kind)
+        # The answer does not always name the list, which the user needs to find the person again.
+        begun = begun.model_copy(update={"lead_list_id": begun.lead_list_id or into})
+        return begun, await wait_for(
+            console,
+            signals,
+            wait_s,
+            lambda left_s, show: client.enrichment.wait(begun.workflow_id, timeout_s=left_s, progress=show),
+            lambda status: f"{clean(status.status)}, {status.progress or 0} %",
+        )
+
+    begun, waited = connection.run(console, buy, StoreLocation(store).open())
+    if as_json:
+        status = None if waited.answer is None else dumped(waited.answer)
+        # Apart from the status: a workflow that has completed may have found nothing.
+        found = waited.answer.found if waited.answer else None
+        stop = waited.as_json()
+        print_json({"started": dumped(begun), "found": found, "status": status, "stopped_by": stop})
+    elif waited.answer is not None:  # the wait may have ended before the workflow
+        print_fields(_result(waited.answer))
+    else:
+        print_fields([("enrichment", begun.workflow_id), ("list", begun.lead_list_id)])
+    waited.report(
+        console,
+        "The server continues; the result will appear in the list:"
+        f" cleanlist-async list show {clean(begun.lead_list_id)}{connection.as_typed()}",
+    )
+    end(waited.exit_code)
 
 
-@with_groups
 def enrich_company(
     *,
     company: Company,

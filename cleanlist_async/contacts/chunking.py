@@ -123,8 +123,7 @@ def chunked(contacts: Iterator[Prepared], chunker: Chunker) -> Iterator[list[Pre
     for contact in contacts:
         if chunk := chunker.add(contact):
             yield chunk
-    while rest := chunker.flush():
-        yield rest
+    yield from chunker.rest()
 
 
 def bulk_body(

@@ -151,7 +151,6 @@ def _sent_of(given_fields: Mapping[str, object]) -> dict[str, str]:
 
 
 def _canonical(contact: Contact) -> dict[str, str]:
-    """Return the fields in canonical form."""
     fields: dict[str, str] = {}
     for name in API_FIELDS:
         if (value := getattr(contact, name)) and (text := _CANONICAL_FORMS.get(name, folded)(value)):

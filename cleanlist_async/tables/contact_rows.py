@@ -62,14 +62,6 @@ GUESSED: Final = RowFormat()
 """Nothing was said: the columns are guessed."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    name: str
-
-    def error(self, problem: str, fix: str = "", *, column: str | None = None) -> TableError:
-        return TableError(path=self.name, column=column, problem=problem, fix=fix)
-
-
 def _as_argument(field: str, header: str) -> str:
     return f"columns={{{header or '...'!r}: {field!r}}}"
 
@@ -95,7 +87,7 @@ def field_columns(
     unused = [said.get(name, "") is None for name in names]
     # A column that is none of a contact's, as the caller says, has nothing to guess from.
     known = [OWN_WORD if skip else header for skip, header in zip(unused, headers, strict=True)]
-    mapper = Mapper(_Named(name), names, survey(known, sample), choice=_as_argument)
+    mapper = Mapper(name, names, survey(known, sample), choice=_as_argument)
     return mapper.columns({field: header for header, field in said.items() if field is not None})
 
 
@@ -152,27 +144,20 @@ class MappingReader:
 
     def _strict(self) -> BuildMapping:
         said = self._said
+        whole = next((column for column, field in said.items() if field == FULL_NAME), None)
+        _, split = row_builder(dict.fromkeys(NAME_HALVES, Guess(FULL_NAME, 0, BY_CALLER)))
 
         def rename(row: Mapping[str, object]) -> ContactLike:
             named = ((said.get(column, column), value) for column, value in row.items())
-            return {field: value for field, value in named if field is not None}
-
-        whole = next((column for column, field in said.items() if field == FULL_NAME), None)
-        if whole is None:
-            return rename
-        both = Guess(whole, 0, BY_CALLER)
-        _, split = row_builder(dict.fromkeys(NAME_HALVES, both))
-
-        def rename_and_split(row: Mapping[str, object]) -> ContactLike:
-            renamed = cast("dict[str, Any]", rename(row))
-            if whole in row:
+            renamed: dict[str, Any] = {field: value for field, value in named if field is not None}
+            if whole is not None and whole in row:
                 name = split([renamed.pop(FULL_NAME)])
                 if given := [half for half in NAME_HALVES if half in renamed]:
-                    raise _Named("the contacts").error(halves_error(given))
+                    raise TableError(path="the contacts", problem=halves_error(given))
                 renamed |= {half: getattr(name, half) for half in NAME_HALVES}
             return renamed
 
-        return rename_and_split
+        return rename
 
     def _lenient(self, keys: tuple[str, ...], first: Mapping[str, object]) -> BuildMapping:
         headers = [str(key) for key in keys]

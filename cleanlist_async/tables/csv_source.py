@@ -14,7 +14,7 @@ from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.headers import addressable
 from cleanlist_async.tables.input import DAMAGE, InputFile
 from cleanlist_async.tables.odd_rows import OddRows
-from cleanlist_async.tables.records import Record
+from cleanlist_async.tables.records import JsonlSource, Record
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -51,12 +51,19 @@ class CsvSource:
         with file.text() as text:
             self.dialect: Dialect = detect_dialect(text.read(_DETECT_FROM), delimiters, has_header=has_header)
         self.raw_headers: tuple[str, ...] = ()  # an error in the first row asks for them
-        self.raw_headers = self._first_row()
+        with file.text() as text:
+            _, first = next(self._rows(text), (0, ()))
+        self.raw_headers = tuple(first)
         numbers = tuple(str(number) for number in range(1, len(self.raw_headers) + 1))  # for --map email=2
         self.headers = addressable(self.raw_headers) if has_header else numbers
         self._odd_rows = OddRows(len(self.headers), self.raw_headers if has_header else None)
         if file.damage:
             raise self._damaged()
+
+    @property
+    def given_headers(self) -> Sequence[str]:
+        """The headers as they stand in the file: of two called ``Email`` neither has a number."""
+        return self.raw_headers if self.has_header else self.headers
 
     @property
     def notes(self) -> list[str]:
@@ -75,20 +82,18 @@ class CsvSource:
         with self.file.text() as text:
             yield from self._odd_rows.records(islice(self._rows(text), 1 if self.has_header else 0, None))
 
+    def all_headers(self) -> tuple[str, ...]:
+        """Return the name of each column, no two alike."""
+        return self.headers
+
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some cells of a row."""
-        cells = record.cells
-        return [cells[column] for column in columns] if isinstance(cells, tuple) else []
+        cells = cast("tuple[str, ...]", record.cells)
+        return [cells[column] for column in columns]
 
     def of_row(self, row: Sequence[T]) -> list[T]:
         """Return what of a row of the file is part of the table."""
         return [*row]
-
-    def _first_row(self) -> tuple[str, ...]:
-        with self.file.text() as text:
-            for _, cells in self._rows(text):
-                return tuple(cells)
-        return ()
 
     def _rows(self, text: TextIOWrapper) -> Iterator[tuple[int, list[str]]]:
         """Read all rows with their numbers, the header's too."""
@@ -163,6 +168,10 @@ class CsvColumns(CsvSource):
         return tuple(self.of_row(cells))
 
 
+Source: TypeAlias = CsvSource | JsonlSource
+"""The records of a file, which can be read any number of times."""
+
+
 def _reason(message: str, lines: int) -> tuple[str, str]:
     # The csv module has one class for all its errors; only their text tells them apart.
     if "field limit" in message:
@@ -174,39 +183,27 @@ def _reason(message: str, lines: int) -> tuple[str, str]:
     return message, "check the quotes and delimiters of this row"
 
 
-_State: TypeAlias = Literal["start", "bare", "quoted", "closed"]
-_AFTER_QUOTE: Final[dict[_State, _State]] = {
-    "start": "quoted",
-    "quoted": "closed",
-    "closed": "quoted",
-    "bare": "bare",
-}
-
-
 def column_of_fault(characters: Iterable[str], dialect: Dialect) -> int:
     """Return the 0-based column of a cell that is too large, never closed, or closed too early."""
     column = size = 0
-    state: _State = "start"
+    state: Literal["start", "bare", "quoted", "closed"] = "start"
     for character in characters:
-        if state == "closed" and character not in {'"', dialect.delimiter}:
-            return column  # text after a closing quote
-        if character == dialect.delimiter and state != "quoted":
+        if character == '"' and state == "quoted":
+            state = "closed"
+        elif character == '"' and state != "bare":
+            size += state == "closed"  # the second of two, which stand for one
+            state = "quoted"
+        elif state == "quoted":
+            size += 1
+        elif character == dialect.delimiter:
             column, size, state = column + 1, 0, "start"
-            continue
-        before, state = state, _next_state(state, character, skip_space=dialect.skip_space)
-        is_syntax = state == "closed" or (before == "start" and state in {"start", "quoted"})
-        size += not is_syntax
+        elif state == "closed":
+            return column  # text after a closing quote
+        elif state == "bare" or not (character == " " and dialect.skip_space):
+            size, state = size + 1, "bare"
         if size > LARGEST_CELL:
             return column
     return column
-
-
-def _next_state(state: _State, character: str, *, skip_space: bool) -> _State:
-    if character == '"':
-        return _AFTER_QUOTE[state]
-    if state == "quoted" or (state == "start" and character == " " and skip_space):
-        return state
-    return "bare"
 
 
 class SpacedRows:

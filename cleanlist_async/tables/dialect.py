@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Final, Literal, Self, TypeAlias
+from itertools import accumulate
+from typing import Final, Literal, TypeAlias
 
 from cleanlist_async.tables import values
 from cleanlist_async.tables.errors import TableError
@@ -29,7 +30,11 @@ _SAMPLE_ROWS: Final = 40
 
 _DELIMITER_NAMES: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 # Little-endian, as `chosen_encoding` takes these names.
-_MARKS: Final = {"utf-16": codecs.BOM_UTF16_LE, "utf-32": codecs.BOM_UTF32_LE}
+_MARKS: Final = {
+    "utf-8-sig": codecs.BOM_UTF8,
+    "utf-16": codecs.BOM_UTF16_LE,
+    "utf-32": codecs.BOM_UTF32_LE,
+}
 
 _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -158,34 +163,21 @@ def _header_among(rows: Sequence[_FirstRow], filled: Sequence[int]) -> int:
 
 def _first_rows(text: str, delimiter: str) -> Iterator[_FirstRow]:
     """Parse the first rows as far as possible, at least one."""
-    lines, start, filled = _Lines(text), 0, 0
+    lines = StringIO(text, newline="").readlines()
+    ends = [0, *accumulate(map(len, lines))]
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    read = filled = 0
     try:
-        for cells in csv.reader(lines, delimiter=delimiter, strict=True):
-            row = _FirstRow(cells, start, lines.last)
+        for cells in reader:
+            row = _FirstRow(cells, ends[read], lines[reader.line_num - 1])
             yield row
             filled += bool(row.filled)
             if filled >= _SAMPLE_ROWS:
                 return
-            start = lines.position
+            read = reader.line_num
     except csv.Error:  # the reader will name the fault; until then the first line must do
-        if not start:
-            line = StringIO(text, newline="").readline()
-            yield _FirstRow(next(csv.reader([line], delimiter=delimiter)), 0, line)
-
-
-class _Lines:
-    """Lines of a text; remembers the last one read, and where the next begins."""
-
-    def __init__(self, text: str) -> None:
-        self._text = StringIO(text, newline="")
-        self.last = ""
-        self.position = 0
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._text:
-            self.last = line
-            self.position += len(line)
-            yield line
+        if not read:
+            yield _FirstRow(next(csv.reader(lines[:1], delimiter=delimiter)), 0, lines[0])
 
 
 def _line_end(line: str) -> LineEnd:
@@ -222,14 +214,6 @@ class OutputLayout:
     delimiter: str | None = None
     is_of_texts: bool = False
 
-    @classmethod
-    def of(cls, path: str, encoding: str | None, delimiter: str | None) -> Self:
-        """Take what was chosen for the table at *path*. Raises TableError for what does not exist."""
-        return cls(
-            None if encoding is None else written_encoding(path, encoding),
-            None if delimiter is None else delimiter_named(path, delimiter),
-        )
-
     def refuse_other_format(self, path: str, table_format: TableFormat | None) -> None:
         """Raise TableError where the output has no such layout, as all formats but CSV."""
         if table_format not in {None, "csv"} and (
@@ -252,10 +236,7 @@ def written_encoding(path: str, name: str) -> Encoding:
     except LookupError:
         problem = f'cannot be written as "{name}": no text encoding has that name'
         raise TableError(path=path, problem=problem, fix="try utf-8-sig, utf-8 or cp1252") from None
-    canonical = codecs.lookup(name).name
-    if canonical == "utf-8-sig":
-        return UTF_8_MARKED
-    return Encoding(encoding.name, _MARKS.get(canonical, b""))
+    return Encoding(encoding.name, _MARKS.get(codecs.lookup(name).name, b""))
 
 
 def delimiter_named(path: str, name: str) -> str:

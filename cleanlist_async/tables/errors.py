@@ -7,6 +7,7 @@ from typing import Final
 from cleanlist_async.errors import CleanlistError
 
 _NAMED: Final = 5
+_SHOWN: Final = 3
 
 
 class TableError(CleanlistError, ValueError):
@@ -66,20 +67,31 @@ def on_one_line(text: str) -> str:
 
 
 class Tally:
-    """Counts rows or cells, and names the first."""
+    """Counts rows or cells that are odd in one way: *what* they are, and the *effect* of it."""
 
-    def __init__(self, noun: str = "row") -> None:
-        self.count = 0
-        self._noun = noun
+    def __init__(self, what: str, effect: str, noun: str = "row") -> None:
+        self._what, self._effect, self._noun = what, effect, noun
+        self._count = 0
         self._first: list[str] = []
+        self._examples: dict[str, None] = {}
 
     def add(self, place: object) -> None:
         """Count a row by its number, or a cell by its address."""
-        self.count += 1
+        self._count += 1
         if len(self._first) < _NAMED:
             self._first.append(str(place))
 
-    def __str__(self) -> str:
-        more = ", ..." if self.count > len(self._first) else ""
-        nouns = self._noun if self.count == 1 else f"{self._noun}s"
-        return f"{self.count:,} {nouns} ({', '.join(self._first)}{more})"
+    def show(self, example: str) -> None:
+        """Keep one of the first examples."""
+        if len(self._examples) < _SHOWN:
+            self._examples[example] = None
+
+    @property
+    def notes(self) -> list[str]:
+        """A line that names the first, if there are any."""
+        if not self._count:
+            return []
+        nouns = self._noun if self._count == 1 else f"{self._noun}s"
+        first = ", ".join(self._first) + (", ..." if self._count > len(self._first) else "")
+        examples = f" ({', '.join(self._examples)})" if self._examples else ""
+        return [f"{self._count:,} {nouns} ({first}) {self._what}{examples}: {self._effect}"]

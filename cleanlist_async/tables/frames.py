@@ -18,7 +18,6 @@ from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables.contact_rows import SAMPLE, BuildRow, RowFormat, field_columns, row_builder
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats.location import needed
-from cleanlist_async.tables.guessing import Guess
 from cleanlist_async.tables.headers import addressable
 
 PART: Final = 10_000
@@ -159,10 +158,9 @@ def concatenated(frames: Sequence[Any], like: Any) -> Any:
 
 
 class FrameReader:
-    """Makes the contacts of a frame's parts; the first part tells the `columns`."""
+    """Makes the contacts of a frame's parts; the first part tells which columns they are in."""
 
     def __init__(self, spec: RowFormat) -> None:
-        self.columns: dict[str, Guess] = {}
         self._spec = spec
         self._build: BuildRow | None = None
         self._positions: list[int] = []
@@ -170,23 +168,18 @@ class FrameReader:
     def contacts(self, part: Any) -> Iterator[Contact]:
         """Yield the contact of each row. Raises TableError if no column is known."""
         if self._build is None:
-            self._build = self._resolve(part)
-        if not self._positions:
-            return iter(())
-        return self._read(part, self._build)
-
-    def _read(self, part: Any, build: BuildRow) -> Iterator[Contact]:
+            self._positions, self._build = self._resolve(part)
         for some in _slices(part):
             cells = [values_of(some, position) for position in self._positions]
-            yield from map(build, zip(*cells, strict=True))
+            yield from map(self._build, zip(*cells, strict=True))
 
-    def _resolve(self, part: Any) -> BuildRow:
+    def _resolve(self, part: Any) -> tuple[list[int], BuildRow]:
         headers = headers_of(part)
         head = slice_of(part, 0, SAMPLE)
         rows = zip(*(values_of(head, position) for position in range(len(headers))), strict=True)
         said = {str(header): field for header, field in (self._spec.columns or {}).items()}
-        self.columns = field_columns(headers, rows, said, "the frame")
-        if not self.columns and len(part):
+        columns = field_columns(headers, rows, said, "the frame")
+        if not columns and len(part):
             known = ", ".join(f'"{header[:40]}"' for header in headers[:6])
             raise TableError(
                 path="the frame",
@@ -194,12 +187,10 @@ class FrameReader:
                 fix='name them: columns={"Profile": "linkedin_url"}',
             )
         if self._spec.extra == "forbid":
-            self._refuse_others(headers)
-        self._positions, build = row_builder(self.columns)
-        return build
+            self._refuse_others(headers, {guess.column for guess in columns.values()})
+        return row_builder(columns)
 
-    def _refuse_others(self, headers: list[str]) -> None:
-        used = {guess.column for guess in self.columns.values()}
+    def _refuse_others(self, headers: list[str], used: set[int]) -> None:
         said = self._spec.columns or {}
         for position, name in enumerate(addressable(headers)):
             # One for which the caller said None is no mistake.

@@ -87,7 +87,6 @@ class _Column:
         return cls(header, position, tuple(row[position].strip() for row in rows if position < len(row)))
 
     def share(self, test: Callable[[str], bool]) -> float:
-        """Return the share of the values that pass; 0 if there are none."""
         return sum(map(test, self.filled)) / len(self.filled) if self.filled else 0.0
 
     @property
@@ -247,7 +246,7 @@ def _contradicts(name: str, column: _Column) -> bool:
 
 
 def _can_be_a_name(value: str) -> bool:
-    return not ("@" in value or values.is_address(value) or value.isdigit())
+    return not ("@" in value or "://" in value or value.isdigit())
 
 
 def _is_other_address(value: str) -> bool:

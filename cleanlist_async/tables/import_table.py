@@ -18,10 +18,11 @@ from cleanlist_async import facts
 from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.texts import folded, profile
 from cleanlist_async.facts import CsvField
+from cleanlist_async.tables.csv_source import Source
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.guessing import Guess, Survey
 from cleanlist_async.tables.headers import known_as, words
-from cleanlist_async.tables.input import InputFile
+from cleanlist_async.tables.input import InputBytes, InputFile
 from cleanlist_async.tables.mapping import Mapper, contact_builder, is_split_name, no_columns_error
 from cleanlist_async.tables.reading import (
     known_format,
@@ -29,7 +30,6 @@ from cleanlist_async.tables.reading import (
     refuse_data_as_header,
     survey_of,
 )
-from cleanlist_async.tables.records import Source
 
 _ALIASES: Final = {
     **dict.fromkeys(("phone", "phonenumber"), "phone"),
@@ -84,14 +84,15 @@ class ImportTable:
 
         Raises :class:`TableError` as :meth:`ContactTable.open` does.
         """
+        by_name = None
         if isinstance(given, bytes):  # bytes have no name with an extension
-            file, by_name = InputFile.of_bytes(given, encoding), None
+            file: InputFile = InputBytes(given, encoding=encoding)
         else:
             by_name = known_format(given)
             file = InputFile(given, encoding=encoding, kind=format or by_name or "csv")
         source = open_source(file, format or by_name or "csv", delimiter=delimiter, has_header=has_header)
         known = _survey(source) if guess else Survey()
-        mapper = Mapper(file, source.headers, known, facts.CSV_FIELDS)
+        mapper = Mapper(file.name, source.headers, known, facts.CSV_FIELDS)
         columns = mapper.columns(mapping)
         if guess and not mapping:  # a caller who maps columns has seen the header
             refuse_data_as_header(source)
@@ -164,7 +165,12 @@ class CsvPart:
     """A CSV file in UTF-8, its headers names of fields. ``rows`` are its rows' numbers in the table."""
 
     content: bytes
-    rows: Sequence[int]
+    rows: tuple[int, ...] = ()
+
+    def fits(self, line: bytes) -> bool:
+        """Whether one import takes this row too."""
+        is_full = len(self.rows) >= facts.MAX_IMPORT_ROWS
+        return not is_full and len(self.content) + len(line) <= facts.MAX_IMPORT_BYTES
 
 
 @dataclass(slots=True)
@@ -189,7 +195,8 @@ class CsvParts:
 def split_table(table: ImportTable) -> CsvParts:
     """Split *table* into parts. Raises TableError for a row that cannot be read, or fits into no part."""
     split = CsvParts(cast("tuple[CsvField, ...]", tuple(table.columns)))
-    part, seen = _OpenPart(split.fields), set[tuple[str, str]]()
+    header = _line(split.fields).encode()
+    part, seen = CsvPart(header), set[tuple[str, str]]()
     for number, row in table.rows():
         identities = _identities(dict(zip(split.fields, row, strict=True)))
         if reason := _why_not(row, identities & seen):
@@ -198,14 +205,15 @@ def split_table(table: ImportTable) -> CsvParts:
         seen |= identities  # over all parts: the server compares only within one
         line = _encoded(table, number, row)
         if not part.fits(line):
-            split.parts.append(part.closed())
-            part = _OpenPart(split.fields)
+            split.parts.append(part)
+            part = CsvPart(header)
         if not part.fits(line):
             problem = f"is larger than one import may be ({facts.MAX_IMPORT_BYTES:,} bytes)"
             raise table.source.file.error(problem, "shorten it", row=number)
-        part.add(line, number)
-    if part.numbers:
-        split.parts.append(part.closed())
+        part.content += line
+        part.rows += (number,)
+    if part.rows:
+        split.parts.append(part)
     return split
 
 
@@ -214,25 +222,6 @@ def _why_not(row: Sequence[str], known: Iterable[tuple[str, str]]) -> str | None
     if not any(row):
         return "missing_required"
     return next((_IDENTITIES[name] for name, _ in sorted(known)), None)  # the e-mail address first
-
-
-class _OpenPart:
-    def __init__(self, header: Sequence[str]) -> None:
-        self._lines = [_line(header).encode()]
-        self._bytes = len(self._lines[0])
-        self.numbers: list[int] = []
-
-    def fits(self, line: bytes) -> bool:
-        is_full = len(self.numbers) >= facts.MAX_IMPORT_ROWS
-        return not is_full and self._bytes + len(line) <= facts.MAX_IMPORT_BYTES
-
-    def add(self, line: bytes, number: int) -> None:
-        self._lines.append(line)
-        self._bytes += len(line)
-        self.numbers.append(number)
-
-    def closed(self) -> CsvPart:
-        return CsvPart(b"".join(self._lines), tuple(self.numbers))
 
 
 def _encoded(table: ImportTable, number: int, row: Sequence[str]) -> bytes:

@@ -129,11 +129,6 @@ class InputFile:
             parts = "\0".join((given, self._version, sheet or ""))
             self.fingerprint = replace(self.fingerprint, sha256=hashlib.sha256(parts.encode()).hexdigest())
 
-    @staticmethod
-    def of_bytes(data: bytes, encoding: str | None = None) -> InputFile:
-        """Check the bytes of a file as a file is checked."""
-        return _InputBytes(data, encoding=encoding)
-
     def text(self, *, newline: str = "") -> TextIOWrapper:
         """Open the text for one pass, line ends as they are, :data:`DAMAGE` for bytes that do not decode."""
         stream = self._open()
@@ -157,8 +152,7 @@ class InputFile:
         """Whether *path* is the file that was given."""
         given = self.given
         try:
-            status = given.stat() if isinstance(given, Path) else given is not None and os.fstat(given)
-            return isinstance(status, os.stat_result) and os.path.samestat(status, path.stat())
+            return given is not None and os.path.samefile(given, path)  # noqa: PTH121 - or a descriptor
         except OSError:  # one of them is not there, or not any more
             return False
 
@@ -278,12 +272,10 @@ class InputFile:
 
     def _inspect(self, *, is_chosen: bool) -> Fingerprint:
         """Decode everything once, to the end: a single byte in the last row can rule an encoding out."""
-        seen = _Seen()
         try:
-            fingerprint = self._read_through("strict", seen)
+            fingerprint, seen = self._read_through("strict")
         except UnicodeError as error:
-            seen = _Seen()
-            fingerprint = self._read_through(_MARK_DAMAGE, seen)
+            fingerprint, seen = self._read_through(_MARK_DAMAGE)
             byte = "bytes that are"
             if isinstance(error, UnicodeDecodeError):
                 byte = f"the byte 0x{error.object[error.start]:02X}, which is"
@@ -298,21 +290,22 @@ class InputFile:
             self.damage = "holds a NUL character"
         return fingerprint
 
-    def _read_through(self, errors: str, seen: _Seen) -> Fingerprint:
+    def _read_through(self, errors: str) -> tuple[Fingerprint, _Seen]:
         """Decode everything once, in flat memory."""
         decoder = codecs.getincrementaldecoder(self.encoding.name)(errors)
         digest = hashlib.sha256(self.encoding.mark)  # the mark is skipped below, and part of the file
-        lines = _LineLengths(self)
+        seen = _Seen()
         with self._open() as stream:
             size, modified_ns = self._stamp(stream)
             stream.seek(len(self.encoding.mark))
             while chunk := stream.read(_CHUNK_BYTES):
                 digest.update(chunk)
-                text = decoder.decode(chunk)
-                lines.add(text)
-                seen.add(text)
+                seen.add(decoder.decode(chunk))
+                if seen.last_line > LONGEST_LINE:
+                    problem = f"line {seen.lines} is longer than {LONGEST_LINE >> 20} MiB"
+                    raise self.error(problem, "pass a table with one contact per line")
             seen.add(decoder.decode(b"", final=True))
-        return Fingerprint(size, modified_ns, digest.hexdigest())
+        return Fingerprint(size, modified_ns, digest.hexdigest()), seen
 
     def _stamp(self, stream: BinaryIO) -> tuple[int, int]:
         # Of the open file: by now its path may lead to another one.
@@ -332,12 +325,20 @@ def is_stream(path: str | os.PathLike[str]) -> bool:
 
 
 class _Seen:
+    """What was found in a text so far."""
+
     def __init__(self) -> None:
         self.beyond_ascii = 0
         self.damaged = 0
         self.has_nul = False
+        self.lines = 1
+        self.last_line = 0
+        """Characters of the last line, which may go on."""
 
     def add(self, text: str) -> None:
+        end = max(text.rfind("\n"), text.rfind("\r"))
+        self.last_line = self.last_line + len(text) if end < 0 else len(text) - end - 1
+        self.lines += text.count("\n") or text.count("\r")
         self.has_nul = self.has_nul or "\0" in text
         if not text.isascii():
             damaged = text.count(DAMAGE)
@@ -345,12 +346,15 @@ class _Seen:
             self.beyond_ascii += len(text) - len(text.encode("ascii", "ignore")) - damaged
 
 
-class _InputBytes(InputFile):
+class InputBytes(InputFile):
+    """The bytes of a file, checked as a file is."""
+
     def __init__(self, data: bytes, *, encoding: str | None = None) -> None:
         self._data = data
         super().__init__("CSV data", encoding=encoding)
 
     def is_unchanged(self) -> bool:
+        """They are."""
         return True
 
     def _open(self) -> BinaryIO:
@@ -358,23 +362,6 @@ class _InputBytes(InputFile):
 
     def _stamp(self, stream: BinaryIO) -> tuple[int, int]:  # noqa: ARG002
         return len(self._data), 0
-
-
-class _LineLengths:
-    """Refuses a line that is too long to be held in memory."""
-
-    def __init__(self, file: InputFile) -> None:
-        self._file = file
-        self._lines = 1
-        self._run = 0
-
-    def add(self, text: str) -> None:
-        last = max(text.rfind("\n"), text.rfind("\r"))
-        self._run = self._run + len(text) if last < 0 else len(text) - last - 1
-        self._lines += text.count("\n") or text.count("\r")
-        if self._run > LONGEST_LINE:
-            problem = f"line {self._lines} is longer than {LONGEST_LINE >> 20} MiB"
-            raise self._file.error(problem, "pass a table with one contact per line")
 
 
 def _descriptor_of_stdin() -> int | None:

@@ -130,8 +130,7 @@ class Suppression:
     """
 
     def __init__(self, given: str | PathLike[str] | Iterable[str] | Callable[[Contact], bool]) -> None:
-        self._path: Path | None = None
-        self._entries: Iterable[str] | None = None
+        self._unread: Iterable[Entry] = ()
         self._function: Callable[[Contact], bool] | None = None
         self._known: frozenset[Entry] = frozenset()
         self._has_names = False
@@ -139,15 +138,17 @@ class Suppression:
         self._problem: Exception | None = None
         self._lock = Lock()
         if isinstance(given, str | PathLike):
-            self._path = checked_path("suppress", cast("object", given))
-            if not os.path.isfile(self._path):  # noqa: PTH113  # a Path raises if the name is too long
+            path = checked_path("suppress", cast("object", given))
+            if not os.path.isfile(path):  # noqa: PTH113  # a Path raises if the name is too long
                 fix = "For a single address, pass a list of one."
-                raise ConfigurationError(f"suppress: there is no file {shown(str(self._path))}.", fix=fix)
+                raise ConfigurationError(f"suppress: there is no file {shown(str(path))}.", fix=fix)
+            self._unread = _entries_of_file(path)
         elif is_any(given, Iterable) and not (is_any(given, *_NO_LISTS) or is_frame(given)):
-            self._entries = cast("Iterable[str]", given)
+            self._unread = _entries_of(cast("Iterable[str]", given))
             if isinstance(given, Collection):
-                for entry in cast("Collection[str]", given):
-                    _checked_text(entry)
+                for entry in cast("Collection[object]", given):
+                    if not is_any(entry, str):
+                        raise _no_entry(entry)
         elif callable(given):
             check_function("suppress", given)
             self._function = given
@@ -180,59 +181,53 @@ class Suppression:
                 raise self._problem
             if not self._is_loaded:
                 try:
-                    self._known = frozenset(self._read())
+                    self._known = frozenset(self._unread)
                     self._has_names = any(kind == "name" for kind, _ in self._known)
                 except Exception as problem:
                     self._problem = problem
                     raise
                 self._is_loaded = True
 
-    def _read(self) -> Iterator[Entry]:
-        if self._path is not None:
-            yield from self._read_file(self._path)
-            return
-        for entry in () if self._entries is None else self._entries:
-            if (found := entry_of(_checked_text(entry))) is None:
-                raise _no_entry(entry)
-            yield found
-
-    def _read_file(self, path: Path) -> Iterator[Entry]:
-        header, unread, has_any = SuppressionHeader({}, ","), False, False
-        try:
-            with path.open(encoding="utf-8-sig") as lines:
-                for number, line in enumerate(lines, 1):
-                    found = header.entries(line)
-                    if not found and line.strip() and not line.startswith("#"):
-                        if number > 1:
-                            raise _names_nobody(path, number)
-                        # The first line may be a header.
-                        header = SuppressionHeader.of(line)
-                        unread = not header.columns
-                    has_any = has_any or bool(found)
-                    yield from found
-        except (OSError, UnicodeDecodeError) as error:
-            fix = "save it as UTF-8 text, one entry a line"
-            raise TableError(path=str(path), problem=f"cannot be read ({error})", fix=fix) from error
-        if unread and not has_any:  # a list of names would otherwise suppress nobody
-            raise _names_nobody(path, 1)
-        if unread:
-            log.warning("%s, row 1: names nobody who is suppressed, and is taken for a header", path.name)
-
 
 Suppress: TypeAlias = str | PathLike[str] | Iterable[str] | Callable[[Contact], bool] | Suppression
 """A file, or any iterable, of e-mail addresses, domains and LinkedIn addresses; or a function."""
+
+
+def _entries_of(given: Iterable[str]) -> Iterator[Entry]:
+    for entry in given:
+        found = entry_of(entry) if is_any(entry, str) else None
+        if found is None:
+            raise _no_entry(entry)
+        yield found
+
+
+def _entries_of_file(path: Path) -> Iterator[Entry]:
+    header, unread, has_any = SuppressionHeader({}, ","), False, False
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                found = header.entries(line)
+                if not found and line.strip() and not line.startswith("#"):
+                    if number > 1:
+                        raise _names_nobody(path, number)
+                    # The first line may be a header.
+                    header = SuppressionHeader.of(line)
+                    unread = not header.columns
+                has_any = has_any or bool(found)
+                yield from found
+    except (OSError, UnicodeDecodeError) as error:
+        fix = "save it as UTF-8 text, one entry a line"
+        raise TableError(path=str(path), problem=f"cannot be read ({error})", fix=fix) from error
+    if unread and not has_any:  # a list of names would otherwise suppress nobody
+        raise _names_nobody(path, 1)
+    if unread:
+        log.warning("%s, row 1: names nobody who is suppressed, and is taken for a header", path.name)
 
 
 def _names_nobody(path: Path, number: int) -> TableError:
     problem = "holds no e-mail address, domain or LinkedIn address"
     fix = "correct this line; names need a header (First Name, Last Name, Company), and so do keys (key)"
     return TableError(path=str(path), row=number, problem=problem, fix=fix)
-
-
-def _checked_text(entry: str) -> str:
-    if not is_any(entry, str):
-        raise _no_entry(entry)
-    return entry
 
 
 def _no_entry(entry: object) -> ConfigurationError:
@@ -311,5 +306,4 @@ def _suffixes(host: str) -> Iterator[str]:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    cells: list[list[str]] = list(csv.reader([line.strip()], delimiter=delimiter))
-    return cells[0] if cells else []
+    return next(csv.reader([line.strip()], delimiter=delimiter), list[str]())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from cleanlist_async.checks import with_extras
 from cleanlist_async.contacts.contact import CONTACT_FIELDS, Contact
@@ -33,19 +33,11 @@ Texts: TypeAlias = Sequence[str] | Mapping[int, str]
 BuildContact: TypeAlias = Callable[[Texts], Contact]
 
 
-class Refusing(Protocol):
-    """A table that can be named in an error."""
-
-    def error(self, problem: str, fix: str = "", *, column: str | None = None) -> TableError:
-        """Return an error that names the table."""
-        ...
-
-
 def _as_option(field: str, header: str) -> str:
     return f"--map {_quoted(f'{field}={header}')}" if header else f"--map {field}=..."
 
 
-def position_of(file: Refusing, headers: Sequence[str], header: str) -> int:
+def position_of(path: str, headers: Sequence[str], header: str) -> int:
     """Return the position of the column that a caller named. Raises TableError if there is none, or two."""
     # An exact name first: a file can have both "E-Mail" and "Email".
     if header in headers:
@@ -59,17 +51,17 @@ def position_of(file: Refusing, headers: Sequence[str], header: str) -> int:
     if len(alike) == 1:
         return alike[0]
     fix = _close(header, headers) or f"the columns are {_listed(headers)}"
-    raise file.error(f'there is no column "{header}"', fix)
+    raise TableError(path=path, problem=f'there is no column "{header}"', fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
 class Mapper:
     """Resolves the caller's mapping and the guesses into the column of each of *fields*.
 
-    *choice* says how the caller maps a field to a column.
+    *path* is what errors call the table. *choice* says how the caller maps a field to a column.
     """
 
-    file: Refusing
+    path: str
     headers: Sequence[str]
     survey: Survey
     fields: Sequence[str] = CONTACT_FIELDS
@@ -116,7 +108,8 @@ class Mapper:
         if FULL_NAME not in mapping or FULL_NAME in self.fields:
             return mapping
         if halves := [half for half in NAME_HALVES if half in mapping]:
-            raise self.file.error(halves_error(halves), "map either the whole name, or its halves")
+            fix = "map either the whole name, or its halves"
+            raise TableError(path=self.path, problem=halves_error(halves), fix=fix)
         header = mapping[FULL_NAME]
         if header:
             self._given(FULL_NAME, header)  # so that an error names what the caller did
@@ -129,21 +122,22 @@ class Mapper:
         known = tuple(dict.fromkeys((*self.fields, FULL_NAME)))
         if field not in known:
             close = _close(field, known) or f"the fields are {', '.join(known)}"
-            raise self.file.error(f'a contact has no field "{field}"', close)
+            raise TableError(path=self.path, problem=f'a contact has no field "{field}"', fix=close)
         if not header:  # --map email= leaves the field out
             return None
-        position = position_of(self.file, self.headers, header)
+        position = position_of(self.path, self.headers, header)
         if (value := self.survey.misfit(field, position)) is not None:
             problem = f"no value of this column can be {field}, such as {_quoted(value[:40])}"
             fix = f"map another column: {self.choice(field, '')}"
-            raise self.file.error(problem, fix, column=self.headers[position])
+            raise TableError(path=self.path, problem=problem, fix=fix, column=self.headers[position])
         if (
             field == "company_domain"
             and self.survey.share(position, is_email)
             and published_free_hosts() is None
         ):
             problem = "the hosts that give e-mail addresses to everyone are not known"
-            raise self.file.error(problem, with_extras("cli"), column=self.headers[position])
+            fix = with_extras("cli")
+            raise TableError(path=self.path, problem=problem, fix=fix, column=self.headers[position])
         return Guess(self.headers[position], position, BY_CALLER)
 
     def _guessed(self, given: Mapping[str, Guess | None]) -> dict[str, Guess]:
@@ -167,7 +161,7 @@ class Mapper:
             if tied and field not in mapping:  # a guess here would enrich the wrong person
                 names = " and ".join(f'"{self.headers[column]}" (column {column + 1})' for column in tied)
                 fix = f"choose one: {self._choice(field, tied)}"
-                error = self.file.error(f"{names} could both be {field}", fix)
+                error = TableError(path=self.path, problem=f"{names} could both be {field}", fix=fix)
                 error.field, error.candidates = field, tuple(self.headers[column] for column in tied)
                 raise error
 

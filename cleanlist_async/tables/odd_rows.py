@@ -30,7 +30,7 @@ _BETWEEN_FILES: Final = "\x1a\ufeff"
 _RULER: Final = re.compile(r"[-=_+:*]{2,}")
 """A cell of the line that query tools and Markdown draw below a header."""
 
-_SHOWN: Final = 3
+_NO_CONTACT: Final = "kept, not taken for a contact"
 _LONGEST: Final = 60
 """Characters of an example."""
 _NAMES: Final = frozenset({"first_name", "last_name", "company_name"})
@@ -75,8 +75,11 @@ class OddRows:
         self._header = list(header) if header is not None and is_looked_for else None
         self._first_cells = usual_headers() | {_plain(cell) for cell in self._header or ()}
         self._counted_to = 0
-        self._short, self._long = Tally(), Tally()
-        self._blank, self._footer, self._repeated = Tally(), Tally(), Tally()
+        self._short = Tally("with fewer cells than the header", "read as blank cells")
+        self._long = Tally("with more cells than the header", "kept after the last column")
+        self._blank = Tally("blank", _NO_CONTACT)
+        self._repeated = Tally("repeating the header", _NO_CONTACT)
+        self._footer = Tally("below the table, as in a report", _NO_CONTACT)
 
     def records(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[Record]:
         """Make a record of each row, in order."""
@@ -88,8 +91,7 @@ class OddRows:
                 is_apart = False
                 yield Record(number, tuple(cells))
                 continue
-            is_blank = not (cells and _content(cells[0])) and not any(map(_content, cells))
-            is_blank = is_blank or _is_ruler(cells)
+            is_blank = _is_blank(cells)
             if is_blank and not held:
                 yield self._apart(self._blank, number, cells)
             elif len(held) < _LONGEST_FOOTER and (
@@ -110,14 +112,8 @@ class OddRows:
     @property
     def notes(self) -> list[str]:
         """A line for each kind of row found so far."""
-        kinds = (
-            (self._short, "with fewer cells than the header: read as blank cells"),
-            (self._long, "with more cells than the header: kept after the last column"),
-            (self._blank, "blank: kept, not taken for a contact"),
-            (self._repeated, "repeating the header: kept, not taken for a contact"),
-            (self._footer, "below the table, as in a report: kept, not taken for a contact"),
-        )
-        return [f"{tally} {what}" for tally, what in kinds if tally.count]
+        kinds = (self._short, self._long, self._blank, self._repeated, self._footer)
+        return [note for kind in kinds for note in kind.notes]
 
     def _is_usual(self, cells: Sequence[str]) -> bool:
         """Whether a row is certainly a contact: it begins with filled cells, and not as a header does."""
@@ -136,9 +132,7 @@ class OddRows:
             return False
         if any(values.is_email(cell) or values.is_person_page(cell) for cell in filled):
             return False
-        if filled[0].endswith(":"):
-            return True
-        if is_apart and opens_a_named_value(filled[0]):
+        if filled[0].endswith(":") or (is_apart and opens_a_named_value(filled[0])):
             return True
         # "Page" and "Count" are names of people, too.
         is_known = opens_a_footer(filled[0]) and not any(
@@ -188,14 +182,12 @@ class CellNotes:
     def __init__(self, columns: Mapping[str, Guess]) -> None:
         self._positions = [(field, guess.column) for field, guess in columns.items() if field in API_FIELDS]
         self._counted_to = 0
-        self._placeholders = Tally()
-        self._examples: dict[str, None] = {}
-        self._lost_letters = Tally()
-        self._mangled = Tally()
-        self._unmangled: dict[str, str] = {}
-        self._question_marks = Tally()
-        self._questioned: dict[str, None] = {}
-        self._no_profiles = Tally()
+        why = "with question marks, probably for letters that an earlier program lost"
+        self._placeholders = Tally("with placeholders", "read as blank")
+        self._lost_letters = Tally("with letters lost by an earlier program", "read as blank")
+        self._mangled = Tally("with letters mangled by an earlier program", "sent as they are")
+        self._question_marks = Tally(why, "sent as they are")
+        self._no_profiles = Tally("with a LinkedIn value that is not a person's profile", "left out")
 
     def look_at(self, number: int, texts: Texts) -> None:
         """Count what is odd in a row."""
@@ -214,8 +206,7 @@ class CellNotes:
         if is_placeholder(field, text):
             if has_lost_letter(text):
                 return self._lost_letters
-            if len(self._examples) < _SHOWN:
-                self._examples[text] = None
+            self._placeholders.show(text)
             return self._placeholders
         if field == "linkedin_url":
             return None if is_profile(text) else self._no_profiles
@@ -225,34 +216,15 @@ class CellNotes:
 
     def _tally_of_name(self, field: str, given: str, text: str) -> Tally | None:
         if (before := unmangled(given.strip())) is not None:
-            if len(self._unmangled) < _SHOWN:
-                self._unmangled[text[:_LONGEST]] = before[:_LONGEST]
+            self._mangled.show(f"{text[:_LONGEST]} is probably {before[:_LONGEST]}")
             return self._mangled
         if not has_question_mark(text, is_person=field != "company_name"):
             return None
-        if len(self._questioned) < _SHOWN:
-            self._questioned[text[:_LONGEST]] = None
+        self._question_marks.show(text[:_LONGEST])
         return self._question_marks
 
     @property
     def notes(self) -> list[str]:
         """A line for each kind that was found so far."""
-        meant = [f"{text} is probably {before}" for text, before in self._unmangled.items()]
-        why = "with question marks, probably for letters that an earlier program lost"
-        kinds: tuple[tuple[Tally, str, Iterable[str], str], ...] = (
-            (self._placeholders, "with placeholders", self._examples, "read as blank"),
-            (self._lost_letters, "with letters lost by an earlier program", (), "read as blank"),
-            (self._mangled, "with letters mangled by an earlier program", meant, "sent as they are"),
-            (self._question_marks, why, self._questioned, "sent as they are"),
-            (self._no_profiles, "with a LinkedIn value that is not a person's profile", (), "left out"),
-        )
-        return [
-            f"{tally} {what}{_listed(examples)}: {effect}"
-            for tally, what, examples, effect in kinds
-            if tally.count
-        ]
-
-
-def _listed(examples: Iterable[str]) -> str:
-    listed = ", ".join(examples)
-    return f" ({listed})" if listed else ""
+        spoiled = (self._lost_letters, self._mangled, self._question_marks)
+        return [note for kind in (self._placeholders, *spoiled, self._no_profiles) for note in kind.notes]

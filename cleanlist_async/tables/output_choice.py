@@ -5,7 +5,7 @@ The words are not ``columns=``, which says how an input is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeAlias, cast, get_args
@@ -15,11 +15,11 @@ from cleanlist_async.contacts.contact import API_FIELDS
 from cleanlist_async.contacts.texts import as_text
 from cleanlist_async.errors import ConfigurationError
 from cleanlist_async.results import COLUMN_PREFIX, EnrichmentResult, ResultStatus
-from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T
+from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, Source, T
 from cleanlist_async.tables.frames import NewColumn
 from cleanlist_async.tables.mapping import position_of
 from cleanlist_async.tables.reading import ContactTable
-from cleanlist_async.tables.records import JsonlSource, Record, Source, all_headers, json_source
+from cleanlist_async.tables.records import JsonlColumns
 
 _Kind: TypeAlias = Literal["choice", "text", "texts", "number", "whole"]
 _Read: TypeAlias = Callable[[EnrichmentResult], object]
@@ -151,13 +151,13 @@ def as_written(table: ContactTable, choice: OutputChoice) -> ContactTable:
     if choice.input_columns is None:
         return table
     source = table.source
-    headers = all_headers(source)
+    headers = source.all_headers()
     positions = list(
         dict.fromkeys(
             # The name of a field stands for its column, unless a column has that name itself.
             table.columns[name].column
             if name in table.columns and name not in headers
-            else position_of(source.file, headers, name)
+            else position_of(source.file.name, headers, name)
             for name in choice.input_columns
         )
     )
@@ -165,7 +165,7 @@ def as_written(table: ContactTable, choice: OutputChoice) -> ContactTable:
     if isinstance(source, CsvSource):
         chosen: Source = _CsvChosen(source, positions)
     else:
-        chosen = _JsonlChosen(cast("JsonlSource", source), [headers[position] for position in positions])
+        chosen = _JsonlChosen(source, [headers[position] for position in positions])
     written.source, written.headers = chosen, tuple(chosen.headers)
     return written
 
@@ -188,21 +188,9 @@ class _CsvChosen(CsvColumns):
         return tuple(cells[position] if position < len(cells) else "" for position in self._positions)
 
 
-class _JsonlChosen(JsonlSource):
-    def __init__(self, whole: JsonlSource, names: Sequence[str]) -> None:
-        # Without super(): the whole file was opened and checked already.
-        self._whole, self.file, self.headers = whole, whole.file, tuple(names)
-
-    def all_keys(self) -> tuple[str, ...]:
+class _JsonlChosen(JsonlColumns):
+    def all_headers(self) -> tuple[str, ...]:
         return self.headers
-
-    def records(self) -> Iterator[Record]:
-        for record in self._whole.records():
-            if not isinstance(record.cells, dict) or not record.is_contact:
-                yield record
-                continue
-            cells = {name: record.cells[name] for name in self.headers if name in record.cells}
-            yield record._replace(cells=cells, raw=json_source(cells))
 
 
 def enrichment_columns(results: Sequence[EnrichmentResult], names: Mapping[str, str]) -> list[NewColumn]:

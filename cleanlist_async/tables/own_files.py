@@ -19,7 +19,6 @@ from cleanlist_async.storage.file_lock import IS_SUPPORTED, FileLock
 from cleanlist_async.storage.permissions import opener_for
 from cleanlist_async.tables.dialect import UTF_8_MARKED, Encoding
 from cleanlist_async.tables.errors import TableError
-from cleanlist_async.tables.formats.location import deliver
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -192,11 +191,6 @@ class DeliveryFolder:
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._lock = FileLock(self.path / _LOCKED)
         self._lock.take()
-
-    def deliver(self, path: Path, address: str) -> None:
-        """Copy a file to its address, and remove the folder. Raises OSError."""
-        deliver(path, address)
-        self.remove()
 
     def remove(self) -> None:
         """Remove the folder and all that is in it."""

@@ -11,13 +11,14 @@ from typing import Final, Self
 
 from cleanlist_async.contacts.contact import Contact
 from cleanlist_async.tables import values
-from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.csv_source import CsvSource, Source
 from cleanlist_async.tables.dialect import (
     AS_THE_INPUT,
     CSV_DELIMITERS,
     TSV_DELIMITERS,
     OutputLayout,
     delimiter_named,
+    written_encoding,
 )
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import FORMATS, TEXT_OF, TableFormat, format_of
@@ -33,7 +34,7 @@ from cleanlist_async.tables.mapping import (
     no_columns_error,
 )
 from cleanlist_async.tables.odd_rows import CellNotes
-from cleanlist_async.tables.records import Cells, JsonlSource, Record, Source
+from cleanlist_async.tables.records import Cells, JsonlSource, Record
 
 _SAMPLE_ROWS: Final = 100
 _SHOWN_SPLITS: Final = 2
@@ -165,10 +166,12 @@ class ContactTable:
         for record in self.source.records():
             if record.is_contact:
                 # The cells of a CSV row serve as they are: a dict for each row would cost more than the rest.
-                cells = record.cells
-                texts = cells if isinstance(cells, tuple) else self._texts(record)
+                texts: Texts = record.cells if isinstance(record.cells, tuple) else self._texts(record)
                 self._cell_notes.look_at(record.number, texts)
                 yield record, texts
+
+    def _texts(self, record: Record) -> dict[int, str]:
+        return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
 
     def split_samples(self) -> dict[str, Contact]:
         """Return two names of the first rows that were split, the longest ones, and their contacts.
@@ -179,19 +182,13 @@ class ContactTable:
             return {}
         position = self.columns["first_name"].column
         names: dict[str, Contact] = {}
-        for record in islice(self.source.records(), _SAMPLE_ROWS):
-            if not record.is_contact:
-                continue
-            texts = self._texts(record)
+        for _, texts in islice(self._read(), _SAMPLE_ROWS):
             contact = self._build(texts)
             if contact.first_name and contact.last_name:
                 names[" ".join(texts[position].split())] = contact
         # The longest are the most likely to go wrong.
         longest = sorted(names, key=lambda name: -len(name.split()))[:_SHOWN_SPLITS]
         return {name: names[name] for name in longest}
-
-    def _texts(self, record: Record) -> dict[int, str]:
-        return dict(zip(self._positions, self.source.texts(record, self._positions), strict=True))
 
 
 def resolve(
@@ -202,7 +199,7 @@ def resolve(
     Raises :class:`TableError` as :meth:`ContactTable.open` does.
     """
     known = survey_of(source)
-    mapper = Mapper(source.file, source.headers, known)
+    mapper = Mapper(source.file.name, source.headers, known)
     columns = mapper.columns(mapping)
     if not set(mapping) - {"key"}:  # a caller who maps columns has seen the header
         refuse_data_as_header(source)
@@ -220,7 +217,10 @@ def output_layout(
     """
     is_text = file.original is None
     is_csv = is_text and TEXT_OF[table_format] != "jsonl"
-    return OutputLayout.of(file.name, None if is_text else encoding, None if is_csv else delimiter)
+    return OutputLayout(
+        None if is_text or encoding is None else written_encoding(file.name, encoding),
+        None if is_csv or delimiter is None else delimiter_named(file.name, delimiter),
+    )
 
 
 def known_format(path: str | os.PathLike[str]) -> TableFormat | None:
@@ -257,9 +257,8 @@ def survey_of(source: Source) -> Survey:
     """Survey a table by its headers and its first rows."""
     filled = (record for record in source.records() if record.is_contact)
     sample = [_sample_texts(source, record) for record in islice(filled, _SAMPLE_ROWS)]
-    # Headers as they stand in the file: of two called "Email" neither is the better one.
-    headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
-    return survey(headers, sample)
+    # As they stand in the file: of two called "Email" neither is the better one.
+    return survey(source.given_headers, sample)
 
 
 def _sample_texts(source: Source, record: Record) -> Sequence[str]:

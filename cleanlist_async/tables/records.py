@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, Protocol, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from cleanlist_async.tables.input import DAMAGE, InputFile
 from cleanlist_async.types import JSON
@@ -36,33 +36,6 @@ class Record(NamedTuple):
     is_contact: bool = True
 
 
-class Source(Protocol):
-    """A file of records that can be read any number of times."""
-
-    @property
-    def file(self) -> InputFile:
-        """The file itself."""
-        ...
-
-    @property
-    def headers(self) -> Sequence[str]:
-        """One name for each column, no two alike."""
-        ...
-
-    @property
-    def notes(self) -> list[str]:
-        """What was noticed while reading, each note once."""
-        ...
-
-    def records(self) -> Iterator[Record]:
-        """Read all records after the header."""
-        ...
-
-    def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
-        """Return the text of some cells of a record."""
-        ...
-
-
 class _RepeatedKeyError(ValueError):
     pass
 
@@ -86,12 +59,19 @@ _decode: Final = json.JSONDecoder(
 class JsonlSource:
     """One JSON object per line. Its columns are the keys of its first objects."""
 
+    has_header = True
+
     def __init__(self, file: InputFile) -> None:
         self.file = file
         if file.damage:
             raise file.damage_at(row=self._damaged_line())
         # A sample is enough to find the fields of a contact; a writer of CSV asks for all keys.
         self.headers = self._keys(islice(self.records(), _SAMPLE))
+
+    @property
+    def given_headers(self) -> Sequence[str]:
+        """The headers as they stand in the file."""
+        return self.headers
 
     @property
     def notes(self) -> list[str]:
@@ -108,9 +88,7 @@ class JsonlSource:
 
     def texts(self, record: Record, columns: Sequence[int]) -> Sequence[str]:
         """Return the text of some values; a list or an object in one of them is an error."""
-        cells = record.cells
-        if not isinstance(cells, dict):
-            return []
+        cells = cast("Mapping[str, JSON]", record.cells)
         texts: list[str] = []
         for name in (self.headers[column] for column in columns):
             value = cells.get(name)
@@ -120,7 +98,7 @@ class JsonlSource:
             texts.append(json_text(value))
         return texts
 
-    def all_keys(self) -> tuple[str, ...]:
+    def all_headers(self) -> tuple[str, ...]:
         """Return every key, in order of appearance. Reads the whole file."""
         return self._keys(self.records())
 
@@ -150,9 +128,23 @@ class JsonlSource:
             return next((number for number, line in numbered if DAMAGE in line or "\0" in line), None)
 
 
-def all_headers(source: Source) -> Sequence[str]:
-    """Return the names of all columns, of JSON lines also those that the first lack."""
-    return source.all_keys() if isinstance(source, JsonlSource) else source.headers
+class JsonlColumns(JsonlSource):
+    """Some members of the objects of a file that was opened and checked already; `part_of` says which."""
+
+    def __init__(self, whole: JsonlSource, headers: Sequence[str]) -> None:
+        # Without super(), which would read the file again.
+        self._whole, self.file, self.headers = whole, whole.file, tuple(headers)
+
+    def records(self) -> Iterator[Record]:
+        """Read all lines."""
+        for record in self._whole.records():
+            yield self.part_of(record) if record.is_contact else record
+
+    def part_of(self, record: Record) -> Record:
+        """Return what of an object is part of the table."""
+        given = cast("dict[str, JSON]", record.cells)
+        cells = {name: given[name] for name in self.headers if name in given}
+        return record._replace(cells=cells, raw=json_source(cells))
 
 
 def json_text(value: JSON) -> str:

@@ -7,39 +7,19 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import StringIO
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
-from cleanlist_async.tables.csv_source import CsvSource
-from cleanlist_async.tables.dialect import AS_THE_INPUT, UTF_8, Dialect, Encoding, OutputLayout
+from cleanlist_async.tables.csv_source import CsvSource, Source
+from cleanlist_async.tables.dialect import AS_THE_INPUT, UTF_8, Dialect, OutputLayout
+from cleanlist_async.tables.formats.arrow import PHONES
 from cleanlist_async.tables.headers import free_name
-from cleanlist_async.tables.records import JsonlSource, Record, Source, all_headers, json_text
+from cleanlist_async.tables.records import JsonlSource, Record, json_text
 from cleanlist_async.types import JSON
 
-PHONES_COLUMN: Final = "cleanlist_phones"
 _LEADS: Final = frozenset("=+-@\t\r\n\0＝＋－＠")  # noqa: RUF001 - the full-width signs start a formula too
 _PHONE: Final = r"[+(]?[0-9][0-9 ().-]*(?:x ?[0-9]{1,8})?"
 _NUMBER: Final = re.compile(r"[+-]?[.,]*[0-9][0-9.,]*(?:[eE][+-]?[0-9]+)?%?")
 _PHONES: Final = re.compile(rf"{_PHONE}(?:; ?{_PHONE})*")
-
-
-class Rendering(Protocol):
-    """A format of output. An enrichment becomes one compact string when it arrives."""
-
-    encoding: Encoding
-    left_out: str
-    """Stands in place of a contact that is left out."""
-
-    def head(self) -> str:
-        """Everything before the first record."""
-        ...
-
-    def enrichment(self, values: Sequence[str]) -> str:
-        """Render the values of the enrichment columns."""
-        ...
-
-    def line(self, record: Record, enrichment: str) -> str:
-        """Render a record with its enrichment, line end included."""
-        ...
 
 
 def new_names(names: Iterable[str], existing: Iterable[str]) -> tuple[str, ...]:
@@ -78,6 +58,7 @@ class CsvRendering:
     """
 
     left_out = ""
+    """Stands in place of a contact that is left out."""
 
     def __init__(
         self,
@@ -96,17 +77,13 @@ class CsvRendering:
         read_as = source.dialect.delimiter if isinstance(source, CsvSource) else dialect.delimiter
         self._preamble = dialect.preamble.text
         if self._preamble and (self._is_guarded or dialect.delimiter != read_as):
-            self._preamble = self._rendered(
-                csv.reader(StringIO(self._preamble, newline=""), delimiter=read_as)
-            )
+            rows = csv.reader(StringIO(self._preamble, newline=""), delimiter=read_as)
+            lines = (self._row(self._own(row)) if row else "" for row in rows)
+            self._preamble = "".join(line + dialect.line_end for line in lines)
         self._columns = columns
         self._guards = [_guard(column, excel_safe=excel_safe) for column in columns]
-        self._has_header = True
-        if isinstance(source, CsvSource):
-            self._headers: Sequence[str] = source.raw_headers
-            self._has_header = source.has_header
-        else:
-            self._headers = all_headers(source)
+        self._has_header = source.has_header
+        self._headers = source.raw_headers if isinstance(source, CsvSource) else source.all_headers()
         self.encoding = layout.encoding or source.file.encoding
 
     def head(self) -> str:
@@ -143,21 +120,15 @@ class CsvRendering:
     def _own(self, cells: Sequence[str]) -> Sequence[str]:
         return [*map(text_without_formula, cells)] if self._is_guarded else cells
 
-    def _rendered(self, rows: Iterable[Sequence[str]]) -> str:
-        return "".join(f"{self._row(self._own(row)) if row else ''}{self._dialect.line_end}" for row in rows)
 
+class EnrichmentRendering:
+    """The enrichment alone, as an object for each contact: for formats that are written at the end."""
 
-class JsonlRendering:
-    """JSON lines: an object is kept to the byte and extended; a CSV row becomes an object."""
+    encoding = UTF_8
+    left_out = "\n"  # the part keeps a line for each contact
 
-    left_out = ""
-
-    def __init__(self, source: Source, columns: Mapping[str, str]) -> None:
-        self._headers = source.headers
-        self._wished = tuple(columns.values())
-        self._names = new_names(self._wished, source.headers)
-        self._extends = isinstance(source, JsonlSource)
-        self.encoding = source.file.encoding if self._extends else UTF_8
+    def __init__(self, columns: Iterable[str]) -> None:
+        self._columns = tuple(columns)
 
     def head(self) -> str:
         """Return nothing: JSON lines have no header."""
@@ -165,7 +136,25 @@ class JsonlRendering:
 
     def enrichment(self, values: Sequence[str]) -> str:
         """Render the values as members of an object."""
-        return _members(self._names, values)
+        return _members(self._columns, values)
+
+    def line(self, record: Record, enrichment: str) -> str:
+        """Render the enrichment of a contact, and nothing of its row."""
+        return f"{{{enrichment}}}\n" if record.is_contact else ""
+
+
+class JsonlRendering(EnrichmentRendering):
+    """JSON lines: an object is kept to the byte and extended; a CSV row becomes an object."""
+
+    left_out = ""
+
+    def __init__(self, source: Source, columns: Mapping[str, str]) -> None:
+        self._headers = source.headers
+        self._wished = tuple(columns.values())
+        super().__init__(new_names(self._wished, source.headers))
+        self._extends = isinstance(source, JsonlSource)
+        if self._extends:
+            self.encoding = source.file.encoding
 
     def line(self, record: Record, enrichment: str) -> str:
         """Render an object; one that is no contact stays as it is, unless it comes from CSV."""
@@ -179,37 +168,19 @@ class JsonlRendering:
     def _row(self, cells: tuple[str, ...]) -> str:
         names = list(self._headers)
         for number in range(len(names) + 1, len(cells) + 1):
-            names.append(free_name(f"Column {number}", (*names, *self._names)))
+            names.append(free_name(f"Column {number}", (*names, *self._columns)))
         return _members(names, cells)
 
     def _free(self, cells: Mapping[str, JSON], enrichment: str) -> str:
         """Rename members that this object has already: other objects may have other keys."""
-        if cells.keys().isdisjoint(self._names):
+        if cells.keys().isdisjoint(self._columns):
             return enrichment
         values: dict[str, str] = json.loads(f"{{{enrichment}}}")
         return _members(new_names(self._wished, (*self._headers, *cells)), tuple(values.values()))
 
 
-class EnrichmentRendering:
-    """The enrichment alone, as an object for each contact: for formats that are written at the end."""
-
-    encoding = UTF_8
-    left_out = "\n"  # the part keeps a line for each contact
-
-    def __init__(self, columns: Iterable[str]) -> None:
-        self._columns = tuple(columns)
-
-    def head(self) -> str:
-        """Return nothing, as for JSON lines."""
-        return ""
-
-    def enrichment(self, values: Sequence[str]) -> str:
-        """Render the values as members, by the names that the columns have here."""
-        return _members(self._columns, values)
-
-    def line(self, record: Record, enrichment: str) -> str:
-        """Render the enrichment of a contact, and nothing of its row."""
-        return f"{{{enrichment}}}\n" if record.is_contact else ""
+Rendering: TypeAlias = CsvRendering | EnrichmentRendering
+"""A format of output. An enrichment becomes one compact string when it arrives."""
 
 
 def _members(names: Sequence[str], values: Sequence[str]) -> str:
@@ -225,7 +196,7 @@ def _cell(text: str) -> str:
 def _guard(column: str, *, excel_safe: bool) -> Callable[[str], str]:
     if not excel_safe:
         return str
-    return phones_without_formula if column == PHONES_COLUMN else without_formula
+    return phones_without_formula if column == PHONES else without_formula
 
 
 def without_formula(value: str) -> str:

@@ -71,11 +71,6 @@ def is_company_page(value: str) -> bool:
     return _COMPANY_PAGE.search(value) is not None
 
 
-def is_address(value: str) -> bool:
-    """Whether the value is an address on the web, with its scheme."""
-    return "://" in value
-
-
 def is_domain(value: str) -> bool:
     """Whether the value, or the host of its address, can be a company's own domain."""
     domain = company_domain(value)
@@ -170,10 +165,6 @@ def _any_of(words: str) -> str:
     return "|".join(sorted(words.split(), key=len, reverse=True))
 
 
-def _plain_words(alternatives: str) -> list[str]:
-    return alternatives.replace("\\", "").split("|")
-
-
 _TITLES: Final = _any_of(r"""
     mr mrs (?-i:[Mm]s) mx miss mister sir madam dr prof doctor doktor professor rev reverend
     herrn? frau fräulein frl dr\.?-\s?ing mevr mevrouw mw dhr meneer fru fröken frøken
@@ -204,7 +195,9 @@ _BEFORE: Final = re.compile(
 )
 _DEGREE: Final = re.compile(rf"(?:{_DEGREES})\.?|dr\.|\((?:fh|mba|phd)\)", re.IGNORECASE)
 _BEGINNINGS: Final = frozenset(
-    f"{word}."[:2] for words in ("dipl", "ms", _TITLES, _TITLES_WITH_A_DOT) for word in _plain_words(words)
+    f"{word}."[:2]
+    for words in ("dipl", "ms", _TITLES, _TITLES_WITH_A_DOT)
+    for word in words.replace("\\", "").split("|")
 )
 """Of the first titles of a name, in small letters."""
 _BETWEEN: Final = " ,\t"

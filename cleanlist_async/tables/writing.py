@@ -16,13 +16,13 @@ from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.dialect import Dialect, Preamble
 from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import TEXT_OF, TableFormat, compression_of, is_read_only
-from cleanlist_async.tables.formats.location import STDOUT, compressed, is_address
+from cleanlist_async.tables.formats.location import STDOUT, compressed, deliver, is_address
 from cleanlist_async.tables.formats.original import PACKED
 from cleanlist_async.tables.formats.packing import Packer
 from cleanlist_async.tables.output_choice import ENRICHMENT_COLUMNS, WHOLE, OutputChoice, as_written
 from cleanlist_async.tables.own_files import DeliveryFolder, PartFile
 from cleanlist_async.tables.reading import ContactTable, known_format
-from cleanlist_async.tables.records import Record, all_headers
+from cleanlist_async.tables.records import Record
 from cleanlist_async.tables.rendering import (
     CsvRendering,
     EnrichmentRendering,
@@ -81,7 +81,7 @@ class EnrichedWriter:
             raise self._error("would be a workbook without its macros", "end the name in .xlsx")
         self._folder: DeliveryFolder | None = None
         is_elsewhere = self.name == STDOUT or is_address(self.name)
-        target = None if is_elsewhere else self._checked_target()  # before anything is created
+        target = None if is_elsewhere else checked_target(self.name, table, overwrite=overwrite)
         self._format = format or known_format(path) or table.format
         table.layout.refuse_other_format(self.name, self._format)
         self._packer = _packer(table, self._columns, self._format, self.name, is_whole=choice.is_whole)
@@ -158,16 +158,18 @@ class EnrichedWriter:
             return
         absent = self._enrichment(missing or {})
         self._is_open = False  # even if this fails: what follows must not be tried twice
+        is_packed = self._packer is not None or compression_of(self.name) is not None
         try:
             while self._write_next(self._waiting.pop(self._next, absent)):
                 pass
             self._refuse_mix_up()
-            self._part.finish(overwrite=self._overwrite, pack=self._pack if self._is_packed else None)
+            self._part.finish(overwrite=self._overwrite, pack=self._pack if is_packed else None)
         finally:
             self._part.leave()
         if self._folder is not None:
             try:
-                self._folder.deliver(self._part.target, self.name)
+                deliver(self._part.target, self.name)
+                self._folder.remove()
             except OSError as error:
                 where = f"the output is in {self._part.target}"
                 raise self._error(f"cannot be written ({error})", where) from error
@@ -180,10 +182,6 @@ class EnrichedWriter:
             self.part_path.unlink()
         if self._folder is not None:
             self._folder.remove()
-
-    @property
-    def _is_packed(self) -> bool:
-        return self._packer is not None or compression_of(self.name) is not None
 
     def _pack(self, part: Path, stream: BinaryIO) -> None:
         with compressed(stream, compression_of(self.name)) as out:
@@ -262,23 +260,27 @@ class EnrichedWriter:
                 self._folder.remove()
             raise
 
-    def _checked_target(self) -> Path:
-        target = Path(os.path.realpath(self.name))  # a rename would replace a link, not the file behind it
-        if target.is_dir():
-            raise self._error("is a folder", "name a file")
-        if not target.parent.is_dir():
-            raise self._error("cannot be written: its folder does not exist", "create it first")
-        if target.exists():
-            if not target.is_file():  # the rename would put a file in place of a pipe or device
-                raise self._error("is no regular file", "name a file")
-            if self._table.source.file.is_at(target):
-                raise self._error("is the input itself", "write to another file")
-            if not self._overwrite:
-                raise self._error("already exists", "name another file, or pass --overwrite")
-        return target
-
     def _error(self, problem: str, fix: str) -> TableError:
         return TableError(path=self.name, problem=problem, fix=fix)
+
+
+def checked_target(path: str, table: ContactTable, *, overwrite: bool) -> Path:
+    """Return the file that is to become the output of *table*. Raises TableError, before it is created."""
+    target = Path(os.path.realpath(path))  # a rename would replace a link, not the file behind it
+    problem, fix = "", "name a file"
+    if target.is_dir():
+        problem = "is a folder"
+    elif not target.parent.is_dir():
+        problem, fix = "cannot be written: its folder does not exist", "create it first"
+    elif target.exists() and not target.is_file():  # the rename would put a file in place of a pipe or device
+        problem = "is no regular file"
+    elif table.source.file.is_at(target):  # by the file and not by its name: a link to it is the input
+        problem, fix = "is the input itself", "write to another file"
+    elif target.exists() and not overwrite:
+        problem, fix = "already exists", "name another file, or pass --overwrite"
+    if problem:
+        raise TableError(path=path, problem=problem, fix=fix)
+    return target
 
 
 def _packer(
@@ -286,17 +288,16 @@ def _packer(
 ) -> Packer | None:
     if table_format not in PACKED and (table_format != "jsonl" or _is_text(table)):
         return None
-    names = dict(zip(columns, new_names(columns.values(), all_headers(table.source)), strict=True))
+    names = dict(zip(columns, new_names(columns.values(), table.source.all_headers()), strict=True))
     return Packer(table.source, table_format, names, path, is_whole=is_whole)
 
 
 def _taken_names(table: ContactTable, choice: OutputChoice) -> Iterator[str]:
     """Note each name that was chosen, and that a column of the input has already."""
-    source = table.source
-    if not choice.rename or (isinstance(source, CsvSource) and not source.has_header):
+    if not choice.rename or not table.source.has_header:
         return
     names = choice.names()
-    taken = new_names(names.values(), all_headers(source))
+    taken = new_names(names.values(), table.source.all_headers())
     for (column, wished), name in zip(names.items(), taken, strict=True):
         if column in choice.rename and name != wished:
             yield f'the column {column} is called "{name}", because the input has a column "{wished}"'

@@ -124,15 +124,13 @@ class WatchedCleanlist(AsyncCleanlist):
         options: ConnectionOptions,
         http_client: HTTPClient | None,
     ) -> Transport:
-        return _WatchedTransport(
-            base_url, clock=limiter.clock, options=options, http_client=http_client, seen=self.seen
-        )
+        transport = _WatchedTransport(base_url, clock=limiter.clock, options=options, http_client=http_client)
+        transport.seen = self.seen
+        return transport
 
 
 class _WatchedTransport(Transport):
-    def __init__(self, base_url: str, *, seen: list[Observation], **options: object) -> None:
-        super().__init__(base_url, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        self._seen = seen
+    seen: list[Observation]
 
     async def send(
         self,
@@ -142,7 +140,6 @@ class _WatchedTransport(Transport):
         exchange: Exchange,
         may_leave: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Send, and record the exchange."""
         # The wall clock is compared with the server's; the other one measures, since nobody can set it.
         sent_at, started = time.time(), time.perf_counter()
         try:
@@ -150,7 +147,7 @@ class _WatchedTransport(Transport):
         finally:  # a request without an answer is evidence too
             seconds = time.perf_counter() - started
             answer = exchange.status, exchange.headers, exchange.body
-            self._seen.append(Observation(request.method, request.path, sent_at, seconds, *answer))
+            self.seen.append(Observation(request.method, request.path, sent_at, seconds, *answer))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from cleanlist_async.errors import (
     APIConnectionError,
     APIError,
     AuthenticationError,
-    CleanlistError,
     PermissionDeniedError,
     RateLimitError,
 )
@@ -69,7 +68,9 @@ def connection(evidence: Evidence) -> Finding:
     # An answer that the client refuses, such as a redirect, has a status: the connection works.
     if first is None or (not first.status and isinstance(error, APIConnectionError)):
         why = error.problem if error else evidence.key.why_not
-        return Finding("connection", "problem", why, _connection_fix(evidence, error))
+        place = f"{evidence.base_url} (from {facts.BASE_URL_VARIABLE})"
+        fix = (error and error.fix) or f"Check the network, and the address {place}."
+        return Finding("connection", "problem", why, fix)
     # The first request also opens the connection.
     fastest = min(one.seconds for one in evidence.seen)
     data: dict[str, JSON] = {"base_url": evidence.base_url, "latency_ms": round(fastest * 1000, 1)}
@@ -296,12 +297,6 @@ def _is_cleanlist(reply: Reply[object]) -> bool:
     if isinstance(error, APIError):
         return error.envelope != "none" and error.status != 404  # any server has nothing somewhere
     return reply.value is not None
-
-
-def _connection_fix(evidence: Evidence, error: CleanlistError | None) -> str:
-    if error is not None and error.fix:
-        return error.fix
-    return f"Check the network, and the address {evidence.base_url} (from {facts.BASE_URL_VARIABLE})."
 
 
 def _limit_headers(evidence: Evidence) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from cleanlist_async.cli.terminal.options import (
     Source,
     StoreOption,
     Suppressed,
-    with_groups,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import MAX_RETRIES, EnrichmentType
@@ -46,7 +45,6 @@ def demo(
     end(Demo(output, contacts, kind, window_s, overwrite, as_json).carry_out(open_console()))
 
 
-@with_groups
 def enrich(
     source: Source,
     *,
@@ -99,7 +97,6 @@ def enrich(
     end(command.carry_out(open_console()))
 
 
-@with_groups
 def collect(
     file: Annotated[
         str, typer.Argument(metavar="OUT", help="A file that enrich wrote; - reads it from standard input.")
@@ -131,7 +128,6 @@ def collect(
     end(done)
 
 
-@with_groups
 def plan(
     source: Source,
     *,
@@ -150,7 +146,6 @@ def plan(
     end(checks.plan(open_console(), source, table, kind, suppress, as_json=as_json))
 
 
-@with_groups
 def validate(
     source: Source,
     *,

@@ -28,7 +28,6 @@ from cleanlist_async.enrich.source import FirstSeen
 from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.results import COLUMN_PREFIX
 from cleanlist_async.tables import ContactTable, OutputChoice, Row, TableError
-from cleanlist_async.tables.csv_source import CsvSource
 from cleanlist_async.tables.output_choice import as_written
 from cleanlist_async.tables.records import Cells, json_text
 from cleanlist_async.tables.rendering import new_names, text_with_formula
@@ -135,13 +134,9 @@ def settled_in(
     any other file. A row that is asked again for what is *missing*, and has in the output what it had before,
     when the table was *enriched*, does not count.
     """
-    expected = as_written(table, choice)
-    source = expected.source
-    headers = source.raw_headers if isinstance(source, CsvSource) and source.has_header else source.headers
-    wished = choice.names()
-    names = dict(
-        zip((COLUMN_PREFIX + column for column in wished), new_names(wished.values(), headers), strict=True)
-    )
+    expected, wished = as_written(table, choice), choice.names()
+    new = new_names(wished.values(), expected.source.given_headers)
+    names = dict(zip((COLUMN_PREFIX + column for column in wished), new, strict=True))
     if choice.input_columns is not None:  # the columns of a contact may not be among them
         options = replace(options, mapping={})
     settled, seen = 0, FirstSeen()

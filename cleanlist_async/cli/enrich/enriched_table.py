@@ -12,11 +12,12 @@ from typing import Final, cast, get_args
 from cleanlist_async.cli.enrich.inputs import TableOptions
 from cleanlist_async.results import ResultStatus
 from cleanlist_async.tables import ENRICHMENT_COLUMNS, ContactTable, Row, TableError
-from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, T
+from cleanlist_async.tables.csv_source import CsvColumns, CsvSource, Source, T
 from cleanlist_async.tables.input import InputFile
 from cleanlist_async.tables.mapping import Mapper
 from cleanlist_async.tables.reading import known_format, open_source, output_layout, resolve, survey_of
-from cleanlist_async.tables.records import JsonlSource, Record, Source, json_source
+from cleanlist_async.tables.records import JsonlColumns, JsonlSource, Record, json_source
+from cleanlist_async.types import JSON
 
 _SAMPLE_ROWS: Final = 100
 _NEEDED: Final = frozenset({"cleanlist_status", "cleanlist_workflow_id"})
@@ -49,7 +50,7 @@ class EnrichedTable:
             fix = "collect needs a file that enrich wrote"
             raise file.error(f"has no column {' or '.join(sorted(lacking))}", fix)
         before = _before(whole, found)
-        mapper = Mapper(file, before.headers, survey_of(before))
+        mapper = Mapper(file.name, before.headers, survey_of(before))
         layout = output_layout(file, table_format, options.encoding, options.delimiter)
         table = ContactTable(before, table_format, mapper.columns(options.mapping), (), layout)
         return cls(table, whole, tuple(found), tuple(found.values()))
@@ -86,35 +87,23 @@ class EnrichedTable:
 
 
 class _CsvBefore(CsvColumns):
-    """The rows of a CSV file without some of its columns."""
-
     def __init__(self, whole: CsvSource, without: Sequence[int]) -> None:
         self._without = frozenset(without)
         super().__init__(whole)
 
     def of_row(self, row: Sequence[T]) -> list[T]:
-        """Return what of a whole row of the file was there before."""
         return [cell for position, cell in enumerate(row) if position not in self._without]
 
 
-class _JsonlBefore(JsonlSource):
-    """The objects of a JSON lines file without some of their members."""
-
+class _JsonlBefore(JsonlColumns):
     def __init__(self, whole: JsonlSource, without: Sequence[int]) -> None:
-        # Without super(): the whole file was opened and checked already.
-        self._whole = whole
         self._names = [whole.headers[position] for position in without]
-        self.file = whole.file
-        self.headers = tuple(name for name in whole.headers if name not in self._names)
+        super().__init__(whole, [name for name in whole.headers if name not in self._names])
 
-    def records(self) -> Iterator[Record]:
-        """Read all lines, in one pass."""
-        for record in self._whole.records():
-            if not isinstance(record.cells, dict) or not record.is_contact:
-                yield record
-                continue
-            cells = {name: value for name, value in record.cells.items() if name not in self._names}
-            yield Record(record.number, cells, self._cut(record.raw) or json_source(cells))
+    def part_of(self, record: Record) -> Record:
+        given = cast("dict[str, JSON]", record.cells)
+        cells = {name: value for name, value in given.items() if name not in self._names}
+        return record._replace(cells=cells, raw=self._cut(record.raw) or json_source(cells))
 
     def _cut(self, raw: str) -> str | None:
         """Return the line without its last members, otherwise byte for byte, if those are to be left out."""
@@ -132,7 +121,7 @@ class _JsonlBefore(JsonlSource):
 def _before(whole: Source, found: Mapping[str, int]) -> Source:
     if isinstance(whole, CsvSource):
         return _CsvBefore(whole, tuple(found.values()))
-    return _JsonlBefore(cast("JsonlSource", whole), tuple(found.values()))
+    return _JsonlBefore(whole, tuple(found.values()))
 
 
 def _has_statuses(source: Source, position: int) -> bool:
@@ -145,7 +134,7 @@ def _has_statuses(source: Source, position: int) -> bool:
 def _positions(source: Source, names: Mapping[str, str]) -> dict[str, int]:
     """Return the positions of columns by their *names*; where there are no headers, the last columns."""
     headers = list(source.headers)
-    if isinstance(source, CsvSource) and not source.has_header:
+    if not source.has_header:
         # Without names, columns are known only by their place: enrich adds its own at the end.
         first = len(headers) - len(names)
         return {column: first + place for place, column in enumerate(names)} if first > 0 else {}

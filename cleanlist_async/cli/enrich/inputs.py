@@ -33,6 +33,7 @@ from cleanlist_async.tables.formats.original import PACKED
 from cleanlist_async.tables.input import is_stream
 from cleanlist_async.tables.output_choice import WHOLE, as_written
 from cleanlist_async.tables.reading import known_format
+from cleanlist_async.tables.writing import checked_target
 
 _BYTES_PER_RESULT: Final = 400
 """Of the columns that are added for one contact: two addresses, two numbers, two ids and a reason."""
@@ -194,30 +195,17 @@ def check_output(
 
     *kept*: files that must not be overwritten, even with ``--overwrite``.
     """
-    target = Path(path)
-    problem, fix = "", ""
     as_written(table, choice)
     table.layout.refuse_other_format(path, known_format(path))
     if path == STDOUT or (is_address(path) and known_format(path)):
         return
-    if target.exists() and is_stream(path):
-        problem, fix = "is no regular file", "name a file"
-    elif known_format(path) is None or is_read_only(path) or is_stream(path):
+    if known_format(path) is None or (is_read_only(path) and not is_stream(path)):
         written = [suffix for suffix in SUFFIXES if suffix not in READ_ONLY]
-        problem, fix = "is not an output file name", f"end it in {', '.join(written)}"
-    elif target.is_dir():
-        problem, fix = "is a folder", "name a file"
-    elif not target.absolute().parent.is_dir():
-        problem, fix = "cannot be written: its folder does not exist", "create it first"
-    # By the file and not by its name: a link to the input is the input.
-    elif table.source.file.is_at(target):
-        problem, fix = "is the input itself", "write to another file"
-    elif any(target.resolve() == file.resolve() for file in kept):
-        problem, fix = "belongs to the job", "write to another file"
-    elif target.exists() and not overwrite:
-        problem, fix = "already exists", "name another file, or pass --overwrite"
-    if problem:
-        raise TableError(path=path, problem=problem, fix=fix)
+        fix = f"end it in {', '.join(written)}"
+        raise TableError(path=path, problem="is not an output file name", fix=fix)
+    if any(Path(path).resolve() == file.resolve() for file in kept):
+        raise TableError(path=path, problem="belongs to the job", fix="write to another file")
+    checked_target(path, table, overwrite=overwrite)
 
 
 def check_space(path: str, contacts: TableContacts) -> None:

@@ -59,12 +59,12 @@ class MissingColumns:
             elif (guess := table.columns.get(name)) is not None:
                 given.append(guess.column)
             else:
-                place = position_of(table.source.file, (*table.headers, *known), name)
-                own = place - len(table.headers)
-                if own < 0:
+                headers = (*table.headers, *known)
+                place = position_of(table.name, headers, name)
+                if place < len(table.headers):
                     given.append(place)
                 else:
-                    added.append(known[own])
+                    added.append(headers[place])
         filled = _FOUND_BY.get(enrichment_type, frozenset())
         if filled and (vain := [name for name in added if name in _FOUND_BY["full"] - filled]):
             other = "phone_only" if vain[0] in _NUMBER else "partial"

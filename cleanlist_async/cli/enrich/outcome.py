@@ -18,7 +18,6 @@ from cleanlist_async.cli.terminal.render import (
     number,
     plural,
     say,
-    show_command,
     show_figures,
     show_notes,
 )
@@ -218,18 +217,6 @@ def _credit_figures(tally: Tally, enrichment_type: EnrichmentType) -> Figures:
     if tally.earlier_credits:
         figures.append(("earlier", number(tally.earlier_credits), "credits that earlier runs paid"))
     return figures
-
-
-def report_pending(console: Console, pending: dict[str, int], how: str, command: str) -> None:
-    """Report the contacts that are pending, and the command that fetches them."""
-    contacts, workflows = sum(pending.values()), len(pending)
-    are = "is" if contacts == 1 else "are"
-    say(
-        console,
-        f"{plural(contacts, 'contact')} {are} pending in {plural(workflows, 'workflow')}:"
-        f" submitted, perhaps paid, not finished. {how} for free:",
-    )
-    show_command(console, command)
 
 
 def stop_as_json(outcome: Outcome, signals: StopSignals) -> JSON:

@@ -134,7 +134,6 @@ def validate(
 
 
 def _as_json(table: ContactTable) -> dict[str, JSON]:
-    """Return how a table was read: the column of each field, and the notes."""
     return {"columns": {**table.field_headers}, "notes": [*table.notes]}
 
 

@@ -116,16 +116,14 @@ class ResultFile:
     @property
     def notes(self) -> list[str]:
         """What the user should know about how the output was written."""
-        return [*self._writer.notes, *self._rescue_notes()]
-
-    def _rescue_notes(self) -> list[str]:
+        notes = self._writer.notes
         if self.rescue:
-            return [f"the latest results are in {self.rescue}"]
-        if self.problem is None or not self._unsaved:
-            return []
-        # The last that is left of what was paid for: client.collect fetches it for free.
-        ids = dict.fromkeys(result.workflow_id for result in self._unsaved if result.workflow_id)
-        return [f"the results of these workflows are in no file: {' '.join(map(identifier, ids))}"]
+            notes.append(f"the latest results are in {self.rescue}")
+        elif self.problem is not None and self._unsaved:
+            # The last that is left of what was paid for: client.collect fetches it for free.
+            ids = dict.fromkeys(result.workflow_id for result in self._unsaved if result.workflow_id)
+            notes.append(f"the results of these workflows are in no file: {' '.join(map(identifier, ids))}")
+        return notes
 
     def _put_kept(self) -> None:
         """Write the kept rows whose turn it is, so that none waits in memory."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +17,7 @@ from cleanlist_async.cli.enrich.contacts import choose, contacts_of, settled_in
 from cleanlist_async.cli.enrich.enriched_table import EnrichedTable
 from cleanlist_async.cli.enrich.inputs import TableContacts, TableOptions, check_output, check_space, opened
 from cleanlist_async.cli.enrich.missing import MissingColumns
-from cleanlist_async.cli.enrich.outcome import (
-    Outcome,
-    exit_code,
-    report_pending,
-    show_outcome,
-    stop_as_json,
-)
+from cleanlist_async.cli.enrich.outcome import Outcome, exit_code, show_outcome, stop_as_json
 from cleanlist_async.cli.enrich.plan import (
     offline_plan,
     plan_as_json,
@@ -186,11 +180,7 @@ class Enrichment:
             lock.give_back()
 
     async def _prepare(
-        self,
-        console: Console,
-        contacts: TableContacts,
-        store: Store | None,
-        suppression: Suppression | None,
+        self, console: Console, contacts: TableContacts, store: Store | None, suppression: Suppression | None
     ) -> tuple[Plan, float | None]:
         """Ask for the balance, and make the plan, less what the store knows. Without a store, offline."""
         if store is None:
@@ -247,7 +237,7 @@ class Enrichment:
         show_outcome(console, outcome, self.output, enrichment_type=self.enrichment_type)
         say(console, f"Store: {store}")
         if outcome.tally.pending:
-            report_pending(console, outcome.tally.pending, *self._how_to_collect(job))
+            self._report_pending(console, job, outcome.tally.pending)
         if outcome.tally.statuses["unknown"]:
             say(console, "What is unknown may have been paid for, and is not sent again. Decide:")
             show_command(console, f"cleanlist-async store show{self.store.as_typed()}")
@@ -269,16 +259,23 @@ class Enrichment:
             )
         return code
 
-    def _how_to_collect(self, job: Job) -> tuple[str, str]:
-        """Return how to fetch what is pending, and the command that does it."""
+    def _report_pending(self, console: Console, job: Job, pending: Mapping[str, int]) -> None:
         read = self._options(self.table.of_output(self.output))
-        of_output = f"cleanlist-async collect {shlex.quote(self.output)}{read}"
+        command = f"cleanlist-async collect {shlex.quote(self.output)}{read}"
         if job.choice.is_collectable and self.output != STDOUT:
-            return "Fetch them", of_output
-        if not job.is_in_store:
-            return "Pass the output to this command to fetch them", of_output
-        same = f"The same command{', with the same input,' if is_stream(self.source) else ''}"
-        return f"{same} fetches them", self._command()  # the output may be gone, or say nothing of it
+            how = "Fetch them"
+        elif not job.is_in_store:
+            how = "Pass the output to this command to fetch them"
+        else:  # the output may be gone, or say nothing of it
+            same = f"The same command{', with the same input,' if is_stream(self.source) else ''}"
+            how, command = f"{same} fetches them", self._command()
+        contacts = sum(pending.values())
+        say(
+            console,
+            f"{plural(contacts, 'contact')} {'is' if contacts == 1 else 'are'} pending in"
+            f" {plural(len(pending), 'workflow')}: submitted, perhaps paid, not finished. {how} for free:",
+        )
+        show_command(console, command)
 
     def _report_how_to_go_on(self, console: Console, outcome: Outcome) -> None:
         if isinstance(outcome.stopped_by, RequestValidationError):  # they would be refused again

@@ -23,7 +23,6 @@ from cleanlist_async.cli.terminal.options import (
     OutputOptions,
     Overwrite,
     StoreOption,
-    with_groups,
 )
 from cleanlist_async.cli.terminal.render import open_console
 from cleanlist_async.facts import EnrichmentType
@@ -51,7 +50,6 @@ Pilot = Annotated[
 
 
 @app.command("run")
-@with_groups
 def run_job(
     job: NameOrJournal,
     source: OptionalInput = None,
@@ -82,7 +80,6 @@ def run_job(
 
 
 @app.command()
-@with_groups
 def start(
     source: Input,
     *,
@@ -118,7 +115,6 @@ def start(
 
 
 @app.command()
-@with_groups
 def resume(
     journal: JournalFile,
     source: OptionalInput = None,
@@ -177,7 +173,6 @@ def unknown(job: NameOrJournal, *, store: StoreOption = None, as_json: AsJSON = 
 
 
 @app.command()
-@with_groups
 def resolve(
     job: NameOrJournal,
     chunk: Annotated[
@@ -195,7 +190,6 @@ def resolve(
 
 
 @app.command()
-@with_groups
 def report(
     job: NameOrJournal,
     source: Annotated[
@@ -224,7 +218,6 @@ def report(
 
 
 @app.command()
-@with_groups
 def export(
     job: NameOrJournal,
     source: Annotated[
@@ -292,7 +285,6 @@ def _order(
 
 
 def _memory(job: str, store: str | None, *, adopt: bool = False) -> JobMemory:
-    """Return where a job is kept."""
     from cleanlist_async.cli.job.memory import StoreMemory
     from cleanlist_async.job.job import is_journal, is_name
 

@@ -117,13 +117,13 @@ class Look:
         output, given = self.output or "", self._given()
         with input_of(self.memory, given) as table:
             self._check(output, table)
-            exported = export(self.memory, table, given, output, self.choice, overwrite=self.overwrite)
-        show_figures(self.console, result_figures(exported.tally))
-        show_notes(self.console, exported.notes)
+            tally, notes = export(self.memory, table, given, output, self.choice, overwrite=self.overwrite)
+        show_figures(self.console, result_figures(tally))
+        show_notes(self.console, notes)
         say(self.console, f"Written: {output}")
         if self.as_json:
-            print_json({**exported.tally.as_json(), "file": output})
-        return ExitCode.DONE if exported.tally.is_complete else ExitCode.INCOMPLETE
+            print_json({**tally.as_json(), "file": output})
+        return ExitCode.DONE if tally.is_complete else ExitCode.INCOMPLETE
 
     def _given(self) -> ContactTable | None:
         return None if self.source is None else (self.table or TableOptions()).open(self.source)
@@ -256,14 +256,6 @@ def _runner(job: JobRecord) -> str | None:
     return f"process {job.pid} on {job.host}" if job.is_running else None
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What was written."""
-
-    tally: Tally
-    notes: list[str]
-
-
 def export(
     memory: JobMemory,
     table: ContactTable,
@@ -272,9 +264,10 @@ def export(
     choice: OutputChoice,
     *,
     overwrite: bool,
-) -> Exported:
+) -> tuple[Tally, list[str]]:
     """Write the rows of *table*, in order, with what the job knows about each, as far as *choice* says.
 
+    Returns the counts of what was written, and what the user should know about it.
     *given* is what the job's contacts are compared with: the same table, or None for one of :func:`input_of`.
     Raises JournalError, StoreError and InputChangedError, and TableError when the file cannot be written;
     there is no file then.
@@ -288,7 +281,7 @@ def export(
             writer.put(result.index, enrichment_cells(result, numbers, headers))
 
         notes = memory.each_result(given, put)
-    return Exported(tally, [*writer.notes, *notes])
+    return tally, [*writer.notes, *notes]
 
 
 @contextmanager

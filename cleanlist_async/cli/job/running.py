@@ -214,11 +214,11 @@ class Run:
         memory, choice = self.order.memory, self.order.options.written.choice()
         try:
             with input_of(memory, table) as rows:
-                exported = export(memory, rows, table, output, choice, overwrite=self.order.options.overwrite)
+                _, notes = export(memory, rows, table, output, choice, overwrite=self.order.options.overwrite)
         except TableError as error:
             ending.file_error = error
         else:
-            ending.written, ending.notes = output, exported.notes
+            ending.written, ending.notes = output, notes
 
     def _report(self, ending: Ending) -> ExitCode:
         show_figures(self.console, status_figures(ending.status, is_running=False))

@@ -194,12 +194,9 @@ class Ending:
     @property
     def exit_code(self) -> ExitCode:
         """What the command ends with."""
-        return code_of_end(self.stop, self.stopped_by, self.file_error, is_complete=self._is_whole)
-
-    @property
-    def _is_whole(self) -> bool:
         lacks = self.status.results.get("failed") or self.status.chunks.get(ChunkState.REFUSED)
-        return self.status.state == "complete" and not lacks
+        is_whole = self.status.state == "complete" and not lacks
+        return code_of_end(self.stop, self.stopped_by, self.file_error, is_complete=is_whole)
 
     def as_json(self) -> dict[str, JSON]:
         """Return it for ``--json``."""

@@ -12,7 +12,7 @@ from cleanlist_async.cli.store.location import StoreLocation, actor
 from cleanlist_async.cli.terminal.connection import Connection
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
 from cleanlist_async.cli.terminal.help import CommandGroup
-from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS, with_groups
+from cleanlist_async.cli.terminal.options import AsJSON, BaseURL, StoreOption, WindowS
 from cleanlist_async.cli.terminal.render import open_console, print_fields, print_json, print_table, say
 from cleanlist_async.cli.terminal.wording import typed
 
@@ -56,7 +56,6 @@ class Where:
 
 
 @app.command("show")
-@with_groups
 def show(*, where: Where) -> None:
     """Show the limits, what is spent, and whether it is paused."""
     status = where.ask(lambda client: client.budget.show())
@@ -83,7 +82,6 @@ def show(*, where: Where) -> None:
 
 
 @app.command("set")
-@with_groups
 def set_limits(
     *,
     per_day: LimitOption = None,
@@ -114,7 +112,6 @@ def set_limits(
 
 
 @app.command("pause")
-@with_groups
 def pause(
     reason: Annotated[str, typer.Argument(metavar="WHY", help="What is told to whoever would spend.")],
     *,
@@ -128,7 +125,6 @@ def pause(
 
 
 @app.command("resume")
-@with_groups
 def resume(*, where: Where) -> None:
     """Let spending go on."""
     where.change(lambda budget: budget.resume(actor=actor()), "Spending goes on.")

@@ -25,7 +25,6 @@ from cleanlist_async.cli.terminal.options import (
     NoConfirmation,
     StoreOption,
     Yes,
-    with_groups,
 )
 from cleanlist_async.cli.terminal.render import (
     clean,
@@ -80,6 +79,7 @@ class NamedPerson:
         Raises CommandError for nobody, and for what may be several people.
         """
         from cleanlist_async.contacts.contact import Contact
+        from cleanlist_async.storage.store.person import Person
 
         if (source is None) == (self == NamedPerson()):
             raise CommandError(
@@ -97,7 +97,13 @@ class NamedPerson:
                 email=self.email,
             )
             rows = [(person, "")]
-        return [_checked(contact, where) for contact, where in rows]
+        for contact, where in rows:
+            try:
+                Person.of(contact)
+            except ConfigurationError as error:
+                message = f"{where}{error.problem} Nothing was deleted."
+                raise CommandError(message, ExitCode.USAGE) from error
+        return [contact for contact, _ in rows]
 
 
 @app.command("show")
@@ -176,7 +182,6 @@ def purge(
 
 
 @app.command("forget")
-@with_groups
 def forget(
     source: Annotated[
         str | None, typer.Argument(metavar="[PEOPLE]", help="A file of people, read as enrich reads one.")
@@ -315,7 +320,6 @@ class _AuditSums:
         self._credits = 0.0
 
     def add(self, line: AuditLine) -> None:
-        """Add a line."""
         self._lines[line.event] += 1
         self._contacts[line.event] += line.contacts or 0
         self._credits += line.credits or 0.0
@@ -328,20 +332,9 @@ class _AuditSums:
         )
 
     def as_json(self) -> dict[str, JSON]:
-        """Return the sums for ``--json``."""
         return {
             "lines": dict(self._lines),
             "contacts_sent": self._contacts["submit"],
             "contacts_settled": self._contacts["settled"],
             "credits": self._credits,
         }
-
-
-def _checked(contact: Contact, where: str) -> Contact:
-    from cleanlist_async.storage.store.person import Person
-
-    try:
-        Person.of(contact)
-    except ConfigurationError as error:
-        raise CommandError(f"{where}{error.problem} Nothing was deleted.", ExitCode.USAGE) from error
-    return contact

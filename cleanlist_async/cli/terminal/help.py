@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from cleanlist_async.cli.terminal.exits import CommandError, ExitCode
+from cleanlist_async.cli.terminal.options import with_groups
 
 _HELP_NAMES: Final = {"help_option_names": ["-h", "--help"]}
 Rows: TypeAlias = Sequence[tuple[str, str]]
@@ -71,9 +72,13 @@ class CommandGroup(typer.Typer):
         )
 
     def command(self, name: str | None = None, **options: Any) -> Callable[..., Any]:
-        """Add a command."""
-        options.setdefault("cls", Command)
-        return super().command(name, **options)
+        """Add a command, which may take groups of options: see `with_groups`."""
+        add: Callable[..., Any] = super().command(name, cls=Command, **options)
+
+        def decorate(command: Callable[..., None]) -> Any:
+            return add(with_groups(command))
+
+        return decorate
 
 
 def _write_help(

@@ -132,7 +132,7 @@ class Terminal:
         self._before: object = None
 
     def __enter__(self) -> Self:
-        sys.stdout, sys.stderr = (self._guarded(stream) for stream in self._streams)
+        sys.stdout, sys.stderr = (cast("TextIO", _Guarded(stream, self._give_up)) for stream in self._streams)
         if _HANG_UP is not None and self._survives:
             self._before = signal.signal(_HANG_UP, self._hang_up)
         return self
@@ -142,9 +142,6 @@ class Terminal:
         # With the terminal gone, SIGHUP stays handled: it may come once more while the process ends.
         if _HANG_UP is not None and self._survives and not self.is_gone:
             signal.signal(_HANG_UP, cast("signal.Handlers", self._before))
-
-    def _guarded(self, stream: TextIO) -> TextIO:
-        return cast("TextIO", _Guarded(stream, self._give_up))
 
     def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
         self._give_up(*self._of_terminal)

@@ -97,10 +97,6 @@ def _moment(value: datetime) -> str:
     return value.date().isoformat() if is_day else value.isoformat(" ")
 
 
-def _bytes(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
 # In this order: a datetime is a date, and bytes are a sequence.
 _TEXTS: Final[Mapping[type, Callable[[Any], str]]] = {
     type(None): lambda _: "",
@@ -109,7 +105,7 @@ _TEXTS: Final[Mapping[type, Callable[[Any], str]]] = {
     datetime: _moment,
     date: date.isoformat,
     time: time.isoformat,
-    bytes: _bytes,
+    bytes: lambda value: value.decode("utf-8", "replace"),
     Mapping: _nested,
     Sequence: _nested,
 }

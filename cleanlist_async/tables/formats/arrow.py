@@ -92,24 +92,11 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class ColumnWriter:
-    """Writes record batches into a file."""
-
-    def __init__(self, stream: BinaryIO, kind: ArrowKind, schema: Any) -> None:
-        self._schema = schema
-        if kind == "parquet":
-            self._writer: Any = needed("pyarrow.parquet", "files").ParquetWriter(stream, schema)
-        else:
-            self._writer = needed("pyarrow.ipc", "files").new_file(stream, schema)
-
-    def write(self, columns: Sequence[Any]) -> None:
-        """Append a batch of rows."""
-        batch = needed("pyarrow", "files").RecordBatch.from_arrays(columns, schema=self._schema)
-        self._writer.write_batch(batch)
-
-    def close(self) -> None:
-        """Write the end of the file."""
-        self._writer.close()
+def writer_of(stream: BinaryIO, kind: ArrowKind, schema: Any) -> Any:
+    """Return what writes batches of rows into a file, and has to be closed."""
+    if kind == "parquet":
+        return needed("pyarrow.parquet", "files").ParquetWriter(stream, schema)
+    return needed("pyarrow.ipc", "files").new_file(stream, schema)
 
 
 def enrichment_fields(names: Mapping[str, str]) -> list[Any]:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
 from zipfile import BadZipFile, ZipFile
 
-from cleanlist_async.tables.errors import TableError, Tally
+from cleanlist_async.tables.errors import TableError
 from cleanlist_async.tables.formats import MOST_EXACT, cell_text
 from cleanlist_async.tables.formats.location import needed
 from cleanlist_async.tables.headers import words
@@ -100,39 +100,29 @@ def _chosen(names: Sequence[str], sheet: str | None, path: str) -> str:
 
 def write_workbook(stream: BinaryIO, rows: Iterable[Sequence[object]], name: str, path: str) -> None:
     """Write the only sheet of a workbook. Text stays text, also if it looks like a formula."""
+    options: dict[str, object] = {
+        "constant_memory": True,  # rows are written in order, so none needs to stay
+        "strings_to_formulas": False,
+        "strings_to_numbers": False,
+        "strings_to_urls": False,
+        "default_date_format": "yyyy-mm-dd",
+    }
     # XlsxWriter leaves its temporary files behind where a disk is full.
     with TemporaryDirectory(prefix="cleanlist-") as folder:
-        _write_sheet(stream, rows, name, path, folder)
-
-
-def _write_sheet(
-    stream: BinaryIO, rows: Iterable[Sequence[object]], name: str, path: str, folder: str
-) -> None:
-    workbook = needed("xlsxwriter", "files").Workbook(
-        stream,
-        {
-            "constant_memory": True,  # rows are written in order, so none needs to stay
-            "tmpdir": folder,
-            "strings_to_formulas": False,
-            "strings_to_numbers": False,
-            "strings_to_urls": False,
-            "default_date_format": "yyyy-mm-dd",
-        },
-    )
-    sheet = workbook.add_worksheet(name)
-    formats: Mapping[type, object] = {
-        datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
-        time: workbook.add_format({"num_format": "hh:mm:ss"}),
-        timedelta: workbook.add_format({"num_format": "[h]:mm:ss"}),
-    }
-    for number, row in enumerate(rows):
-        if number >= _MOST_ROWS:
-            raise TableError(
-                path=path, problem="needs more rows than a sheet can have", fix="write .csv or .parquet"
-            )
-        for column, cell in enumerate(row):
-            _write(sheet, (number, column), cell, formats)
-    workbook.close()
+        workbook = needed("xlsxwriter", "files").Workbook(stream, {**options, "tmpdir": folder})
+        sheet = workbook.add_worksheet(name)
+        formats: Mapping[type, object] = {
+            datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
+            time: workbook.add_format({"num_format": "hh:mm:ss"}),
+            timedelta: workbook.add_format({"num_format": "[h]:mm:ss"}),
+        }
+        for number, row in enumerate(rows):
+            if number >= _MOST_ROWS:
+                problem = "needs more rows than a sheet can have"
+                raise TableError(path=path, problem=problem, fix="write .csv or .parquet")
+            for column, cell in enumerate(row):
+                _write(sheet, (number, column), cell, formats)
+        workbook.close()
 
 
 def _write(sheet: Any, place: tuple[int, int], cell: object, formats: Mapping[type, object]) -> None:
@@ -184,38 +174,22 @@ class NumberColumns:
             return []
         names = ", ".join(self._found)
         hold = "holds" if len(self._found) == 1 else "hold"
-        return [
-            (
-                f"{names} {hold} numbers: zeros in front that only Excel's number format shows are not read"
-                " or written; format the column as text to keep them"
-            )
-        ]
+        note = (
+            f"{names} {hold} numbers: zeros in front that only Excel's number format shows are not read"
+            " or written; format the column as text to keep them"
+        )
+        return [note]
 
 
-class FormulaCells:
-    """Formulas without a value, as of programs that cannot calculate: they are read as blank."""
-
-    def __init__(self) -> None:
-        self._cells = Tally("cell")
-
-    def look_at(self, stream: BinaryIO, sheet: str) -> None:
-        """Read a sheet once more. A workbook that is odd has none."""
-        try:
-            with ZipFile(stream) as archive:
-                name = _file_of(archive, sheet)
-                for address in _without_value(archive, name) if name else ():
-                    self._cells.add(address)
-        # RuntimeError: encrypted. NotImplementedError: a compression that zipfile does not know.
-        except (BadZipFile, KeyError, UnicodeError, NotImplementedError, RuntimeError, zlib.error):
-            return
-
-    @property
-    def notes(self) -> list[str]:
-        """A line that names the first cells, if there are any."""
-        if not self._cells.count:
-            return []
-        way_out = "open the workbook in Excel and save it, to have them calculated"
-        return [f"{self._cells} with a formula and no value: read and written as blank; {way_out}"]
+def formulas_without_value(stream: BinaryIO, sheet: str) -> Iterator[str]:
+    """Yield the addresses of such cells, which programs write that cannot calculate; none if it is odd."""
+    try:
+        with ZipFile(stream) as archive:
+            if name := _file_of(archive, sheet):
+                yield from _without_value(archive, name)
+    # RuntimeError: encrypted. NotImplementedError: a compression that zipfile does not know.
+    except (BadZipFile, KeyError, UnicodeError, NotImplementedError, RuntimeError, zlib.error):
+        return
 
 
 def _file_of(archive: ZipFile, sheet: str) -> str | None:

@@ -76,18 +76,13 @@ def deliver(path: Path, address: str) -> None:
     with path.open("rb") as source:
         if address == STDOUT:
             for piece in iter(lambda: source.read(_PIECE), b""):
-                _write_all(sys.stdout.buffer, piece)
+                rest = memoryview(piece)
+                while rest:  # with PYTHONUNBUFFERED it may take a part of the piece
+                    rest = rest[sys.stdout.buffer.write(rest) :]
             sys.stdout.buffer.flush()
             return
         with opened(address, "wb") as stream:
             shutil.copyfileobj(source, stream)
-
-
-def _write_all(stream: BinaryIO, piece: bytes) -> None:
-    """Write all of a piece: with PYTHONUNBUFFERED standard output may take a part of it."""
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[stream.write(rest) :]
 
 
 def needed(module: str, extra: str, instead: str = "") -> ModuleType:

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from typing import BinaryIO, Final
 
-from cleanlist_async.tables.errors import TableError
+from cleanlist_async.tables.errors import TableError, Tally
 from cleanlist_async.tables.formats import TableFormat
 from cleanlist_async.tables.formats.arrow import ColumnFile
-from cleanlist_async.tables.formats.excel import FormulaCells, NumberColumns, Sheet
+from cleanlist_async.tables.formats.excel import NumberColumns, Sheet, formulas_without_value
 
 PACKED: Final[tuple[TableFormat, ...]] = ("xlsx", "parquet", "arrow", "json")
 """Formats that are no text with a row on each line."""
 
+_NO_VALUE: Final = (
+    "read and written as blank; open the workbook in Excel and save it, to have them calculated"
+)
 _CHUNK: Final = 1 << 18
 _SPACE: Final = " \t\r\n"
 _LONGEST_OBJECT: Final = 16 << 20
@@ -34,19 +37,18 @@ class Original:
         self._sheet_notes: list[str] = []
         self.other_sheets: list[str] = []
         self._number_columns = NumberColumns()
-        self._formula_cells = FormulaCells()
+        self._formulas = Tally("with a formula and no value", _NO_VALUE, "cell")
         if kind == "xlsx":
             read = self._sheet(sheet)
             self.sheet_name, self.other_sheets = read.name, read.others
             if read.others and sheet is None:
                 others = ", ".join(read.others)
                 self._sheet_notes.append(f'sheet "{read.name}" is read and written, not {others} (--sheet)')
-        self._chosen = self.sheet_name
 
     @property
     def notes(self) -> list[str]:
         """What the user should know about how it is read; grows while it is read."""
-        return [*self._sheet_notes, *self._formula_cells.notes, *self._number_columns.notes]
+        return [*self._sheet_notes, *self._formulas.notes, *self._number_columns.notes]
 
     def lines(self) -> Iterator[bytes]:
         """Yield its text: CSV, or lines of JSON."""
@@ -54,14 +56,15 @@ class Original:
             return lines_of(self._open(), self._path)
         if self.kind != "xlsx":
             return self.columns().lines()
-        self._formula_cells.look_at(self._open(), self._chosen)
-        return self._sheet(self._chosen).lines(self._number_columns.look_at)
+        for address in formulas_without_value(self._open(), self.sheet_name):
+            self._formulas.add(address)
+        return self._sheet(self.sheet_name).lines(self._number_columns.look_at)
 
     def rows(self) -> Iterator[Sequence[object]] | None:
         """Yield all rows of the file with their types; None for JSON, which is text."""
         if self.kind == "json":
             return None
-        return self._sheet(self._chosen).rows() if self.kind == "xlsx" else self.columns().rows()
+        return self._sheet(self.sheet_name).rows() if self.kind == "xlsx" else self.columns().rows()
 
     def columns(self) -> ColumnFile:
         """Return a data file by its columns."""
@@ -94,7 +97,8 @@ def lines_of(stream: BinaryIO, path: str) -> Iterator[bytes]:
         if end == start:  # more text is needed, or there is none
             more = text.read(_CHUNK)
             if not more or start > _LONGEST_OBJECT:
-                raise _broken(path, number + 1)
+                problem = "is not JSON, or the file is cut short"
+                raise TableError(path=path, row=number + 1, problem=problem, fix="save it again")
             buffer += more
             continue
         number += 1
@@ -104,12 +108,6 @@ def lines_of(stream: BinaryIO, path: str) -> Iterator[bytes]:
         line = " ".join(part.strip(_SPACE) for part in buffer[:end].split("\n"))
         yield f"{line}\n".encode("utf-8", "surrogateescape")
         buffer, expects_comma = buffer[end:], True
-
-
-def _broken(path: str, number: int) -> TableError:
-    return TableError(
-        path=path, row=number, problem="is not JSON, or the file is cut short", fix="save it again"
-    )
 
 
 def write_array(stream: BinaryIO, lines: Iterable[str]) -> None:

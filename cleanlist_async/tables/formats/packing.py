@@ -10,23 +10,23 @@ from decimal import Decimal
 from functools import reduce
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, TypeAlias
+from typing import Any, BinaryIO, Final, Literal, TypeAlias, cast
 
-from cleanlist_async.tables.csv_source import CsvSource
+from cleanlist_async.tables.csv_source import CsvSource, Source
 from cleanlist_async.tables.formats import TableFormat, cell_json
 from cleanlist_async.tables.formats.arrow import (
     PHONES,
     ROWS_AT_ONCE,
     ArrowKind,
-    ColumnWriter,
     enrichment_fields,
     enrichment_value,
+    writer_of,
 )
 from cleanlist_async.tables.formats.excel import padded, write_workbook
 from cleanlist_async.tables.formats.location import needed
 from cleanlist_async.tables.formats.original import Original, write_array
 from cleanlist_async.tables.headers import addressable
-from cleanlist_async.tables.records import JsonlSource, NumberText, Record, Source, all_headers, json_text
+from cleanlist_async.tables.records import JsonlSource, NumberText, Record, json_text
 from cleanlist_async.types import JSON
 
 Scalar: TypeAlias = Literal["nothing", "flag", "short", "whole", "number", "text"]
@@ -91,16 +91,14 @@ def kinds_of(records: Iterable[Record]) -> dict[str, Kind]:
     """Return the kind of each column, in the order in which they appear."""
     kinds: dict[str, Kind] = {}
     for record in records:
-        if isinstance(record.cells, tuple):
-            continue
-        for key, value in record.cells.items():
+        for key, value in cast("Mapping[str, JSON]", record.cells).items():
             kinds[key] = _together(kinds.get(key, _NOTHING), _kind(value))
     return kinds
 
 
 def column_of(kind: Kind, rows: Sequence[Record], key: str) -> Any:
     """Return values of a column as an array of Arrow."""
-    values = [None if isinstance(row.cells, tuple) else kind.value(row.cells.get(key)) for row in rows]
+    values = [kind.value(cast("Mapping[str, JSON]", row.cells).get(key)) for row in rows]
     return needed("pyarrow", "files").array(values, kind.arrow_type)
 
 
@@ -178,13 +176,11 @@ class Packer:
 
     def _json_lines(self, lines: Iterator[str]) -> Iterator[str]:
         """Yield an object for each contact. Of a table of text the part holds the whole objects."""
-        typed = self._typed_rows()
+        _, typed = self._typed_rows()
         if typed is None:
             yield from lines
             return
         names = addressable([*self._source.headers, *self._names.values()])
-        above = self._source.dialect.preamble.rows if isinstance(self._source, CsvSource) else 0
-        typed = islice(typed, above + self._has_header, None)
         for record, enrichment in self._enriched(lines):
             cells = padded(next(typed, ()), len(self._source.headers))[: len(self._source.headers)]
             if record.is_contact and enrichment is not None:
@@ -196,15 +192,12 @@ class Packer:
 
     def _sheet_rows(self, lines: Iterator[str]) -> Iterator[Sequence[object]]:
         """Yield what stood above the header, the header, then all rows."""
-        headers, typed = self._headers(), self._typed_rows()
+        headers = self._headers()
         width = len(headers)
-        if typed is not None and isinstance(self._source, CsvSource):
-            # Read past in any case: the header and the rows come next.
-            above = [*islice(typed, self._source.dialect.preamble.rows)]
-            yield from above if self._is_whole else ()
-            if self._has_header:
-                next(typed, None)
-        if self._has_header:
+        above, typed = self._typed_rows()
+        if self._is_whole:
+            yield from above
+        if self._source.has_header:
             yield [*headers, *self._names.values()]
         for record, enrichment in self._enriched(lines):
             cells = self._cells(record, headers) if typed is None else next(typed, ())
@@ -225,7 +218,7 @@ class Packer:
         file, fields = original.columns(), enrichment_fields(self._names)
         own, columns_of = file.plain(self._arrow_kind)
         schema = arrow.schema([*self._kept(own), *fields], metadata=own.metadata)
-        writer = ColumnWriter(stream, self._arrow_kind, schema)
+        writer = writer_of(stream, self._arrow_kind, schema)
         enriched = self._enriched(lines)
         for batch in file.batches():
             rows = [enrichment for _, enrichment in islice(enriched, batch.num_rows)]
@@ -233,7 +226,8 @@ class Packer:
             if None in rows:
                 are_written = arrow.array([row is not None for row in rows])
                 columns = [column.filter(are_written) for column in columns]
-            writer.write([*columns, *self._added([row for row in rows if row is not None], fields)])
+            arrays = [*columns, *self._added([row for row in rows if row is not None], fields)]
+            writer.write_batch(arrow.record_batch(arrays, schema=schema))
         writer.close()
 
     def _write_rows(self, lines: Iterator[str], stream: BinaryIO) -> None:
@@ -246,7 +240,8 @@ class Packer:
             if columns is None
             else [arrow.field(as_utf_8(name), kind.arrow_type) for name, kind in columns.items()]
         )
-        writer = ColumnWriter(stream, self._arrow_kind, arrow.schema([*own, *fields]))
+        schema = arrow.schema([*own, *fields])
+        writer = writer_of(stream, self._arrow_kind, schema)
         contacts = (
             (record, row) for record, row in self._enriched(lines) if record.is_contact and row is not None
         )
@@ -257,7 +252,8 @@ class Packer:
                 if columns is None
                 else [column_of(kind, records, name) for name, kind in columns.items()]
             )
-            writer.write([*arrays, *self._added([row for _, row in batch], fields)])
+            arrays = [*arrays, *self._added([row for _, row in batch], fields)]
+            writer.write_batch(arrow.record_batch(arrays, schema=schema))
         writer.close()
 
     def _texts(self, records: Sequence[Record]) -> list[Any]:
@@ -285,24 +281,23 @@ class Packer:
         for record in self._source.records():
             yield record, (json.loads(next(lines).strip() or "null") if record.is_contact else others)
 
-    def _typed_rows(self) -> Iterator[Sequence[object]] | None:
+    def _typed_rows(self) -> tuple[Sequence[Sequence[object]], Iterator[Sequence[object]] | None]:
+        """Return the rows above the header, and those below it; None of a table of text."""
         rows = self._original.rows() if self._original else None
-        return rows and map(self._kept, rows)
+        if rows is None or not isinstance(self._source, CsvSource):
+            return (), None
+        typed = map(self._kept, rows)
+        above = [*islice(typed, self._source.dialect.preamble.rows)]
+        return above, islice(typed, int(self._source.has_header), None)
 
     def _kept(self, row: Iterable[Any]) -> list[Any]:
         """Leave out the columns of an earlier enrichment."""
         source = self._source
         return source.of_row([*row]) if isinstance(source, CsvSource) else [*row]
 
-    @property
-    def _has_header(self) -> bool:
-        return not isinstance(self._source, CsvSource) or self._source.has_header
-
     def _headers(self) -> Sequence[str]:
         source = self._source
-        if isinstance(source, CsvSource) and source.has_header:
-            return source.raw_headers
-        return all_headers(source)
+        return source.given_headers if isinstance(source, CsvSource) else source.all_headers()
 
     def _cells(self, record: Record, headers: Sequence[str]) -> Sequence[str]:
         if isinstance(record.cells, tuple):
