@@ -231,18 +231,14 @@ class HeldChunks:
             return rest
         # Chunks that are left over get none: their contacts are in the others now.
         for chunk, group in zip((*held, rest), (*groups, *[[] for _ in held]), strict=False):
-            _fill(chunk, group)
+            chunk.open = {contact.index: contact for contact in group}
+            chunk.reserved = len(group)
         return rest if rest.open else None
 
 
 def _first(chunk: Chunk) -> int:
     # One without contacts goes first: it has nothing to wait for, and ends.
     return next(iter(chunk.open), -1)
-
-
-def _fill(chunk: Chunk, contacts: list[Prepared]) -> None:
-    chunk.open = {contact.index: contact for contact in contacts}
-    chunk.reserved = len(contacts)
 
 
 class RunBudget:

@@ -19,7 +19,7 @@ from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.enrich.chunk import Chunk, RunSpec
 from cleanlist_async.enrich.fetch import AcceptedWorkflow, Fetcher
 from cleanlist_async.enrich.purchases import Purchases, not_finished
-from cleanlist_async.enrich.submit_record import SubmitRecord, Wanted
+from cleanlist_async.enrich.submit_record import Wanted
 from cleanlist_async.errors import StoreError
 from cleanlist_async.http.calls import Spend
 from cleanlist_async.http.options import CallOptions
@@ -112,8 +112,10 @@ class ChunkSubmitter:
                 self._spec.wanted.door, self._spec.enrichment_type, len(contacts)
             ),
         )
-        if (record := self._record(contacts)) is not None:
-            chunk.record = record
+        if self._purchases is not None:
+            record = chunk.record = self._purchases.submit(
+                contacts, self._spec.wanted, is_unclaimed=self._spec.is_unclaimed
+            )
             refused = partial(record.refused, "the server did not take it")
             call = replace(
                 call,
@@ -130,11 +132,6 @@ class ChunkSubmitter:
                 self._waiting.discard(scope)
             return AcceptedWorkflow.of(reply, contacts, self._pipeline.limiter.clock(), submission.signal)
         return None
-
-    def _record(self, contacts: tuple[Prepared, ...]) -> SubmitRecord | None:
-        if self._purchases is None:
-            return None
-        return self._purchases.submit(contacts, self._spec.wanted, is_unclaimed=self._spec.is_unclaimed)
 
     def salvage(self, chunk: Chunk, contacts: tuple[Prepared, ...], workflow_id: str) -> AcceptedWorkflow:
         """Return the workflow that an odd answer to the latest submit of a chunk names."""

@@ -74,7 +74,6 @@ class Purchases:
         What was accepted by a client that is gone is taken over with it. *each*: where two of *contacts* turn
         out to be the same, none waits for the other. Raises StoreError.
         """
-        await self._prepare()
         begun = _Begun()
         try:
             return await self._ask(partial(self._claim, begun, each=each), contacts, wanted)
@@ -90,12 +89,7 @@ class Purchases:
 
     async def look(self, contacts: Sequence[Prepared], wanted: Wanted) -> dict[int, Claim]:
         """Return what `claim` would, by index, and claim nothing. Raises StoreError."""
-        await self._prepare()
         return await self._ask(self._look, contacts, wanted)
-
-    async def _prepare(self) -> None:
-        await self._session.opened()
-        await self._session.owed.repay()
 
     async def _ask(
         self,
@@ -104,6 +98,7 @@ class Purchases:
         wanted: Wanted,
     ) -> dict[int, Claim]:
         buyer = await self._session.opened()
+        await self._session.owed.repay()
         claims = await self._store.run(operation(buyer, contacts, wanted))
         waiting = [contact for contact in contacts if isinstance(claims[contact.index], Elsewhere)]
         if waiting and await self._session.end_leases_of_the_dead():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import chain
@@ -83,9 +83,9 @@ class BulkRun:
         self._latest = LatestFailure()
         options = replace(spec.options, deadline_s=None, watch=self._latest)  # the deadline is the run's
         self._submitter = ChunkSubmitter(pipeline, submissions, purchases, spec, options)
-        noted = self._progress.report_lookups, self.outcome.note
-        fetcher = Fetcher(pipeline, polls, options, *noted)
-        claims = _claims(spec, purchases, fetcher, self._sink, buy=self._start, fail=self._stop)
+        fetcher = Fetcher(pipeline, polls, options, self._progress.report_lookups, self.outcome.note)
+        shared, put = None if spec.is_unclaimed else purchases, self._sink.put_to_all
+        claims = Claims(shared, spec.wanted, fetcher, put=put, buy=self._start, fail=self._stop)
         self._repeated_in = repeated_in
         self._scope = anyio.CancelScope()
         self._reading = anyio.CancelScope()
@@ -314,16 +314,3 @@ def _deadline_error(spec: RunSpec, latest: LatestFailure, summary: Summary) -> D
 def _a_window(pipeline: Pipeline) -> int:
     limits, keys = pipeline.limiter.limits, len(pipeline.route.keys)
     return limits.per_window(keys) * facts.MAX_CONTACTS_PER_REQUEST
-
-
-def _claims(
-    spec: RunSpec,
-    purchases: Purchases | None,
-    fetcher: Fetcher,
-    sink: ResultSink,
-    *,
-    buy: Callable[[list[Prepared]], Awaitable[None]],
-    fail: Callable[[CleanlistError], None],
-) -> Claims:
-    purchases = None if spec.is_unclaimed else purchases
-    return Claims(purchases, spec.wanted, fetcher, put=sink.put_to_all, buy=buy, fail=fail)

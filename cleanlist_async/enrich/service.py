@@ -254,13 +254,10 @@ class Collector:
                 f"Collecting took longer than deadline_s = {self._deadline_s or 0:g} s.",
                 fix="Collect what is still pending again: it is free.",
             )
-        return self._report(len(workflows))
-
-    def _report(self, workflows: int) -> EnrichmentReport:
         summary = self._progress.summary
         for result in self._results:
             summary.count(result)
-        summary.workflows = workflows
+        summary.workflows = len(workflows)
         self._progress.report()
         return EnrichmentReport(tuple(self._results), summary, self._outcome.stopped_by, self._outcome.fault)
 

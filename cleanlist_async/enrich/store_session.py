@@ -13,6 +13,7 @@ from cleanlist_async import facts
 from cleanlist_async.api.public import VALIDATE_KEY
 from cleanlist_async.contacts.identity import Prepared
 from cleanlist_async.errors import CleanlistError, StoreError
+from cleanlist_async.facts import EnrichmentType
 from cleanlist_async.http.calls import Call
 from cleanlist_async.http.options import CallOptions
 from cleanlist_async.http.pipeline import Pipeline
@@ -79,6 +80,15 @@ class StoreSession:
     def digest(self, contact: Prepared) -> str:
         """Return by what a contact is found again, once the session is open."""
         return self.store.digest(contact.identity)
+
+    async def record_bought(self, enrichment_type: EnrichmentType, bought: dict[str, str]) -> None:
+        """Record results by the digests of their contacts. Raises StoreError, and then it is owed."""
+
+        async def write() -> None:
+            buyer = await self.opened()
+            await self.store.run(operations.record_bought(buyer.organization, enrichment_type, bought))
+
+        await self.owed.make(write)
 
     async def _keep_lease(self) -> None:
         while True:

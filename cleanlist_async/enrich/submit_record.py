@@ -134,7 +134,7 @@ class SubmitRecord:
             return
         try:
             if isinstance(outcome, Unknown):
-                await self.unknown(reason_of(error))
+                await self._end("unknown", reason_of(error))
             else:
                 await self.refused(reason_of(error))
         except StoreError as problem:  # until it is written, the contacts stay on their way there
@@ -152,10 +152,6 @@ class SubmitRecord:
         """Record that the server did not take it: its contacts are claimed as before."""
         await self._end("refused", reason)
         self.is_written = False
-
-    async def unknown(self, reason: str) -> None:
-        """Record that it may have been accepted."""
-        await self._end("unknown", reason)
 
     async def lost(self, reason: str) -> None:
         """Record that the server no longer knows its workflow."""
@@ -189,7 +185,7 @@ class SubmitRecord:
         await self._session.owed.make(partial(self._settle, settled, unpaid, repeated, outcomes))
         # By its own digest it is found also once the result under the other one has changed.
         if bought := self._bought_under_another_digest(results):
-            await self._session.owed.make(partial(self._record_bought, bought))
+            await self._session.record_bought(self._wanted.enrichment_type, bought)
 
     def _bought_under_another_digest(self, results: Sequence[EnrichmentResult]) -> dict[str, str]:
         """Return results by the digests of their contacts, where these are not those of the submit."""
@@ -199,10 +195,6 @@ class SubmitRecord:
             if (digest := self._session.digest(contact)) != of_submit
             and result.status in {"found", "not_found"}
         }
-
-    async def _record_bought(self, bought: dict[str, str]) -> None:
-        organization, kind = (await self._session.opened()).organization, self._wanted.enrichment_type
-        await self._store.run(operations.record_bought(organization, kind, bought))
 
     async def _settle(
         self, settled: dict[str, str], unpaid: list[str], repeated: list[float], outcomes: list[Values]

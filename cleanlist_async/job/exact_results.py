@@ -6,7 +6,7 @@ address and company it was imported with beside what was found, so only what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,17 +24,11 @@ from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.types import JSON
 
 
-def _at_list_price(row: EnrichmentRow) -> float:
-    return facts.FULL_CREDITS if row.has_findings else 0
-
-
 def _by_halves(row: EnrichmentRow) -> float:
     return facts.EMAIL_CREDITS * bool(row.email) + facts.PHONE_CREDITS * bool(row.phones)
 
 
 _LEAD_FIELDS: Final = ("email", "phone", "linkedin_url", "first_name", "last_name", "full_name", "company")
-_PRICES_OF_FULL: Final[tuple[Callable[[EnrichmentRow], float], ...]] = (_at_list_price, _by_halves)
-"""The price of a ``full`` enrichment that found only one half is not documented. There are two readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,8 @@ class FinishedImport:
         }
         # Leads have no price of their own: a reading of the price list is believed if all leads together come
         # to what was charged, those included that are matched to nobody.
-        price = self._price([*findings.values(), *_unclaimed(rows, matched.values())])
+        claimed = {id(row) for row in matched.values()}  # by id: rows that are equal are still several leads
+        price = self._price([*findings.values(), *(row for row in rows if id(row) not in claimed)])
         paid: set[int] = set()
         results: list[EnrichmentResult] = []
         for position, contact in enumerate(contacts):
@@ -78,7 +73,8 @@ class FinishedImport:
     def _price(self, rows: Sequence[EnrichmentRow]) -> Callable[[EnrichmentRow], float] | None:
         """Return the reading of the price list that adds up to what the server charged; None if none does."""
         charged = self.status.credits_charged
-        readings = _PRICES_OF_FULL if self.enrichment_type == "full" else (self._listed,)
+        # The price of a `full` enrichment that found only one half is not documented: there are two readings.
+        readings = (self._listed, _by_halves) if self.enrichment_type == "full" else (self._listed,)
         # Contacts that the server merged share a lead, which was charged once.
         distinct = list({id(row.raw): row for row in rows}.values())
         fitting = (price for price in readings if sum(map(price, distinct)) == charged)
@@ -125,11 +121,6 @@ def _findings(row: EnrichmentRow, contact: Prepared, enrichment_type: Enrichment
     # A provider shows that the address was looked for, and not only echoed from the import.
     confirmed = bool(row.raw.get("provider")) and enrichment_type == "partial"
     return row.but(email=None) if same and not confirmed else row
-
-
-def _unclaimed(rows: Sequence[EnrichmentRow], claimed: Iterable[EnrichmentRow]) -> list[EnrichmentRow]:
-    known = {id(row) for row in claimed}  # by id: rows that are equal are still several leads
-    return [row for row in rows if id(row) not in known]
 
 
 def leave_out_repeated(contacts: Sequence[Prepared]) -> list[Mapping[str, str]]:

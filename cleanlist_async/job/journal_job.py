@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from cleanlist_async import facts
 from cleanlist_async.checks import check_flag, check_function, check_instance, optional
-from cleanlist_async.enrich.plan import Plan, seconds_for
+from cleanlist_async.enrich.plan import LISTED, Plan, seconds_for
 from cleanlist_async.enrich.store_session import StoreSession
 from cleanlist_async.http.pipeline import Pipeline
 from cleanlist_async.job.job import Job
@@ -36,8 +36,6 @@ from cleanlist_async.polling.scheduler import PollScheduler
 from cleanlist_async.results import EnrichmentResult
 from cleanlist_async.webhooks.submission import WebhookStatistics
 
-_MAX_LISTED: Final = 1_000
-"""Invalid and duplicate contacts that a plan lists one by one; it counts them all."""
 _REQUESTS_PER_CHUNK: Final[dict[SubmitMode, int]] = {"plain": 2, "tracked": 2, "exact": 5}
 """Requests for each chunk if nothing goes wrong: in mode exact these are the list, the price, the import, the
 status and the leads."""
@@ -58,8 +56,8 @@ def plan_of(journal: Journal, header: Header, pipeline: Pipeline) -> Plan:
         duplicates=duplicates,
         chunks=sum(chunks for chunks, _ in counts),
         credits_max=None if worst is None else worst * unique,
-        invalid_contacts=list(islice(journal.invalid(), _MAX_LISTED)),
-        duplicate_contacts=list(islice(journal.duplicates(), _MAX_LISTED)),
+        invalid_contacts=list(islice(journal.invalid(), LISTED)),
+        duplicate_contacts=list(islice(journal.duplicates(), LISTED)),
         requests_per_chunk=_REQUESTS_PER_CHUNK[header.submit_mode],
     )
     plan.minutes = seconds_for(plan.requests, limits, keys) / 60

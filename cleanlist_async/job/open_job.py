@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -94,19 +93,17 @@ def _refuse_journal_options(spec: JobSpec) -> None:
 
 def _check_folder(name: str | PathLike[str], path: Path) -> None:
     """Raise JournalError for a journal whose folder is not there: it may have been meant as a name."""
-    with suppress(OSError):  # what else is wrong with it shows when it is opened
+    try:
         if path.parent.is_dir():
             return
-        raise _no_folder(name, path)
-
-
-def _no_folder(name: str | PathLike[str], path: Path) -> JournalError:
+    except OSError:  # what else is wrong with it shows when it is opened
+        return
     problem = f"There is no folder {shown(str(path.parent))} for the journal {shown(path.name)}."
-    if isinstance(name, str) and not name.endswith(".journal"):
-        words = [part for part in path.parts if part not in {path.anchor, ".."}]
-        return JournalError(
-            f"{shown(name)} has a slash in it, so it is the path of a journal. {problem}",
-            fix="For a job in the client's store, give a name without one, such as"
-            f" {shown('-'.join(words))}; for a journal, make the folder.",
-        )
-    return JournalError(problem, fix="Make the folder.")
+    if not isinstance(name, str) or name.endswith(".journal"):
+        raise JournalError(problem, fix="Make the folder.")
+    words = [part for part in path.parts if part not in {path.anchor, ".."}]
+    raise JournalError(
+        f"{shown(name)} has a slash in it, so it is the path of a journal. {problem}",
+        fix="For a job in the client's store, give a name without one, such as"
+        f" {shown('-'.join(words))}; for a journal, make the folder.",
+    )

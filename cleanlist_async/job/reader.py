@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from cleanlist_async.contacts.identity import Invalid, Prepared
 from cleanlist_async.enrich import row_results
@@ -34,7 +34,6 @@ from cleanlist_async.results import EnrichmentResult
 _READ_AT_ONCE: Final = 500
 """Contacts: a read transaction over more of them would keep the job from writing."""
 _HOT_JOURNAL: Final = "SQLITE_READONLY_ROLLBACK"  # SQLite's name for what a crash left to be undone
-_Opened: TypeAlias = tuple[Journal, Header]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ def header_of(path: Path) -> Header | None:
 
 
 @contextmanager
-def deciding(path: Path) -> Generator[_Opened]:
+def deciding(path: Path) -> Generator[tuple[Journal, Header]]:
     """Open a journal for a decision on it. Raises JournalLockedError while its job runs."""
     _check_exists(path)
     # While the job runs, `Job.resolve` is the way: a second writer would act behind its back.

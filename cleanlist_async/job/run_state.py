@@ -89,8 +89,7 @@ class Handout:
 
     async def room(self) -> None:
         """Wait until the consumer has caught up."""
-        if self.queue.is_full:
-            await self.queue.room()
+        await self.queue.room()
 
     def skip(self, contact: Invalid) -> None:
         """Hand out the result of a contact that is not sent."""

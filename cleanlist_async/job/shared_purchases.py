@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import anyio
@@ -24,7 +23,7 @@ from cleanlist_async.errors import ClaimLostError, CleanlistError
 from cleanlist_async.job.journal.journal import Journal
 from cleanlist_async.job.journal.records import Acceptance, ChunkRow, Header
 from cleanlist_async.results import EnrichmentResult
-from cleanlist_async.storage.store import decisions, operations
+from cleanlist_async.storage.store import decisions
 from cleanlist_async.storage.store.records import Claim, Doubtful, Elsewhere, Freshness, Mine, as_text
 
 _PAUSE_S: Final = 2.0
@@ -177,9 +176,4 @@ class SharedPurchases:
                 await record.settle(results)
         finally:
             # Of a submit that the store does not have, such as one from before the client had a store.
-            await self._session.owed.make(partial(self._record_bought, bought))
-
-    async def _record_bought(self, bought: dict[str, str]) -> None:
-        buyer = await self._session.opened()
-        kind = self._wanted.enrichment_type
-        await self._session.store.run(operations.record_bought(buyer.organization, kind, bought))
+            await self._session.record_bought(self._wanted.enrichment_type, bought)

@@ -341,7 +341,10 @@ class TrackedSubmitter(PlainSubmitter):
     ) -> list[EnrichmentResult]:
         """Wait for the webhook, ask where it stays away, and match the rows of the workflow."""
         workflow = self._workflow(chunk, contacts, at)
-        submission = self._expected[chunk.number] = self._submission(workflow)
+        # Without a receiver events may still come through `Job.receive`, but polling must not wait for them.
+        submission = self._receiver.expect() if self._receiver else Submission(is_expected=False)
+        submission.accepted(workflow.workflow_id, workflow.task_ids)
+        self._expected[chunk.number] = submission
         if self._journal.workflow_seen(chunk.number) == workflow.workflow_id:
             submission.signal.hint()  # the webhook came earlier, and the journal keeps none of its results
         try:
@@ -350,12 +353,6 @@ class TrackedSubmitter(PlainSubmitter):
             )
         finally:
             del self._expected[chunk.number]
-
-    def _submission(self, workflow: AcceptedWorkflow) -> Submission:
-        # Without a receiver events may still come through `Job.receive`, but polling must not wait for them.
-        submission = self._receiver.expect() if self._receiver else Submission(is_expected=False)
-        submission.accepted(workflow.workflow_id, workflow.task_ids)
-        return submission
 
     async def look(self, chunk: ChunkRow, _contacts: Sequence[Prepared], /) -> Acceptance | bool | None:
         """Return the workflow that a webhook has named, perhaps even before the answer was lost."""

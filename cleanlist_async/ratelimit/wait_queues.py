@@ -49,7 +49,8 @@ class IndexedHeap:
             # The old entry stays, since removing it from the middle takes O(n).
             heapq.heappush(self._heap, (number, name))
             if len(self._heap) > 2 * len(self._numbers) + _SPARE:
-                self._rebuild()
+                self._heap = [(one, of) for of, one in self._numbers.items()]
+                heapq.heapify(self._heap)
 
     def first(self) -> tuple[float, str | None]:
         """Return the least number, and its name; infinity and None if there is none."""
@@ -69,10 +70,6 @@ class IndexedHeap:
                 del self._numbers[name]
                 taken.append(name)
         return taken
-
-    def _rebuild(self) -> None:
-        self._heap = [(number, name) for name, number in self._numbers.items()]
-        heapq.heapify(self._heap)
 
 
 class Shaper:

@@ -292,11 +292,6 @@ class Bucket:
         """Whether an interactive call took a token within the last two windows."""
         return bool(self.interactive) and now < self._reserved_until
 
-    def note_interactive(self, now: float) -> None:
-        """Note that an interactive call takes a token."""
-        self.forget_interactive(now)
-        self.interactive.append(now)
-
     def forget_interactive(self, now: float) -> None:
         """Forget the interactive calls of before the last two windows."""
         del self.interactive[: bisect_right(self.interactive, now - 2 * self.window.window_s)]
@@ -322,7 +317,8 @@ class Bucket:
         """Take one token."""
         self.window.take(now)
         if not is_bulk:
-            self.note_interactive(now)
+            self.forget_interactive(now)
+            self.interactive.append(now)
 
     def settle(self, outcome: Outcome, at: float, taken_at: float) -> None:
         """Let a token return according to the outcome of its request; see `Window.settle`."""

@@ -209,16 +209,14 @@ class StoredJobReader:
         """Return contacts with their results."""
         digests = {row.digest for row in rows if row.digest is not None}
         bought = await self.store.run(operations.look(self.job.organization, digests))
+        types = serving(self.job.enrichment_type)
         found: list[tuple[JobRow, EnrichmentResult]] = []
         for row in rows:
-            found.append((row, self._result(row, self._answering(bought.get(row.digest or "", ())))))
+            answering = [one for one in bought.get(row.digest or "", ()) if one.enrichment_type in types]
+            found.append((row, self._result(row, answering)))
             if len(found) % _BETWEEN_CHECKPOINTS == 0:
                 await anyio.lowlevel.checkpoint()
         return found
-
-    def _answering(self, bought: Iterable[PurchaseRow]) -> list[PurchaseRow]:
-        types = serving(self.job.enrichment_type)
-        return [purchase for purchase in bought if purchase.enrichment_type in types]
 
     def _result(self, row: JobRow, bought: list[PurchaseRow]) -> EnrichmentResult:
         contact = row.prepared

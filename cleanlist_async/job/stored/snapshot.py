@@ -37,7 +37,7 @@ async def take_snapshot(store: Store, job: JobRecord, source: Source) -> JobReco
     async for rows in _rows(store, source):
         if place < written:
             kept = await store.run(jobs.rows(job.id, place - 1, _AT_ONCE))
-            if [_comparable(row) for row in rows] == [contact_text(row.contact) for row in kept]:
+            if [text for _, _, text, *_ in rows] == [contact_text(row.contact) for row in kept]:
                 place += len(rows)
                 continue
             await store.run(jobs.cut(job.lease, place))
@@ -86,10 +86,6 @@ def _row(store: Store, seen: FirstSeen, contact: Prepared | Invalid) -> Values:
     first = seen.setdefault(contact.identity, contact.index)
     digest = store.digest(contact.identity)
     return (contact.index, digest, text, None if first == contact.index else first, None, None)
-
-
-def _comparable(row: Values) -> str:
-    return str(row[2])
 
 
 _PAGE: Final = 250
