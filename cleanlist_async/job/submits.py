@@ -249,6 +249,7 @@ class PlainSubmitter:
             SUBMIT_BULK,
             RequestClass.SUBMIT,
             content=lambda: bulk_body(contacts, self._enrichment_type, webhook_url),
+            own_workflow=True,
             check=Call(VALIDATE_KEY),
             shield_answer=True,  # a cancelled run still gets the workflow id onto the disk
             # After the waits for a token and a connection: only what is about to leave counts as sent.

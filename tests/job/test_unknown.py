@@ -317,6 +317,15 @@ async def test_an_answer_that_names_the_workflow_of_another_chunk_is_none(world,
     bench.check(unknown_at_most=1)
 
 
+async def test_an_answer_that_names_the_workflow_of_another_call_is_none(world, tmp_path):
+    await world.client.enrich(people(5, 100))
+    bench = Bench(world, tmp_path, people(5))
+    body = {"workflow_id": workflows(world)[0], "status": "pending", "task_ids": [f"t{i}" for i in range(5)]}
+    world.sandbox.add_fault(Fault(SUBMIT, when="after", status=202, body=body))
+    assert (await bench.run()).status.state == "complete_with_unknown"
+    assert states(bench.path) == ["unknown"]
+
+
 @each_case("body", [b"", b"{", b"[]", b"null", b'{"workflow_id": 5}', b"\xff", b'{"workflow_id": ""}'])
 @pytest.mark.slow
 async def test_a_webhook_with_nothing_in_it_changes_nothing(body, tmp_path):
