@@ -134,11 +134,15 @@ class SubmitRecord:
             return
         try:
             if isinstance(outcome, Unknown):
-                await self._end("unknown", reason_of(error))
+                await self.unknown(reason_of(error))
             else:
                 await self.refused(reason_of(error))
         except StoreError as problem:  # until it is written, the contacts stay on their way there
             log.warning("the outcome of a submit could not be recorded in the store: %s", problem)
+
+    async def unknown(self, reason: str) -> None:
+        """Record that it may have been accepted."""
+        await self._end("unknown", reason)
 
     async def leave(self) -> None:
         """Leave what is accepted and not settled to whoever asks for it next. Raises nothing."""
