@@ -297,9 +297,11 @@ class DueAges:
             age_s = self._plain_age(workflow.estimator, last_s, chance)
         if (until := workflow.until()) is not None:
             gives_up_s = until - workflow.submitted_at
-            last_look_s = gives_up_s - min(_LAST_LOOK * self._window_s, gives_up_s / 10)
-            if last_s < last_look_s:
-                age_s = min(age_s, last_look_s)
+            look_s = _LAST_LOOK * self._window_s
+            last_look_s = gives_up_s - min(look_s, gives_up_s / 10)
+            # Where tokens come one by one, a question shortly before the last look would take its token.
+            if last_s < last_look_s and age_s > last_look_s - min(look_s, gives_up_s / 3):
+                age_s = last_look_s
         return age_s
 
     def _plain_age(self, estimator: DurationEstimator, last_s: float, chance: float) -> float:
