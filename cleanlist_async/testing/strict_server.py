@@ -47,6 +47,10 @@ class Workflow:
     submitted_at: float
     finishes_at: float
 
+    def status(self, now: float) -> str:
+        """Return ``processing`` until ``finishes_at``, then ``completed``."""
+        return "completed" if now >= self.finishes_at else "processing"
+
     def cost(self) -> int:
         """Credits: only what was found costs."""
         return CREDITS[self.enrichment_type] * sum(map(self._is_found, self.contacts))
@@ -55,7 +59,7 @@ class Workflow:
         """Answer of the status operation by ``workflow_id``; the results only once all are there."""
         report: dict[str, object] = {
             "workflow_id": self.workflow_id,
-            "status": "completed" if now >= self.finishes_at else "processing",
+            "status": self.status(now),
             "enrichment_type": self.enrichment_type,
             "total_contacts": len(self.contacts),
         }

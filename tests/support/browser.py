@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +38,10 @@ os.dup2(int(sys.argv[2]), 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """Begins the browser with the ends of our pipes where it looks for them."""
+
+
+class PageLeftError(Exception):
+    """The page was left while it was asked something."""
 
 
 class Browser:
@@ -131,7 +136,10 @@ class Browser:
     def wait_for(self, condition: str) -> None:
         """Wait until some JavaScript is true."""
         until = time.monotonic() + self._timeout_s
-        while not self.evaluate(condition):
+        while True:
+            with suppress(PageLeftError):  # asked of the page before
+                if self.evaluate(condition):
+                    return
             assert time.monotonic() < until, f"it never was so that {condition}"
             time.sleep(0.05)
 
@@ -151,6 +159,8 @@ class Browser:
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while (answer := self._receive()).get("id") != self._number:
             self._note(answer)
+        if "navigated or closed" in str(answer.get("error")):
+            raise PageLeftError(method)
         assert "error" not in answer, (method, answer["error"])
         return answer["result"]
 

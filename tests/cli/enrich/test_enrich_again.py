@@ -52,7 +52,7 @@ def test_a_killed_run_is_gone_on_with(cli, serve, people, bought):
 
 def test_a_closed_terminal_ends_a_run_as_sigterm_does(cli, serve, people):
     given = cli.write(people(600))
-    with serve(workflow_s=4.0, window_s=1.0) as sandbox:
+    with serve(workflow_s=12.0, window_s=1.0) as sandbox:
         pid, ours = at_a_terminal(cli, *COMMAND)
         until(lambda: len(sandbox.ledger.contacts) >= 500)
         os.close(ours)
