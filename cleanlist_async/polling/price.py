@@ -39,7 +39,7 @@ def tokens_within(openings: Sequence[float], seconds: float, now: float, window_
     return len(openings) * seconds / window_s
 
 
-def least_chance(expected: Sequence[float], tokens: Sequence[float]) -> float:
+def least_chance(expected: Sequence[float], tokens: Sequence[float], caution: float = _CAUTION) -> float:
     """Return the chance at which a question is worth a token, by what is done and the tokens of each time.
 
     Where more will be done within a time than it has tokens for, there is nothing to keep them for: questions
@@ -47,18 +47,22 @@ def least_chance(expected: Sequence[float], tokens: Sequence[float]) -> float:
     """
     if tokens[0] < 1:
         return SURE
-    chances = [_chance(done, left) for done, left in zip(expected, tokens, strict=True) if done < left * SURE]
+    chances = [
+        _chance(done, left, caution)
+        for done, left in zip(expected, tokens, strict=True)
+        if done < left * SURE
+    ]
     return min(SURE, max(LEAST, *chances)) if chances else SURE
 
 
-def _chance(done: float, tokens: float) -> float:
+def _chance(done: float, tokens: float, caution: float) -> float:
     """Return the chance at which *tokens* suffice for all questions about so many workflows that are done.
 
     At a chance c, these take done / c questions on average, with a deviation of sqrt(done (1 - c)) / c.
     Whoever needs one more than there are tokens waits for the next window.
     """
     deviation = math.sqrt(done * (1 - done / tokens))
-    return (done + _CAUTION * min(done, deviation)) / tokens
+    return (done + caution * min(done, deviation)) / tokens
 
 
 class Demand:
@@ -202,10 +206,13 @@ class TokenPrice:
         if self._all_are_last_looks(agendas, openings, now):
             return CERTAIN
         expected = [sum(pair) for pair in zip(self._expected(agendas, left, now), new, strict=True)]
+        # Where some have to wait for the next window anyway, one more of them loses nothing.
+        to_ask = left + sum(len(agenda) + len(agenda.asking) for agenda in agendas)
+        caution = _CAUTION if to_ask < tokens[0] else 0.0
         kept = min(_KEPT, tokens[0] / 2) if is_shared else _KEPT_ALONE
-        chance = least_chance(expected, [max(0.0, one - kept) for one in tokens])
+        chance = least_chance(expected, [max(0.0, one - kept) for one in tokens], caution)
         if chance > ALMOST_SURE:  # no token is kept from a question that is almost surely answered
-            chance = max(ALMOST_SURE, least_chance(expected, [max(0.0, one) for one in tokens]))
+            chance = max(ALMOST_SURE, least_chance(expected, [max(0.0, one) for one in tokens], caution))
         return chance
 
     def _all_are_last_looks(self, agendas: Collection[Agenda], openings: list[float], now: float) -> bool:

@@ -14,6 +14,10 @@ def test_of_many_tokens_no_more_than_a_few_are_kept():
     assert least_chance([0.0, 500.0, 1_000.0], [2_000.0] * 3) == pytest.approx(0.5, rel=0.02)
 
 
+def test_without_caution_all_are_spent():
+    assert least_chance([0.0, 5.0, 10.0], [20.0, 20.0, 20.0], caution=0.0) == pytest.approx(0.5)
+
+
 def test_the_tightest_time_decides():
     assert least_chance([0.0, 8.0, 9.0], [1.0, 10.0, 30.0]) == pytest.approx(0.863, abs=0.001)
 
