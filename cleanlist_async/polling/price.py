@@ -43,7 +43,8 @@ def least_chance(expected: Sequence[float], tokens: Sequence[float], caution: fl
     """Return the chance at which a question is worth a token, by what is done and the tokens of each time.
 
     Where more will be done within a time than it has tokens for, there is nothing to keep them for: questions
-    take them as they come. Where that holds of all times, only one that is sure is worth a token.
+    take them as they come. Where that holds of all times, only one that is sure is worth a token. *caution*:
+    the standard deviations for which tokens are kept.
     """
     if tokens[0] < 1:
         return SURE
