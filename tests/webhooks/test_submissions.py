@@ -296,11 +296,10 @@ async def test_the_webhook_of_a_lost_submit_that_is_waited_for_no_longer_is_told
         assert {result.status for result in report.results} == {"unknown"}
         assert not (await world.client.enrich(people(5, 5))).pending
         await anyio.sleep(800)
-        lost, sound = world.sandbox._workflows._workflows.values()
+        lost, _sound = world.sandbox._workflows._workflows.values()
         said = [line for line in caplog.messages if line.startswith("a webhook came too late")]
         about = f"workflow {lost.workflow_id} (rows: 5)"
         assert said == [f"a webhook came too late for a submit whose answer was lost: {about}"]
-        assert sound.workflow_id not in caplog.text
         assert receiver.statistics().dropped == 4
 
 
