@@ -140,10 +140,6 @@ class SubmitRecord:
         except StoreError as problem:  # until it is written, the contacts stay on their way there
             log.warning("the outcome of a submit could not be recorded in the store: %s", problem)
 
-    async def unknown(self, reason: str) -> None:
-        """Record that it may have been accepted."""
-        await self._end("unknown", reason)
-
     async def leave(self) -> None:
         """Leave what is accepted and not settled to whoever asks for it next. Raises nothing."""
         with anyio.CancelScope(shield=True):
@@ -156,6 +152,10 @@ class SubmitRecord:
         """Record that the server did not take it: its contacts are claimed as before."""
         await self._end("refused", reason)
         self.is_written = False
+
+    async def unknown(self, reason: str) -> None:
+        """Record that it may have been accepted."""
+        await self._end("unknown", reason)
 
     async def lost(self, reason: str) -> None:
         """Record that the server no longer knows its workflow."""

@@ -304,7 +304,8 @@ class Agenda:
             weight = represented / max(1 - estimator.share_before(workflow.last_age_s), _UNLIKELY)
             done_before = estimator.share_before(last_s)
             for place, horizon in enumerate(horizons):
-                expected[place] += weight * (estimator.share_done(age_s + horizon) - done_before)
+                # Two places of the table may differ by a rounding error, downwards.
+                expected[place] += weight * max(0.0, estimator.share_done(age_s + horizon) - done_before)
         return expected
 
     def last_looks(self) -> list[float]:
